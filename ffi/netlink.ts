@@ -1,0 +1,196 @@
+/**
+ * rtnetlink conversations: requests with acknowledgements, dumps, and a monitor that only listens.
+ *
+ * The kernel answers within the send call, so a reply is waiting before we ask for it and nothing here
+ * ever blocks the loop. Requests go out many to a datagram; each gets its own verdict.
+ */
+
+import {
+  type Ack,
+  decodeAck,
+  type Message,
+  messages,
+  NLM_F_DUMP_INTR,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  patchSequence,
+} from "../src/netlink/message.ts";
+import {
+  AF_NETLINK,
+  EINTR,
+  ENOBUFS,
+  NETLINK_ADD_MEMBERSHIP,
+  NETLINK_CAP_ACK,
+  NETLINK_EXT_ACK,
+  NETLINK_ROUTE,
+  SO_RCVBUF,
+  SO_RCVBUFFORCE,
+  SOCK_RAW,
+  SOL_NETLINK,
+  SOL_SOCKET,
+} from "./constants.ts";
+import { sockaddrNl } from "./layout.ts";
+import { check, errno, libc, SysError } from "./libc.ts";
+import { Memory } from "./memory.ts";
+import { bindSocket, closeDescriptor, openSocket, setOption } from "./socket.ts";
+
+/** One request with words for the error message ("adding 10.0.0.1/24 to eth0"). */
+export interface Request {
+  /** As the encoders of `src/netlink` make it; its sequence number is written here. */
+  readonly bytes: Uint8Array;
+  readonly doing: string;
+}
+
+/** Requests in one datagram: their acknowledgements must fit the receive buffer. */
+const CHUNK = 100;
+const RECEIVE_BYTES = 64 * 1024;
+const MSG_DONTWAIT = 0x40;
+
+/** A socket for requests. */
+export class Netlink {
+  /** The descriptor. */
+  readonly fd: number;
+  readonly #receive = new Memory(RECEIVE_BYTES);
+  #sequence = 1;
+
+  /** Throws SysError when the kernel gives no socket. */
+  constructor() {
+    this.fd = openSocket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, "opening a netlink socket");
+    bindSocket(this.fd, sockaddrNl(), "binding a netlink socket");
+    setOption(this.fd, SOL_NETLINK, NETLINK_CAP_ACK, 1);
+    setOption(this.fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
+  }
+
+  /**
+   * Sends requests and returns the kernel's verdicts in the same order: undefined for success, else
+   * the SysError with the kernel's own text. Throws SysError when the socket itself fails.
+   */
+  perform(requests: readonly Request[]): (SysError | undefined)[] {
+    const verdicts: (SysError | undefined)[] = [];
+    for (let start = 0; start < requests.length; start += CHUNK) {
+      verdicts.push(...this.#performChunk(requests.slice(start, start + CHUNK)));
+    }
+    return verdicts;
+  }
+
+  #performChunk(requests: readonly Request[]): (SysError | undefined)[] {
+    const first = this.#sequence;
+    this.#sequence += requests.length;
+    this.#send(requests.map((request) => request.bytes), first, requests[0]!.doing);
+    const acks: (Ack | undefined)[] = new Array(requests.length);
+    let missing = requests.length;
+    while (missing > 0) {
+      for (const message of messages(this.#read(requests[0]!.doing))) {
+        const index = message.seq - first;
+        if (message.type !== NLMSG_ERROR || acks[index] !== undefined) continue;
+        if (index < 0 || index >= requests.length) continue;
+        acks[index] = decodeAck(message);
+        missing--;
+      }
+    }
+    return acks.map((ack, i) =>
+      ack === undefined || ack.errno === 0
+        ? undefined
+        : new SysError("netlink", ack.errno, requests[i]!.doing, ack.text)
+    );
+  }
+
+  /**
+   * Sends a dump request and hands every object to `each`; payloads are valid only within the call.
+   * Throws SysError when the kernel refuses. A table that changed meanwhile is dumped once more.
+   */
+  dump(request: Uint8Array, doing: string, each: (message: Message) => void): void {
+    const collected: Message[] = [];
+    let attempts = 5;
+    for (;;) {
+      collected.length = 0;
+      if (this.#dumpOnce(request, doing, collected) || --attempts === 0) break;
+    }
+    for (const message of collected) each(message);
+  }
+
+  /** Whether the dump was consistent. */
+  #dumpOnce(request: Uint8Array, doing: string, into: Message[]): boolean {
+    const sequence = this.#sequence++;
+    this.#send([request], sequence, doing);
+    let consistent = true;
+    for (;;) {
+      for (const message of messages(this.#read(doing).slice())) {
+        if (message.seq !== sequence) continue;
+        if ((message.flags & NLM_F_DUMP_INTR) !== 0) consistent = false;
+        if (message.type === NLMSG_DONE || message.type === NLMSG_ERROR) {
+          const ack = decodeAck(message);
+          if (ack.errno !== 0) throw new SysError("netlink", ack.errno, doing, ack.text);
+          return consistent;
+        }
+        into.push(message);
+      }
+    }
+  }
+
+  #send(parts: readonly Uint8Array[], sequence: number, doing: string): void {
+    const total = parts.reduce((sum, part) => sum + ((part.length + 3) & ~3), 0);
+    const memory = new Memory(total);
+    let offset = 0;
+    for (const [i, part] of parts.entries()) {
+      memory.bytes.set(part, offset);
+      patchSequence(memory.bytes.subarray(offset), sequence + i, 0);
+      offset += (part.length + 3) & ~3;
+    }
+    check(libc.send(this.fd, memory.pointer, total, 0), "send", doing);
+  }
+
+  #read(doing: string): Uint8Array {
+    for (;;) {
+      const count = libc.recv(this.fd, this.#receive.pointer, RECEIVE_BYTES, 0);
+      if (count >= 0) return this.#receive.bytes.subarray(0, count);
+      const code = errno();
+      if (code !== EINTR) throw new SysError("recv", code, doing);
+    }
+  }
+}
+
+/** A socket that hears the notifications of some multicast groups. */
+export class NetlinkMonitor {
+  /** The descriptor to watch. */
+  readonly fd: number;
+  readonly #receive = new Memory(RECEIVE_BYTES);
+
+  /** `groups` are RTNLGRP_* numbers; `bufferBytes` is how much may wait. Throws SysError. */
+  constructor(groups: readonly number[], bufferBytes: number) {
+    this.fd = openSocket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, "opening a netlink monitor");
+    try {
+      setOption(this.fd, SOL_SOCKET, SO_RCVBUFFORCE, bufferBytes);
+    } catch {
+      setOption(this.fd, SOL_SOCKET, SO_RCVBUF, bufferBytes);
+    }
+    bindSocket(this.fd, sockaddrNl(), "binding a netlink monitor");
+    for (const group of groups) {
+      setOption(this.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group);
+    }
+  }
+
+  /**
+   * Hands all that waits to `each`. Returns false when the kernel had to drop notifications: what we
+   * know is then stale, and only a dump puts it right.
+   */
+  receive(each: (message: Message) => void): boolean {
+    let complete = true;
+    for (;;) {
+      const count = libc.recv(this.fd, this.#receive.pointer, RECEIVE_BYTES, MSG_DONTWAIT);
+      if (count >= 0) {
+        for (const message of messages(this.#receive.bytes.subarray(0, count))) each(message);
+        continue;
+      }
+      const code = errno();
+      if (code === EINTR) continue;
+      if (code !== ENOBUFS) return complete;
+      complete = false;
+    }
+  }
+
+  /** Stops listening. */
+  close(): void {
+    closeDescriptor(this.fd);
+  }
+}

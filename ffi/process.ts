@@ -1,0 +1,133 @@
+/**
+ * What a process asks the kernel about itself: its name, signal mask and dispositions, scheduling,
+ * namespaces, memory locks. Namespaces and scheduling change one thread only, so they are set on
+ * the main thread before a re-exec, never in a process that already runs others.
+ */
+
+import {
+  CLONE_NEWNET,
+  F_SETFD,
+  FD_CLOEXEC,
+  O_CLOEXEC,
+  O_RDONLY,
+  PR_SET_NAME,
+  SIG_BLOCK,
+  SIG_SETMASK,
+} from "./constants.ts";
+import { check, errno, libc, SysError } from "./libc.ts";
+import { cString, Memory } from "./memory.ts";
+
+/** Sets comm, what `pidof` and `pgrep` look at; the kernel keeps 15 bytes. */
+export function setProcessName(name: string): void {
+  libc.prctl(PR_SET_NAME, cString(name).pointer, 0, 0, 0);
+}
+
+const SIGSET_BYTES = 128; // sigset_t of glibc and musl
+
+/** Blocks the given signals in this thread; returns the mask before, for {@link restoreSignals}. */
+export function blockSignals(signals: readonly number[]): Memory {
+  const set = new Memory(SIGSET_BYTES);
+  for (const signal of signals) {
+    const byte = (signal - 1) >> 3;
+    set.bytes[byte] = set.bytes[byte]! | (1 << ((signal - 1) & 7));
+  }
+  const before = new Memory(SIGSET_BYTES);
+  libc.pthread_sigmask(SIG_BLOCK, set.pointer, before.pointer);
+  return before;
+}
+
+/** Sets the mask {@link blockSignals} returned; with undefined, blocks nothing. */
+export function restoreSignals(mask: Memory = new Memory(SIGSET_BYTES)): void {
+  libc.pthread_sigmask(SIG_SETMASK, mask.pointer, null);
+}
+
+/** Sets a disposition that is a number: SIG_DFL, SIG_IGN or a function's address. */
+export function setDisposition(signal: number, disposition: number): void {
+  libc.signal(signal, disposition);
+}
+
+/** The address of a libc function, for use as a signal's disposition. */
+export function functionAddress(name: string): number {
+  const address = libc.dlsym(null, cString(name).pointer);
+  if (address === null) throw new Error(`libc has no ${name}`);
+  return Number(address);
+}
+
+/** Makes `target` another name of descriptor `fd`, close-on-exec; whatever it was is closed. */
+export function moveDescriptor(fd: number, target: number): void {
+  check(libc.dup2(fd, target), "dup2", `placing descriptor ${fd} at ${target}`);
+  libc.fcntl(target, F_SETFD, FD_CLOEXEC);
+  libc.close(fd);
+}
+
+/** Starts a session of its own, away from any terminal. */
+export function startSession(): void {
+  libc.setsid();
+}
+
+/** Sends a signal; false when there is no such process. Signal 0 only asks. */
+export function sendSignal(pid: number, signal: number): boolean {
+  return libc.kill(pid, signal) === 0;
+}
+
+/** Sets the nice value of this process (-20 to 19). Throws SysError without the right to. */
+export function setNice(nice: number): void {
+  check(libc.setpriority(0, 0, nice), "setpriority", `setting the nice value to ${nice}`);
+}
+
+/** SCHED_RR with the given priority (1 to 99) for this thread. Throws SysError. */
+export function setRoundRobin(priority: number): void {
+  const SCHED_RR = 2; // sched.h
+  const parameter = new Memory(4);
+  parameter.view.setInt32(0, priority, true);
+  const result = libc.sched_setscheduler(0, SCHED_RR, parameter.pointer);
+  check(result, "sched_setscheduler", `setting real-time priority ${priority}`);
+}
+
+/** Locks memory as it is touched (MCL_ONFAULT: locking all of it would not fit). Throws SysError. */
+export function lockMemory(): void {
+  const MCL_CURRENT_FUTURE_ONFAULT = 1 | 2 | 4; // sys/mman.h
+  check(libc.mlockall(MCL_CURRENT_FUTURE_ONFAULT), "mlockall", "locking memory");
+}
+
+/** Moves this thread into the network namespace at `path`. Throws SysError. */
+export function enterNetworkNamespace(path: string): void {
+  const doing = `entering network namespace ${path}`;
+  const fd = check(libc.open(cString(path).pointer, O_RDONLY | O_CLOEXEC, 0), "open", doing);
+  const result = libc.setns(fd, CLONE_NEWNET);
+  const code = errno();
+  libc.close(fd);
+  if (result < 0) throw new SysError("setns", code, doing);
+}
+
+/** Gives this thread a new network namespace; returns a descriptor of it. Throws SysError. */
+export function newNetworkNamespace(): number {
+  check(libc.unshare(CLONE_NEWNET), "unshare", "making a network namespace");
+  return openOwnNamespace();
+}
+
+/** A descriptor of the network namespace this thread is in. Throws SysError. */
+export function openOwnNamespace(): number {
+  const path = cString("/proc/thread-self/ns/net").pointer;
+  const result = libc.open(path, O_RDONLY | O_CLOEXEC, 0);
+  return check(result, "open", "opening the network namespace");
+}
+
+/** Moves this thread into the network namespace of a descriptor. Throws SysError. */
+export function enterNamespaceOf(fd: number): void {
+  check(libc.setns(fd, CLONE_NEWNET), "setns", "entering a network namespace");
+}
+
+/** An anonymous file of `size` bytes for memory shared between processes. Throws SysError. */
+export function openSharedMemory(name: string, size: number): number {
+  const MFD_CLOEXEC = 1; // linux/memfd.h
+  const doing = `making ${size} bytes of shared memory`;
+  const fd = check(libc.memfd_create(cString(name).pointer, MFD_CLOEXEC), "memfd_create", doing);
+  check(libc.ftruncate(fd, size), "ftruncate", doing);
+  return fd;
+}
+
+/** Whether a link of this name exists in this thread's network namespace. */
+export function linkExists(name: string): boolean {
+  return libc.if_nametoindex(cString(name).pointer) !== 0;
+}

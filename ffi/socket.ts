@@ -1,0 +1,224 @@
+/**
+ * Sockets: opening them, their options, and batches. A batch is an arena laid out once, so that
+ * sending or receiving many packets in one system call allocates nothing.
+ */
+
+import type { Pointer } from "bun:ffi";
+import {
+  AF_UNIX,
+  EAGAIN,
+  EINTR,
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
+  MSG_TRUNC,
+  SO_BINDTODEVICE,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from "./constants.ts";
+import { IOVEC, MMSGHDR, MSGHDR } from "./layout.ts";
+import { check, errno, libc, SysError } from "./libc.ts";
+import { cString, Memory } from "./memory.ts";
+
+/** A non-blocking, close-on-exec socket. Throws SysError; `doing` says what it was for. */
+export function openSocket(family: number, type: number, protocol: number, doing: string): number {
+  const flags = type | SOCK_CLOEXEC | SOCK_NONBLOCK;
+  return check(libc.socket(family, flags, protocol), "socket", doing);
+}
+
+/** Two connected stream sockets: non-blocking and close-on-exec, as spawned children get copies. */
+export function socketPair(): [number, number] {
+  const pair = new Memory(8);
+  const type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
+  check(libc.socketpair(AF_UNIX, type, 0, pair.pointer), "socketpair", "making a channel");
+  return [pair.view.getInt32(0, true), pair.view.getInt32(4, true)];
+}
+
+/** Sets an integer option. Throws SysError. */
+export function setOption(fd: number, level: number, name: number, value: number): void {
+  const memory = new Memory(4);
+  memory.view.setInt32(0, value, true);
+  setOptionBytes(fd, level, name, memory);
+}
+
+/** Sets an option whose value is a structure. Throws SysError. */
+export function setOptionBytes(fd: number, level: number, name: number, value: Memory): void {
+  const size = value.bytes.length;
+  const result = libc.setsockopt(fd, level, name, value.pointer, size);
+  check(result, "setsockopt", `setting option ${name} of level ${level}`);
+}
+
+/** Confines a socket to one link. Throws SysError when there is no such link. */
+export function bindToDevice(fd: number, name: string): void {
+  setOptionBytes(fd, SOL_SOCKET, SO_BINDTODEVICE, cString(name));
+}
+
+/** Binds a socket to an address. Throws SysError. */
+export function bindSocket(fd: number, address: Memory, doing: string): void {
+  check(libc.bind(fd, address.pointer, address.bytes.length), "bind", doing);
+}
+
+/** Connects a socket; false when nobody listens there. */
+export function connectSocket(fd: number, address: Memory): boolean {
+  return libc.connect(fd, address.pointer, address.bytes.length) === 0;
+}
+
+/** Closes a descriptor. */
+export function closeDescriptor(fd: number): void {
+  libc.close(fd);
+}
+
+/**
+ * Sends bytes on a connected socket without waiting: the number taken, 0 when there is no room
+ * now, or -1 when the other end is gone.
+ */
+export function sendNow(fd: number, memory: Memory, offset: number, length: number): number {
+  const sent = libc.send(fd, memory.at(offset), length, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent >= 0) return sent;
+  const code = errno();
+  return code === EAGAIN || code === EINTR ? 0 : -1;
+}
+
+/**
+ * Reads what is there: the number of bytes, 0 when nothing is there now, or -1 at the end of the
+ * stream or when the connection broke.
+ */
+export function receiveNow(fd: number, into: Memory): number {
+  const count = libc.recv(fd, into.pointer, into.bytes.length, MSG_DONTWAIT);
+  if (count > 0) return count;
+  if (count === 0) return -1;
+  const code = errno();
+  return code === EAGAIN || code === EINTR ? 0 : -1;
+}
+
+/** A vector of mmsghdr, each with one iovec. */
+class MessageVector {
+  readonly headers: Memory;
+  readonly vectors: Memory;
+
+  constructor(capacity: number) {
+    this.headers = new Memory(capacity * MMSGHDR.size);
+    this.vectors = new Memory(capacity * IOVEC.size);
+    for (let i = 0; i < capacity; i++) {
+      const header = i * MMSGHDR.size;
+      const iov = this.vectors.at(i * IOVEC.size);
+      this.headers.view.setBigUint64(header + MSGHDR.iov, BigInt(iov), true);
+      this.headers.view.setBigUint64(header + MSGHDR.iovLength, 1n, true);
+    }
+  }
+
+  setBuffer(index: number, pointer: Pointer, length: number): void {
+    writeAddress(this.vectors.view, index * IOVEC.size + IOVEC.base, pointer);
+    this.vectors.view.setUint32(index * IOVEC.size + IOVEC.length, length, true);
+  }
+}
+
+/** Stores a pointer without making a bigint. */
+function writeAddress(view: DataView, offset: number, pointer: Pointer): void {
+  view.setUint32(offset, pointer % 2 ** 32, true);
+  view.setUint32(offset + 4, Math.floor(pointer / 2 ** 32), true);
+}
+
+/** Packets waiting to leave through one socket in one sendmmsg. They are sent from where they lie. */
+export class SendBatch {
+  readonly #fd: number;
+  readonly #capacity: number;
+  readonly #vector: MessageVector;
+  #count = 0;
+
+  /** `capacity` packets at most between two flushes; a full batch flushes itself. */
+  constructor(fd: number, capacity: number) {
+    this.#fd = fd;
+    this.#capacity = capacity;
+    this.#vector = new MessageVector(capacity);
+  }
+
+  /** Adds the first `length` bytes of `packet`, to be sent to `to`; both must live until the flush. */
+  add(packet: Memory, length: number, to: Memory): SysError | undefined {
+    const error = this.#count === this.#capacity ? this.flush() : undefined;
+    const header = this.#count * MMSGHDR.size;
+    const { view } = this.#vector.headers;
+    writeAddress(view, header + MSGHDR.name, to.pointer);
+    view.setUint32(header + MSGHDR.nameLength, to.bytes.length, true);
+    this.#vector.setBuffer(this.#count, packet.pointer, length);
+    this.#count++;
+    return error;
+  }
+
+  /** Whether nothing waits. */
+  get isEmpty(): boolean {
+    return this.#count === 0;
+  }
+
+  /**
+   * Sends all that waits. A packet the kernel refuses is skipped, the others still leave; the first
+   * refusal is returned, not thrown.
+   */
+  flush(): SysError | undefined {
+    let refused: SysError | undefined;
+    let done = 0;
+    while (done < this.#count) {
+      const headers = this.#vector.headers.at(done * MMSGHDR.size);
+      const sent = libc.sendmmsg(this.#fd, headers, this.#count - done, MSG_DONTWAIT);
+      if (sent > 0) {
+        done += sent;
+        continue;
+      }
+      const code = errno();
+      if (code === EINTR) continue;
+      refused ??= new SysError("sendmmsg", code, `sending packet ${done + 1} of ${this.#count}`);
+      done++;
+    }
+    this.#count = 0;
+    return refused;
+  }
+}
+
+/** Packets received in one recvmmsg, each in a slot of its own until the next call. */
+export class ReceiveBatch {
+  readonly #slots: number;
+  readonly #slotBytes: number;
+  readonly #arena: Memory;
+  readonly #vector: MessageVector;
+
+  /** `slots` packets at most in one call, of `slotBytes` at most each. */
+  constructor(slots: number, slotBytes: number) {
+    this.#slots = slots;
+    this.#slotBytes = slotBytes;
+    this.#arena = new Memory(slots * slotBytes);
+    this.#vector = new MessageVector(slots);
+    for (let i = 0; i < slots; i++) {
+      this.#vector.setBuffer(i, this.#arena.at(i * slotBytes), slotBytes);
+    }
+  }
+
+  /** Receives what is there: the number of packets, 0 for none. A broken socket throws SysError. */
+  receive(fd: number): number {
+    const headers = this.#vector.headers.pointer;
+    const count = libc.recvmmsg(fd, headers, this.#slots, MSG_DONTWAIT, null);
+    if (count >= 0) return count;
+    const code = errno();
+    if (code === EAGAIN || code === EINTR) return 0;
+    throw new SysError("recvmmsg", code, "receiving packets");
+  }
+
+  /** Whether more packets may wait after a call that returned `count`. */
+  isFull(count: number): boolean {
+    return count === this.#slots;
+  }
+
+  /** The `index`-th packet of the last call: a view that the next call overwrites. */
+  packet(index: number): Uint8Array {
+    const { view } = this.#vector.headers;
+    const length = view.getUint32(index * MMSGHDR.size + MMSGHDR.length, true);
+    const start = index * this.#slotBytes;
+    return this.#arena.bytes.subarray(start, start + Math.min(length, this.#slotBytes));
+  }
+
+  /** Whether the `index`-th packet was longer than its slot. */
+  isTruncated(index: number): boolean {
+    const { view } = this.#vector.headers;
+    return (view.getInt32(index * MMSGHDR.size + MSGHDR.flags, true) & MSG_TRUNC) !== 0;
+  }
+}

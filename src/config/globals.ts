@@ -1,0 +1,290 @@
+/**
+ * global_defs: the daemon-wide settings, and the defaults that instances copy. The block may come
+ * several times; its statements add up.
+ */
+import { familyOf, formatAddress, parseAddress } from "../lib/address.ts";
+import { bool, flag, integer, later, nameList, wholeSeconds, word, words } from "./readers.ts";
+import {
+  block,
+  complain,
+  type Context,
+  firstWord,
+  readBlock,
+  readInteger,
+  type Row,
+} from "./schema.ts";
+import type { Node } from "./tree.ts";
+
+/** An identity for scripts, by name. */
+export interface ScriptUser {
+  readonly user: string;
+  /** A leading ":" (kept) also loads the supplementary groups. */
+  readonly group?: string;
+}
+
+/** The settings of global_defs, defaults filled in. Durations are integer microseconds. Plain JSON. */
+export interface Globals {
+  /** The host name unless set. */
+  readonly router_id: string;
+  readonly notification_email: readonly string[];
+  readonly notification_email_from: string;
+  readonly smtp_server?: { readonly host: string; readonly port: number };
+  /** 1 second or more. */
+  readonly smtp_connect_timeout: number;
+  readonly script_user?: ScriptUser;
+  readonly enable_script_security: boolean;
+  /** -1 to 99; 0 is off. */
+  readonly max_auto_priority: number;
+  /** Interfaces may appear later. */
+  readonly dynamic_interfaces: boolean;
+  /** `dynamic_interfaces allow_if_changes`. */
+  readonly allow_if_changes: boolean;
+  readonly vrrp_check_unicast_src: boolean;
+  readonly vrrp_version: 2 | 3;
+  readonly vrrp_mcast_group4: string;
+  readonly vrrp_mcast_group6: string;
+  readonly vrrp_garp_master_delay: number;
+  readonly vrrp_garp_master_repeat: number;
+  /** 0 is off. */
+  readonly vrrp_garp_master_refresh: number;
+  readonly vrrp_garp_master_refresh_repeat: number;
+  readonly vrrp_garp_lower_prio_delay: number;
+  /** 0 sends none. */
+  readonly vrrp_garp_lower_prio_repeat: number;
+}
+
+const UINT_MAX = 4_294_967_295;
+const INT_MAX = 2_147_483_647;
+
+const invalid = (keyword: string) => (text: string): string => `${keyword} '${text}' invalid - ignoring`;
+const raised = (keyword: string) => (): string => `${keyword} must be greater than 0, setting to 1`;
+
+/** A number of frames, at least 1. */
+function frames<D extends number | undefined>(keyword: string, doc: string, initial: D): Row<number | D> {
+  return integer(doc, initial, {
+    min: 0,
+    max: UINT_MAX,
+    says: invalid(keyword),
+    raised: raised(keyword),
+  });
+}
+
+/** A multicast address of one family. */
+function group(doc: string, initial: string, family: 4 | 6): Row<string> {
+  return word<string, string>(doc, initial, (first, node, context) => {
+    const keyword = `vrrp_mcast_group${family}`;
+    const address = parseAddress(first.text);
+    const isMulticast = address !== undefined &&
+      (family === 4 ? (address[0]! & 0xf0) === 0xe0 : address[0] === 0xff);
+    const refuse = (message: string): undefined => complain(context, node, "general", message, first);
+    if (address === undefined) return refuse(`Can't parse ${keyword} [${first.text}]. Skipping`);
+    if (familyOf(address) !== family) {
+      return refuse(`${keyword} [${first.text}] is not IPv${family}. Skipping`);
+    }
+    if (!isMulticast) return refuse(`${keyword} [${first.text}] is not multicast. Skipping`);
+    if (family === 6 && (address[1]! & 15) !== 2) {
+      refuse(`${keyword} [${first.text}] should be link-local multicast.`);
+    }
+    return formatAddress(address);
+  });
+}
+
+/** The keywords of global_defs. */
+export const globalDefs = block(() => ({
+  router_id: words(
+    "router_id STRING - name of this router in mails; the host name",
+    "routerid name missing - ignoring",
+    ([first]) => first!.text,
+  ),
+  notification_email: later(nameList("notification_email { ADDRESS ... } - who gets alert mails")),
+  notification_email_from: later(words(
+    "notification_email_from ADDRESS - sender of alert mails; keepalived@HOSTNAME",
+    "emailfrom missing - ignoring",
+    ([first]) => first!.text,
+  )),
+  smtp_server: later(smtpServer()),
+  smtp_connect_timeout: later(integer(
+    "smtp_connect_timeout SECS - limit for each step of a mail, 1 to 4294; 30",
+    30_000_000,
+    {
+      min: 0,
+      max: 4294,
+      times: 1_000_000,
+      says: (text) => `smtp_connect_timeout '${text}' must be in [0, 4294] - ignoring`,
+      raised: () => "smtp_conect_timeout must be greater than 0, setting to 1",
+    },
+  )),
+  smtp_alert: later(
+    bool("smtp_alert [BOOL] - default of every smtp_alert; unset", (text) =>
+      `Invalid smtp_alert option '${text}'`),
+  ),
+  script_user: later(words(
+    "script_user USER [[:]GROUP] - who runs scripts; keepalived_script if it exists",
+    "No script username specified",
+    ([user, group]): ScriptUser => ({
+      user: user!.text,
+      ...(group === undefined ? {} : { group: group.text }),
+    }),
+  )),
+  enable_script_security: later(flag(
+    "enable_script_security - refuse scripts that root runs and others may change; off",
+  )),
+  max_auto_priority: later(maxAutoPriority()),
+  dynamic_interfaces: dynamicInterfaces(),
+  vrrp_check_unicast_src: flag(
+    "vrrp_check_unicast_src - accept unicast adverts from listed peers only; off",
+  ),
+  vrrp_version: integer("vrrp_version 2|3 - default protocol version; 2, IPv6 always 3", 2, {
+    min: 2,
+    max: 3,
+    says: () => "VRRP Error: Version must be either 2 or 3",
+  }),
+  vrrp_mcast_group4: group("vrrp_mcast_group4 IPV4 - group of adverts; 224.0.0.18", "224.0.0.18", 4),
+  vrrp_mcast_group6: group("vrrp_mcast_group6 IPV6 - group of adverts; ff02::12", "ff02::12", 6),
+  vrrp_garp_master_delay: wholeSeconds(
+    "vrrp_garp_master_delay SECS - wait before the second burst, 0 to 4294; 5",
+    5_000_000,
+    invalid("vrrp_garp_master_delay"),
+  ),
+  vrrp_garp_master_repeat: frames(
+    "vrrp_garp_master_repeat",
+    "vrrp_garp_master_repeat N - frames per burst, 1 or more; 5",
+    5,
+  ),
+  vrrp_garp_master_refresh: integer(
+    "vrrp_garp_master_refresh SECS - period of refreshing bursts; 0, off",
+    0,
+    {
+      min: 0,
+      max: UINT_MAX,
+      times: 1_000_000,
+      says: (text) => `Invalid vrrp_garp_master_refresh '${text}' - ignoring`,
+    },
+  ),
+  vrrp_garp_master_refresh_repeat: frames(
+    "vrrp_garp_master_refresh_repeat",
+    "vrrp_garp_master_refresh_repeat N - frames per refreshing burst, 1 or more; 1",
+    1,
+  ),
+  vrrp_garp_lower_prio_delay: wholeSeconds(
+    "vrrp_garp_lower_prio_delay SECS - the same after a lower advert; vrrp_garp_master_delay",
+    undefined,
+    invalid("vrrp_garp_lower_prio_delay"),
+  ),
+  vrrp_garp_lower_prio_repeat: integer(
+    "vrrp_garp_lower_prio_repeat N - frames after a lower advert, 0 none; vrrp_garp_master_repeat",
+    undefined,
+    { min: 0, max: INT_MAX, says: (text) => `Invalid vrrp_garp_lower_prio_repeat '${text}'` },
+  ),
+  include_check: { ...flag("include_check [[+|-]CHECK ...] - include mistakes that are fatal; none") },
+}), {
+  lines: "process_names process_name vrrp_process_name checker_process_name lvs_process_name " +
+    "bfd_process_name use_symlink_paths set_supplementary_groups smtp_helo_name startup_script " +
+    "startup_script_timeout shutdown_script shutdown_script_timeout min_auto_priority_delay " +
+    "smtp_alert_vrrp smtp_alert_checker checker_log_all_failures no_email_faults default_interface " +
+    "disable_local_igmp v3_checksum_as_v2 lvs_timeouts lvs_flush lvs_flush_on_stop " +
+    "lvs_flush_onstop lvs_sync_daemon vrrp_down_timer_adverts vrrp_garp_interval " +
+    "vrrp_gna_interval vrrp_min_garp vrrp_garp_extra_if vrrp_vmac_garp_intvl " +
+    "vrrp_lower_prio_no_advert vrrp_higher_prio_send_advert vrrp_iptables vrrp_ipsets nftables " +
+    "nftables_priority nftables_ifindex vrrp_skip_check_adv_addr vrrp_strict vrrp_priority " +
+    "vrrp_no_swap vrrp_rt_priority vrrp_cpu_affinity vrrp_rlimit_rttime vrrp_rlimit_rtime " +
+    "nftables_ipvs nftables_ipvs_priority nftables_ipvs_start_fwmark nftables_counters " +
+    "notify_fifo notify_fifo_script vrrp_notify_fifo vrrp_notify_fifo_script " +
+    "vrrp_notify_priority_changes fifo_write_vrrp_states_on_reload lvs_notify_fifo " +
+    "lvs_notify_fifo_script checker_priority checker_no_swap checker_rt_priority " +
+    "checker_cpu_affinity checker_rlimit_rttime checker_rlimit_rtime bfd_priority bfd_no_swap " +
+    "bfd_rt_priority bfd_cpu_affinity bfd_rlimit_rttime bfd_rlimit_rtime snmp_socket " +
+    "enable_traps enable_snmp_vrrp enable_snmp_keepalived enable_snmp_rfc enable_snmp_rfcv2 " +
+    "enable_snmp_rfcv3 enable_snmp_checker snmp_vs_stats_update_interval " +
+    "snmp_rs_stats_update_interval enable_dbus dbus_service_name dbus_no_interface_name " +
+    "vrrp_netlink_cmd_rcv_bufs vrrp_netlink_cmd_rcv_bufs_force vrrp_netlink_monitor_rcv_bufs " +
+    "vrrp_netlink_monitor_rcv_bufs_force process_monitor_rcv_bufs " +
+    "process_monitor_rcv_bufs_force lvs_netlink_cmd_rcv_bufs lvs_netlink_cmd_rcv_bufs_force " +
+    "lvs_netlink_monitor_rcv_bufs lvs_netlink_monitor_rcv_bufs_force rs_init_notifies " +
+    "no_checker_emails vrrp_rx_bufs_policy vrrp_rx_bufs_multiplier vrrp_startup_delay " +
+    "vrrp_delay_after_boot log_unknown_vrids vrrp_owner_ignore_adverts vmac_prefix " +
+    "vmac_addr_prefix umask random_seed reload_check_config reload_time_file reload_repeat " +
+    "reload_file config_save_dir tmp_config_directory data_use_instance json_version " +
+    "iproute_usr_dir iproute_etc_dir state_dump_file stats_dump_file json_dump_file",
+});
+
+function smtpServer(): Row<Globals["smtp_server"] | undefined> {
+  return {
+    doc: "smtp_server HOST|IP [PORT] - relay for alert mails, port 25; none, no mails",
+    shape: "line",
+    initial: undefined,
+    read: (node, context) => {
+      const host = firstWord(node, context);
+      const port = node.words[2];
+      if (host === undefined) return undefined;
+      if (port === undefined) return { host: host.text, port: 25 };
+      const number = readInteger(node, port, context, { min: 1, max: 65_535 });
+      return number === undefined ? undefined : { host: host.text, port: number };
+    },
+  };
+}
+
+function maxAutoPriority(): Row<number> {
+  return {
+    doc: "max_auto_priority [N] - ceiling of the automatic real-time priority, -1 to 99; 0, off",
+    shape: "line",
+    initial: 0,
+    read: (node, context) => {
+      const first = node.words[1];
+      if (first === undefined) return 99;
+      const value = readInteger(node, first, context, { min: -1, max: 99 });
+      if (value === undefined) {
+        const message = `max_auto_priority '${first.text}' must be in [0, 99] ` +
+          `(or -1 to disable) - ignoring`;
+        complain(context, node, "general", message, first);
+      }
+      return value;
+    },
+  };
+}
+
+function dynamicInterfaces(): Row<"" | "on" | "allow_if_changes"> {
+  return {
+    doc: "dynamic_interfaces [allow_if_changes] - interfaces may appear later; off",
+    shape: "line",
+    initial: "",
+    read: (node, context) => {
+      const option = node.words[1];
+      if (option === undefined) return "on";
+      if (option.text === "allow_if_changes") return "allow_if_changes";
+      const message = `Unknown dynamic_interfaces option '${option.text}'`;
+      complain(context, node, "general", message, option, { hint: "allow_if_changes or nothing" });
+      return undefined;
+    },
+  };
+}
+
+/** Reads the statements of every global_defs, in order, and fills in the defaults. */
+export function readGlobals(nodes: readonly Node[], context: Context): Globals {
+  const values = readBlock(globalDefs, nodes, context);
+  const { hostName } = context.files;
+  const { smtp_server, script_user, dynamic_interfaces } = values;
+  return {
+    router_id: values.router_id ?? hostName,
+    notification_email: values.notification_email,
+    notification_email_from: values.notification_email_from ?? `keepalived@${hostName}`,
+    ...(smtp_server === undefined ? {} : { smtp_server }),
+    smtp_connect_timeout: values.smtp_connect_timeout,
+    ...(script_user === undefined ? {} : { script_user }),
+    enable_script_security: values.enable_script_security,
+    max_auto_priority: values.max_auto_priority,
+    dynamic_interfaces: dynamic_interfaces !== "",
+    allow_if_changes: dynamic_interfaces === "allow_if_changes",
+    vrrp_check_unicast_src: values.vrrp_check_unicast_src,
+    vrrp_version: values.vrrp_version === 3 ? 3 : 2,
+    vrrp_mcast_group4: values.vrrp_mcast_group4,
+    vrrp_mcast_group6: values.vrrp_mcast_group6,
+    vrrp_garp_master_delay: values.vrrp_garp_master_delay,
+    vrrp_garp_master_repeat: values.vrrp_garp_master_repeat,
+    vrrp_garp_master_refresh: values.vrrp_garp_master_refresh,
+    vrrp_garp_master_refresh_repeat: values.vrrp_garp_master_refresh_repeat,
+    vrrp_garp_lower_prio_delay: values.vrrp_garp_lower_prio_delay ?? values.vrrp_garp_master_delay,
+    vrrp_garp_lower_prio_repeat: values.vrrp_garp_lower_prio_repeat ??
+      values.vrrp_garp_master_repeat,
+  };
+}

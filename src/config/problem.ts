@@ -1,0 +1,183 @@
+/**
+ * What is wrong with a configuration, as values. Reading never stops at the first mistake and never
+ * throws: each mistake becomes a Problem with its place, and whoever asked decides what to print
+ * and whether to go on.
+ */
+
+/**
+ * The classes of mistakes, in ascending order of weight: a configuration test keeps the last of this
+ * order, and its exit status depends on that one alone. The first two are ours and never count:
+ * `note` is a message keepalived logs without a class, `not_supported` a keyword upkeep reads
+ * but does not act on.
+ */
+const PROBLEM_KINDS = [
+  "note",
+  "not_supported",
+  "file_not_found",
+  "bad_interface",
+  "fatal",
+  "multiple_files",
+  "unknown_keyword",
+  "unexpected_begin",
+  "missing_begin",
+  "unexpected_end",
+  "missing_end",
+  "unmatched_quote",
+  "missing_parameter",
+  "invalid_number",
+  "general",
+  "warning",
+  "deprecated",
+  "security",
+] as const;
+
+/** The class of a mistake. */
+export type ProblemKind = (typeof PROBLEM_KINDS)[number];
+
+/** One mistake. Plain JSON. */
+export interface Problem {
+  /** `fatal` ends a start and refuses a reload; an `error` dropped its statement, no more. */
+  readonly severity: "fatal" | "error" | "warning";
+  readonly kind: ProblemKind;
+  /** keepalived's own phrase where it has one. */
+  readonly message: string;
+  /** As the operator wrote it. */
+  readonly file: string;
+  /** From 1; 0 when the mistake belongs to no line. */
+  readonly line: number;
+  /** From 1; 0 when unknown. */
+  readonly column: number;
+  /** What the log line starts with: `(FILE: Line N)`, `(Line N)` or nothing. */
+  readonly prefix: "file" | "line" | "none";
+  /** The offending word. */
+  readonly word?: string;
+  /** What would be right. */
+  readonly hint?: string;
+  /** The line as written, unless it may hold a secret. */
+  readonly source?: string;
+  /** How this mistake alone ends a start and a configuration test, where the kind does not say. */
+  readonly exit?: { readonly start: number; readonly test: number };
+}
+
+/** A place that a problem can point at. */
+export interface Spot {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  /** The physical line, without its end. */
+  readonly source: string;
+}
+
+/** The parts of a Problem that only some mistakes need. */
+export type ProblemExtras = Partial<
+  Pick<Problem, "severity" | "prefix" | "word" | "hint" | "exit">
+>;
+
+/** A Problem at a spot. Severity follows the kind and the prefix is `file` unless told otherwise. */
+export function problemAt(
+  spot: Spot,
+  kind: ProblemKind,
+  message: string,
+  extras: ProblemExtras = {},
+): Problem {
+  return {
+    severity: severityOf(kind),
+    kind,
+    message,
+    file: spot.file,
+    line: spot.line,
+    column: spot.column,
+    prefix: "file",
+    ...(spot.line === 0 || maySpill(spot.source) ? {} : { source: spot.source }),
+    ...extras,
+  };
+}
+
+function severityOf(kind: ProblemKind): "error" | "warning" {
+  switch (kind) {
+    case "note":
+    case "not_supported":
+    case "warning":
+    case "deprecated":
+    case "security":
+      return "warning";
+    case "file_not_found":
+    case "bad_interface":
+    case "fatal":
+    case "multiple_files":
+    case "unknown_keyword":
+    case "unexpected_begin":
+    case "missing_begin":
+    case "unexpected_end":
+    case "missing_end":
+    case "unmatched_quote":
+    case "missing_parameter":
+    case "invalid_number":
+    case "general":
+      return "error";
+  }
+}
+
+/** Whether a line may hold a secret and so must not be shown. */
+export function maySpill(text: string): boolean {
+  return /pass|key|secret/i.test(text);
+}
+
+/** The log line of a problem, in keepalived's form. */
+export function formatProblem(problem: Problem): string {
+  switch (problem.prefix) {
+    case "file":
+      return `(${problem.file}: Line ${problem.line}) ${problem.message}`;
+    case "line":
+      return `(Line ${problem.line}) ${problem.message}`;
+    case "none":
+      return problem.message;
+  }
+}
+
+/**
+ * A problem for people: severity, file:line:column, the message, the source line with a caret under
+ * the offending word, and what would be right. Several lines without a final line end.
+ */
+export function explainProblem(problem: Problem): string {
+  const place = [problem.file, problem.line, problem.column].filter((part) => part !== 0).join(":");
+  const lines = [`${problem.severity}: ${place}: ${problem.message}`];
+  if (problem.source !== undefined) {
+    const number = `${problem.line}`;
+    const gutter = " ".repeat(number.length);
+    // A tab stays a tab, so that the caret stands under its word at any tab width.
+    const before = problem.source.slice(0, Math.max(0, problem.column - 1));
+    const indent = before.replace(/[^\t]/g, " ");
+    const end = problem.column - 1 + (problem.word?.length ?? 0);
+    const width = Math.min(end, problem.source.length) - before.length;
+    lines.push(`  ${number} | ${problem.source.trimEnd()}`);
+    if (problem.column > 0) {
+      lines.push(`  ${gutter} | ${indent}${"^".repeat(Math.max(1, width))}`);
+    }
+  }
+  if (problem.hint !== undefined) lines.push(`  hint: ${problem.hint}`);
+  return lines.join("\n");
+}
+
+/** Whether a start ends and a reload is refused. */
+export function isFatal(problems: readonly Problem[]): boolean {
+  return problems.some((problem) => problem.severity === "fatal");
+}
+
+/** The exit status of a start that these problems refuse: 2 or 6; 0 when none is fatal. */
+export function startStatus(problems: readonly Problem[]): number {
+  const fatal = problems.find((problem) => problem.severity === "fatal");
+  return fatal === undefined ? 0 : (fatal.exit?.start ?? 2);
+}
+
+/** The exit status of a configuration test: 0, 2, 4, 5 or 6. */
+export function configTestStatus(problems: readonly Problem[]): number {
+  let worst = 0;
+  for (const { exit, kind } of problems) {
+    if (exit === undefined) worst = Math.max(worst, PROBLEM_KINDS.indexOf(kind));
+    else if (exit.test !== 0) return exit.test;
+  }
+  if (worst <= PROBLEM_KINDS.indexOf("not_supported")) return 0;
+  if (worst <= PROBLEM_KINDS.indexOf("fatal")) return 4;
+  return worst === PROBLEM_KINDS.indexOf("security") ? 6 : 5;
+}

@@ -1,0 +1,166 @@
+/**
+ * What the parent and the vrrp role say to each other: one typed union per direction, and the framing.
+ *
+ * A frame is a 32-bit length (little-endian) and that many bytes of JSON in UTF-8. Both ends are
+ * processes of the same executable, so what arrives is what was sent; a frame that cannot be is our
+ * own mistake and ends the role.
+ */
+
+import { assert } from "../lib/assert.ts";
+import type { LogLevel } from "../lib/log.ts";
+import type { Change } from "../vrrp/diff.ts";
+import type { State } from "../vrrp/fsm.ts";
+
+/** From the parent to the vrrp role. */
+export type ToRole =
+  /** What is to be different: everything at the start, the difference after a reload. */
+  | { readonly type: "configure"; readonly changes: readonly Change[] }
+  /** Claim and write the role's pid file. */
+  | { readonly type: "pid-file"; readonly path: string }
+  /** Take everything of these instances off the links and end; nothing is advertised. */
+  | { readonly type: "withdraw"; readonly changes: readonly Change[] }
+  /** Leave: priority 0 adverts, addresses removed unless they are to be kept. */
+  | { readonly type: "shutdown"; readonly keepAddresses: boolean };
+
+/** From the vrrp role to the parent. */
+export type FromRole =
+  | {
+    readonly type: "log";
+    readonly level: LogLevel;
+    readonly text: string;
+    /** For -D only. */
+    readonly detail: boolean;
+  }
+  /** Log lines were dropped because nobody read them. */
+  | { readonly type: "dropped"; readonly lines: number }
+  /** An instance has changed its state. */
+  | {
+    readonly type: "state";
+    readonly instance: string;
+    readonly from: State["name"];
+    readonly to: State["name"];
+    /** Effective priority, 1 to 255. */
+    readonly priority: number;
+  }
+  /** A change was performed; the instances are running. */
+  | { readonly type: "configured"; readonly tookUs: number }
+  /** The role's own mistake, just before it ends. */
+  | { readonly type: "crash"; readonly stack: string };
+
+const HEADER_BYTES = 4;
+/** No message of ours comes near this; a longer one means that the stream is out of step. */
+const MAX_FRAME_BYTES = 64 * 1024 * 1024;
+
+/** One message as bytes ready to send. */
+export function encodeFrame(message: ToRole | FromRole): Uint8Array {
+  const body = new TextEncoder().encode(JSON.stringify(message));
+  const frame = new Uint8Array(HEADER_BYTES + body.length);
+  new DataView(frame.buffer).setUint32(0, body.length, true);
+  frame.set(body, HEADER_BYTES);
+  return frame;
+}
+
+/** Collects received bytes and hands out whole messages. */
+export class FrameReader<Received extends ToRole | FromRole> {
+  #pending = new Uint8Array(0);
+
+  /** The messages that `bytes` completes, in order. */
+  push(bytes: Uint8Array): Received[] {
+    const all = new Uint8Array(this.#pending.length + bytes.length);
+    all.set(this.#pending);
+    all.set(bytes, this.#pending.length);
+    const view = new DataView(all.buffer);
+    const out: Received[] = [];
+    let offset = 0;
+    while (all.length - offset >= HEADER_BYTES) {
+      const length = view.getUint32(offset, true);
+      assert(length <= MAX_FRAME_BYTES, `a frame of ${length} bytes on the channel`);
+      const end = offset + HEADER_BYTES + length;
+      if (end > all.length) break;
+      const body = all.subarray(offset + HEADER_BYTES, end);
+      out.push(JSON.parse(new TextDecoder().decode(body)) as Received);
+      offset = end;
+    }
+    this.#pending = all.slice(offset);
+    return out;
+  }
+}
+
+/** Bytes that may wait before log lines are dropped. */
+const LOG_LIMIT = 256 * 1024;
+/** Bytes that may wait before states are kept back too. */
+const STATE_LIMIT = 2 * LOG_LIMIT;
+
+type StateMessage = Extract<FromRole, { type: "state" }>;
+
+/**
+ * The role's end, sending. It never blocks: what the parent does not read waits in a bounded queue, log
+ * lines are dropped (and counted) first, and of each instance only the latest state is kept. A parent
+ * that stands still for a minute delays nothing.
+ */
+export class Outbox {
+  readonly #send: (bytes: Uint8Array) => number;
+  readonly #frames: Uint8Array[] = [];
+  readonly #states = new Map<string, StateMessage>();
+  #waiting = 0;
+  #dropped = 0;
+
+  /** `send` takes as many bytes as fit and returns how many, or -1 when the parent is gone. */
+  constructor(send: (bytes: Uint8Array) => number) {
+    this.#send = send;
+  }
+
+  /** Whether something waits that {@link Outbox.flush} should try again. */
+  get isWaiting(): boolean {
+    return this.#waiting > 0 || this.#dropped > 0 || this.#states.size > 0;
+  }
+
+  /** Queues a message. */
+  push(message: FromRole): void {
+    if (message.type === "log" && this.#waiting > LOG_LIMIT) {
+      this.#dropped++;
+      return;
+    }
+    if (message.type === "state" && this.#waiting > STATE_LIMIT) {
+      const kept = this.#states.get(message.instance);
+      this.#states.set(message.instance, { ...message, from: kept?.from ?? message.from });
+      return;
+    }
+    this.#queue(message);
+  }
+
+  /** Sends what the other end takes now. */
+  flush(): void {
+    this.#sendFrames();
+    if (this.#waiting > LOG_LIMIT) return;
+    for (const state of this.#states.values()) this.#queue(state);
+    this.#states.clear();
+    if (this.#dropped > 0) this.#queue({ type: "dropped", lines: this.#dropped });
+    this.#dropped = 0;
+    this.#sendFrames();
+  }
+
+  #queue(message: FromRole): void {
+    const frame = encodeFrame(message);
+    this.#frames.push(frame);
+    this.#waiting += frame.length;
+  }
+
+  #sendFrames(): void {
+    while (this.#frames.length > 0) {
+      const frame = this.#frames[0]!;
+      const sent = this.#send(frame);
+      if (sent < 0) {
+        this.#frames.length = 0;
+        this.#waiting = 0;
+        return;
+      }
+      this.#waiting -= sent;
+      if (sent < frame.length) {
+        this.#frames[0] = frame.subarray(sent);
+        return;
+      }
+      this.#frames.shift();
+    }
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * The virtual addresses of an instance: what the configuration says as what the kernel is told, and
+ * the difference a reload makes.
+ */
+
+import type { VirtualAddress, VrrpInstance } from "../config/vrrp.ts";
+import { type Address, parseAddress } from "../lib/address.ts";
+import { assert } from "../lib/assert.ts";
+import type { NewAddress } from "../netlink/address.ts";
+
+/** linux/if_addr.h: no duplicate address detection, home address, and flags set by keyword. */
+const IFA_F_NODAD = 0x02;
+const IFA_F_HOMEADDRESS = 0x10;
+const IFA_F_MANAGETEMPADDR = 0x100;
+const IFA_F_NOPREFIXROUTE = 0x200;
+const IFA_F_MCAUTOJOIN = 0x400;
+
+/** One virtual address and the name of the link that is to hold it. */
+export interface Held {
+  readonly device: string;
+  readonly address: Address;
+  readonly spec: VirtualAddress;
+}
+
+/** All addresses an instance moves, advertised ones first. */
+export function heldAddresses(instance: VrrpInstance): Held[] {
+  return [...instance.virtual_ipaddress, ...instance.virtual_ipaddress_excluded].map((spec) => ({
+    device: spec.dev ?? instance.interface ?? "",
+    address: bytesOf(spec.address),
+    spec,
+  }));
+}
+
+/** The addresses an instance's adverts carry. */
+export function advertisedAddresses(instance: VrrpInstance): Address[] {
+  const length = instance.family === 4 ? 4 : 16;
+  return instance.virtual_ipaddress.map((spec) => bytesOf(spec.address))
+    .filter((address) => address.length === length);
+}
+
+/** The address as the kernel wants it, on the link with this index. */
+export function kernelAddress(held: Held, index: number): NewAddress {
+  const { spec, address } = held;
+  const isV6 = address.length === 16;
+  let flags = isV6 && !spec.dad ? IFA_F_NODAD : 0;
+  if (spec.home) flags |= IFA_F_HOMEADDRESS;
+  if (spec.mngtmpaddr) flags |= IFA_F_MANAGETEMPADDR;
+  if (spec.noprefixroute) flags |= IFA_F_NOPREFIXROUTE;
+  if (spec.autojoin) flags |= IFA_F_MCAUTOJOIN;
+  return {
+    index,
+    address,
+    prefixLength: spec.prefixLength,
+    scope: spec.scope,
+    flags,
+    ...(spec.peer === undefined ? {} : { peer: bytesOf(spec.peer.address) }),
+    ...(spec.brd === undefined ? {} : { broadcast: bytesOf(spec.brd) }),
+    ...(spec.label === undefined || isV6 ? {} : { label: spec.label }),
+    ...(spec.preferred_lft === undefined ? {} : { preferredLifetime: spec.preferred_lft }),
+  };
+}
+
+/** What a reload takes from and adds to the addresses of an instance that is MASTER. */
+export function changedAddresses(
+  before: VrrpInstance,
+  after: VrrpInstance,
+): { readonly removed: readonly Held[]; readonly added: readonly Held[] } {
+  const was = heldAddresses(before);
+  const is = heldAddresses(after);
+  return {
+    removed: was.filter((one) => !is.some((other) => isSame(one, other))),
+    added: is.filter((one) => !was.some((other) => isSame(one, other))),
+  };
+}
+
+function isSame(a: Held, b: Held): boolean {
+  return a.device === b.device && JSON.stringify(a.spec) === JSON.stringify(b.spec);
+}
+
+/** Bytes of an address the configuration reader has already accepted. */
+function bytesOf(text: string): Address {
+  const address = parseAddress(text);
+  assert(address !== undefined, `address '${text}' of the configuration`);
+  return address;
+}

@@ -1,0 +1,189 @@
+/**
+ * One vrrp_instance at run time: the router the state machine sees, why it may not take part, what an
+ * advert must be like to count, and what has been counted.
+ */
+
+import type { VrrpInstance } from "../config/vrrp.ts";
+import { type Address, formatAddress } from "../lib/address.ts";
+import type { Advert, AdvertError } from "../wire/vrrp.ts";
+import type { VirtualRouter } from "./fsm.ts";
+
+/** Statistics by keepalived's names (its JSON dump). */
+export interface Counters {
+  advert_rcvd: number;
+  advert_sent: number;
+  become_master: number;
+  release_master: number;
+  packet_len_err: number;
+  advert_interval_err: number;
+  ip_ttl_err: number;
+  invalid_type_rcvd: number;
+  addr_list_err: number;
+  invalid_authtype: number;
+  authtype_mismatch: number;
+  auth_failure: number;
+  pri_zero_rcvd: number;
+  pri_zero_sent: number;
+}
+
+/** All zero. */
+export function freshCounters(): Counters {
+  return {
+    advert_rcvd: 0,
+    advert_sent: 0,
+    become_master: 0,
+    release_master: 0,
+    packet_len_err: 0,
+    advert_interval_err: 0,
+    ip_ttl_err: 0,
+    invalid_type_rcvd: 0,
+    addr_list_err: 0,
+    invalid_authtype: 0,
+    authtype_mismatch: 0,
+    auth_failure: 0,
+    pri_zero_rcvd: 0,
+    pri_zero_sent: 0,
+  };
+}
+
+/** The router of an instance that speaks with `address`. */
+export function virtualRouter(instance: VrrpInstance, address: Address): VirtualRouter {
+  return {
+    version: instance.version,
+    priority: instance.priority,
+    advertisementIntervalUs: instance.advert_int,
+    preempt: !instance.nopreempt,
+    preemptDelayUs: instance.preempt_delay,
+    startsAsMaster: instance.state === "MASTER",
+    address,
+    garp: {
+      repeat: instance.garp_master_repeat,
+      delayUs: instance.garp_master_delay,
+      refreshUs: instance.garp_master_refresh,
+      refreshRepeat: instance.garp_master_refresh_repeat,
+      lowerPriorityRepeat: instance.garp_lower_prio_repeat,
+      lowerPriorityDelayUs: instance.garp_lower_prio_delay,
+    },
+  };
+}
+
+/** Why an advert does not count: the codec's reasons and those that depend on the configuration. */
+export type Rejection =
+  | AdvertError
+  | "ttl"
+  | "other-version"
+  | "auth-type-unknown"
+  | "auth-type-other"
+  | "auth-data"
+  | "interval-other";
+
+/** The counter of a rejection. */
+export function counterOf(rejection: Rejection): keyof Counters {
+  switch (rejection) {
+    case "length":
+    case "checksum":
+      return "packet_len_err";
+    case "ttl":
+      return "ip_ttl_err";
+    case "version":
+    case "other-version":
+    case "type":
+      return "invalid_type_rcvd";
+    case "count":
+      return "addr_list_err";
+    case "interval":
+    case "interval-other":
+      return "advert_interval_err";
+    case "auth-type-unknown":
+      return "invalid_authtype";
+    case "auth-type-other":
+      return "authtype_mismatch";
+    case "auth-data":
+      return "auth_failure";
+  }
+}
+
+/** A packet that came in; 0 where it was too short to tell. Views of the receive buffer. */
+export interface Received {
+  readonly vrid: number;
+  readonly source: Address;
+  /** What it says, or why it says nothing. */
+  readonly advert: Advert | AdvertError | "ttl";
+  readonly ttl: number;
+  /** Bytes from the VRRP header on. */
+  readonly length: number;
+  readonly versionType: number;
+  /** Whole seconds (version 2). */
+  readonly interval: number;
+  readonly authType: number;
+}
+
+/** What is wrong with a packet, in keepalived's phrase, with the peer named. */
+export function explainRejection(
+  instance: VrrpInstance,
+  rejection: Rejection,
+  packet: Received,
+): string {
+  const { version } = instance;
+  const phrase: Record<Rejection, string> = {
+    "length": `vrrp packet too short, length ${packet.length}`,
+    "checksum": `Invalid VRRPv${version} checksum`,
+    "ttl": `invalid TTL/HL. Received ${packet.ttl} and expect 255`,
+    "version": `invalid version. ${packet.versionType >> 4} and expect ${version}`,
+    "other-version": `invalid version. ${packet.versionType >> 4} and expect ${version}`,
+    "type": `Invalid packet type. ${packet.versionType & 15} and expect 1`,
+    "count": "received an unexpected ip number count 0",
+    "interval": "advertisement interval 0 received",
+    "interval-other": `advertisement interval mismatch mine=${
+      instance.advert_int / 1_000_000
+    } sec rcv'd=${packet.interval} sec`,
+    "auth-type-unknown": `Invalid auth type: ${packet.authType}`,
+    "auth-type-other": `received a ${packet.authType} auth, expecting ${authTypeOf(instance)}!`,
+    "auth-data": "received an invalid passwd!",
+  };
+  return `(${instance.name}) ${phrase[rejection]} (from ${formatAddress(packet.source)})`;
+}
+
+const AUTH_NONE = 0;
+const AUTH_PASS = 1;
+const AUTH_AH = 2;
+
+/**
+ * Whether an advert that is well-formed counts for an instance: undefined when it does. `secret` is
+ * the instance's auth_pass as it stands in a packet, `equals` compares in constant time.
+ */
+export function judge(
+  instance: VrrpInstance,
+  advert: Advert,
+  secret: Uint8Array,
+  equals: (a: Uint8Array, b: Uint8Array) => boolean,
+): Rejection | undefined {
+  if (advert.version !== instance.version) return "other-version";
+  if (instance.version === 3) return undefined;
+  if (advert.authType > AUTH_AH) return "auth-type-unknown";
+  const wanted = authTypeOf(instance);
+  if (advert.authType !== wanted) return "auth-type-other";
+  if (wanted === AUTH_PASS && !equals(advert.authData, secret)) return "auth-data";
+  if (advert.advertisementIntervalUs !== instance.advert_int) return "interval-other";
+  return undefined;
+}
+
+function authTypeOf(instance: VrrpInstance): number {
+  return instance.authentication?.auth_type === "PASS" ? AUTH_PASS : AUTH_NONE;
+}
+
+/** Why an instance is in FAULT. */
+export type FaultReason = "no-link" | "link-down" | "no-address";
+
+/** A fault in words, for the log. */
+export function explainFault(reason: FaultReason, instance: VrrpInstance): string {
+  const link = instance.interface ?? "";
+  switch (reason) {
+    case "no-link":
+      return `interface ${link} does not exist`;
+    case "link-down":
+      return `interface ${link} is down`;
+    case "no-address":
+      return `interface ${link} has no IPv${instance.family} address to send from`;
+  }
+}

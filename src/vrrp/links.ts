@@ -1,0 +1,94 @@
+/**
+ * The kernel's links and addresses as we know them, kept up to date by whoever hears the kernel. Pure
+ * bookkeeping: it answers which link has a name, whether it works, and which address is its own.
+ */
+
+import { type Address, compareAddress, type Family } from "../lib/address.ts";
+import type { InterfaceAddress } from "../netlink/address.ts";
+import type { Link } from "../netlink/link.ts";
+
+/** Flags of an address that make it useless as a source: DADFAILED, DEPRECATED, TENTATIVE. */
+const UNUSABLE = 0x08 | 0x20 | 0x40;
+
+/** Links by index and name, with their addresses in the kernel's order. */
+export class LinkTable {
+  readonly #links = new Map<number, Link>();
+  readonly #indexes = new Map<string, number>();
+  readonly #addresses = new Map<number, InterfaceAddress[]>();
+
+  /** Forgets everything, before a dump. */
+  clear(): void {
+    this.#links.clear();
+    this.#indexes.clear();
+    this.#addresses.clear();
+  }
+
+  /** A link is there, or has changed; a new name replaces the old one. */
+  setLink(link: Link): void {
+    this.removeLink(link.index, true);
+    this.#links.set(link.index, link);
+    this.#indexes.set(link.name, link.index);
+  }
+
+  /** A link is gone, and its addresses with it unless they are to be kept. */
+  removeLink(index: number, keepAddresses = false): void {
+    const link = this.#links.get(index);
+    if (link !== undefined && this.#indexes.get(link.name) === index) {
+      this.#indexes.delete(link.name);
+    }
+    this.#links.delete(index);
+    if (!keepAddresses) this.#addresses.delete(index);
+  }
+
+  /** An address is there, or has changed. */
+  setAddress(address: InterfaceAddress): void {
+    const list = this.#addresses.get(address.index) ?? [];
+    const at = list.findIndex((one) => isSame(one, address));
+    if (at < 0) list.push(address);
+    else list[at] = address;
+    this.#addresses.set(address.index, list);
+  }
+
+  /** An address is gone. */
+  removeAddress(address: InterfaceAddress): void {
+    const list = this.#addresses.get(address.index) ?? [];
+    this.#addresses.set(address.index, list.filter((one) => !isSame(one, address)));
+  }
+
+  /** The link of this name. */
+  byName(name: string): Link | undefined {
+    const index = this.#indexes.get(name);
+    return index === undefined ? undefined : this.#links.get(index);
+  }
+
+  /** The link of this index. */
+  byIndex(index: number): Link | undefined {
+    return this.#links.get(index);
+  }
+
+  /** Whether a link holds an address, whatever its prefix. */
+  holds(index: number, address: Address): boolean {
+    const list = this.#addresses.get(index) ?? [];
+    return list.some((one) => compareAddress(one.address, address) === 0);
+  }
+
+  /**
+   * The address a link speaks with: its first usable one of the family that `isVirtual` does not
+   * claim. Undefined when it has none.
+   */
+  primaryAddress(
+    index: number,
+    family: Family,
+    isVirtual: (address: Address) => boolean,
+  ): Address | undefined {
+    const length = family === 4 ? 4 : 16;
+    const list = this.#addresses.get(index) ?? [];
+    return list.find((one) =>
+      one.address.length === length && (one.flags & UNUSABLE) === 0 && !isVirtual(one.address)
+    )?.address;
+  }
+}
+
+function isSame(a: InterfaceAddress, b: InterfaceAddress): boolean {
+  return a.prefixLength === b.prefixLength && compareAddress(a.address, b.address) === 0;
+}

@@ -1,0 +1,491 @@
+/**
+ * The vrrp role: a process that only ever runs the tight loop. It learns from the parent what to be,
+ * from the kernel which links work and from its peers who is MASTER; every state change of an
+ * instance goes through `#dispatch`.
+ *
+ * It opens its sockets and dumps the links before the parent has read the configuration, so that the
+ * first advert can leave as soon as it is known what to advertise.
+ */
+
+import { INTERFACE_SIGNALS, SIG_IGN } from "../../ffi/constants.ts";
+import { Memory } from "../../ffi/memory.ts";
+import { claimPidFile } from "../../ffi/pid_file.ts";
+import { setDisposition, setNice } from "../../ffi/process.ts";
+import { ReceiveBatch, receiveNow, sendNow } from "../../ffi/socket.ts";
+import type { VrrpInstance } from "../config/vrrp.ts";
+import { type Address, compareAddress, parseAddress } from "../lib/address.ts";
+import type { LogLevel } from "../lib/log.ts";
+import { type Alarm, Loop } from "../loop.ts";
+import { FrameReader, type FromRole, Outbox, type ToRole } from "../parent/channel.ts";
+import type { Advert } from "../wire/vrrp.ts";
+import { equalAuth, passData } from "../wire/vrrp_auth.ts";
+import { changedAddresses, heldAddresses } from "./addresses.ts";
+import type { Change } from "./diff.ts";
+import { type Action, activeDownIntervalUs, deadline, type Event, step } from "./fsm.ts";
+import {
+  counterOf,
+  type Counters,
+  explainFault,
+  explainRejection,
+  type FaultReason,
+  freshCounters,
+  judge,
+  type Rejection,
+  virtualRouter,
+} from "./instance.ts";
+import { LinkTable } from "./links.ts";
+import { noteLine, transitionLine } from "./log.ts";
+import { advertPacket, Kernel, type Port, readPacket } from "./perform.ts";
+
+/** Packets in one recvmmsg; the largest advert (255 IPv4 addresses, options) is about 1.1 KiB. */
+const PACKETS_PER_CALL = 32;
+const PACKET_BYTES = 2048;
+/** The same complaint about the same instance is logged once in this time. */
+const COMPLAINT_US = 10_000_000;
+/** How soon a channel that was full is tried again. */
+const RETRY_US = 20_000;
+/** Ahead of ordinary processes, behind nothing that matters; never real time unless asked for. */
+const NICE = -10;
+
+/** One running instance: its alarm is its deadline. */
+interface Running extends Alarm {
+  readonly key: string;
+  readonly slot: number;
+  instance: VrrpInstance;
+  router: ReturnType<typeof virtualRouter>;
+  state: ReturnType<typeof step>["state"];
+  fault: FaultReason | undefined;
+  port: Port | undefined;
+  secret: Uint8Array;
+  /** The current advert as a packet, and its priority. */
+  packet: Memory | undefined;
+  packetPriority: number;
+  readonly counters: Counters;
+  readonly complainedAt: Map<string, number>;
+}
+
+/** How the role ended: its exit status. */
+export type RoleEnd = 0;
+
+/** The vrrp role of one process. */
+export class VrrpRole {
+  readonly #loop = new Loop();
+  readonly #links = new LinkTable();
+  readonly #channel: number;
+  readonly #ledger: Float64Array;
+  readonly #kernel: Kernel;
+  readonly #running = new Map<string, Running>();
+  readonly #byPort = new Map<Port, Map<number, Running>>();
+  readonly #receive = new ReceiveBatch(PACKETS_PER_CALL, PACKET_BYTES);
+  readonly #frames = new FrameReader<ToRole>();
+  readonly #channelBytes = new Memory(64 * 1024);
+  readonly #outbox: Outbox;
+  readonly #retry: Alarm;
+  #linksChanged = false;
+  #configuredAt = Infinity;
+
+  /**
+   * `channel` is the descriptor of the channel to the parent, `ledger` the shared memory in which each
+   * MASTER's last advert is noted. Throws SysError when the kernel gives no netlink sockets.
+   */
+  constructor(channel: number, ledger: Float64Array) {
+    this.#channel = channel;
+    this.#ledger = ledger;
+    this.#outbox = new Outbox((bytes) => {
+      const memory = Memory.of(bytes);
+      return sendNow(channel, memory, 0, bytes.length);
+    });
+    this.#retry = { dueAt: Infinity, heapIndex: -1, fire: () => {} };
+    this.#kernel = new Kernel(this.#links, (level, text) => this.#log(level, text));
+  }
+
+  /** Runs until the parent says so or is gone. */
+  run(): RoleEnd {
+    for (const signal of INTERFACE_SIGNALS) setDisposition(signal, SIG_IGN);
+    this.#loop.watch(this.#channel, (now) => this.#readChannel(now));
+    this.#loop.watch(this.#kernel.monitor.fd, () => this.#readMonitor());
+    this.#loop.atTurnEnd((now) => this.#endTurn(now));
+    try {
+      setNice(NICE);
+    } catch {
+      // Without CAP_SYS_NICE the default has to do.
+    }
+    this.#loop.run();
+    return 0;
+  }
+
+  // --- the parent ---
+
+  #readChannel(now: number): void {
+    for (;;) {
+      const count = receiveNow(this.#channel, this.#channelBytes);
+      if (count === 0) return;
+      if (count < 0) {
+        // The parent is gone: leave as if it had asked us to.
+        this.#shutdown(false, now);
+        return;
+      }
+      const bytes = this.#channelBytes.bytes.slice(0, count);
+      for (const message of this.#frames.push(bytes)) this.#obey(message, now);
+    }
+  }
+
+  #obey(message: ToRole, now: number): void {
+    switch (message.type) {
+      case "configure":
+        this.#configuredAt = now;
+        for (const change of message.changes) this.#configure(change, now);
+        return;
+      case "pid-file":
+        this.#claim(message.path);
+        return;
+      case "withdraw":
+        this.#withdraw(message.changes);
+        this.#loop.stop();
+        return;
+      case "shutdown":
+        this.#shutdown(message.keepAddresses, now);
+        return;
+    }
+  }
+
+  #claim(path: string): void {
+    try {
+      if (claimPidFile(path, process.pid)) return;
+      this.#log("error", `VRRP child process: pid file ${path} is held by another process`);
+    } catch (error) {
+      this.#log("error", `VRRP child process: cannot write pidfile: ${String(error)}`);
+    }
+  }
+
+  #configure(change: Change, now: number): void {
+    switch (change.type) {
+      case "add":
+        this.#add(change, now);
+        return;
+      case "change":
+        this.#change(this.#running.get(change.key)!, change.instance, now);
+        return;
+      case "remove": {
+        const running = this.#running.get(change.key);
+        if (running === undefined) return;
+        this.#dispatch(running, { type: "shutdown" }, now);
+        this.#kernel.flush();
+        this.#running.delete(change.key);
+        this.#leavePort(running);
+        return;
+      }
+    }
+  }
+
+  #add(change: Extract<Change, { type: "add" }>, now: number): void {
+    const { key, instance, slot, adoptedAt } = change;
+    const nowhere = new Uint8Array(instance.family === 4 ? 4 : 16);
+    const running: Running = {
+      key,
+      slot,
+      instance,
+      router: virtualRouter(instance, nowhere),
+      state: { name: "INIT" },
+      fault: undefined,
+      port: undefined,
+      secret: passData(instance.authentication?.auth_pass ?? ""),
+      packet: undefined,
+      packetPriority: -1,
+      counters: freshCounters(),
+      complainedAt: new Map(),
+      dueAt: Infinity,
+      heapIndex: -1,
+      fire: (at) => this.#dispatch(running, { type: "timer" }, at),
+    };
+    this.#running.set(key, running);
+    const fault = this.#assess(running);
+    running.fault = fault;
+    const { router } = running;
+    const downUs = activeDownIntervalUs(router, router.advertisementIntervalUs);
+    if (fault === undefined && adoptedAt !== undefined && now < adoptedAt + downUs) {
+      this.#log("notice", `(${instance.name}) Still MASTER after a restart of the VRRP process`);
+      this.#dispatch(running, { type: "adoption" }, now);
+      return;
+    }
+    this.#removeLeftovers(running);
+    this.#dispatch(running, { type: fault === undefined ? "startup" : "fault" }, now);
+    if (fault !== undefined) this.#log("warning", this.#faultText(running, fault));
+  }
+
+  #change(running: Running, next: VrrpInstance, now: number): void {
+    const before = running.instance;
+    if (before.priority !== next.priority) {
+      const change = `from ${before.priority} to ${next.priority}`;
+      this.#log("info", `(${next.name}) Changing effective priority ${change}`);
+    }
+    running.instance = next;
+    running.secret = passData(next.authentication?.auth_pass ?? "");
+    running.packet = undefined;
+    if (running.state.name === "MASTER") {
+      const { removed, added } = changedAddresses(before, next);
+      for (const held of removed) this.#kernel.queueRemove(held);
+      for (const held of added) {
+        this.#kernel.queueAdd(held);
+        this.#kernel.queueAnnounce(running.key, held, next.garp_master_repeat);
+      }
+    }
+    this.#reassess(running, now);
+    this.#schedule(running);
+  }
+
+  /** Takes away what a predecessor may have left on the links. */
+  #withdraw(changes: readonly Change[]): void {
+    for (const change of changes) {
+      if (change.type !== "add") continue;
+      for (const held of heldAddresses(change.instance)) this.#kernel.queueRemove(held);
+    }
+    this.#kernel.flush();
+  }
+
+  #removeLeftovers(running: Running): void {
+    const left = heldAddresses(running.instance).filter((held) => {
+      const link = this.#links.byName(held.device);
+      return link !== undefined && this.#links.holds(link.index, held.address);
+    });
+    if (left.length > 0) this.#log("info", `(${running.instance.name}) removing VIPs.`);
+    for (const held of left) this.#kernel.queueRemove(held);
+  }
+
+  #shutdown(keepAddresses: boolean, now: number): void {
+    for (const running of this.#running.values()) {
+      this.#dispatch(running, { type: "shutdown" }, now, keepAddresses);
+    }
+    this.#loop.stop();
+  }
+
+  // --- the kernel ---
+
+  #readMonitor(): void {
+    if (this.#kernel.readMonitor()) this.#linksChanged = true;
+  }
+
+  /** What keeps an instance from taking part, after making its port and router current. */
+  #assess(running: Running): FaultReason | undefined {
+    const { instance } = running;
+    const link = this.#links.byName(instance.interface ?? "");
+    if (running.port !== undefined && running.port.link.index !== link?.index) {
+      this.#leavePort(running);
+    }
+    if (link === undefined) return "no-link";
+    if (running.port === undefined) this.#joinPort(running);
+    const own = this.#sourceAddress(instance, link.index);
+    if (own !== undefined) {
+      if (compareAddress(own, running.router.address) !== 0) running.packet = undefined;
+      running.router = virtualRouter(instance, own);
+    }
+    if (!link.up || !link.running) return "link-down";
+    if (running.port === undefined || own === undefined) return "no-address";
+    return undefined;
+  }
+
+  #sourceAddress(instance: VrrpInstance, index: number): Address | undefined {
+    if (instance.mcast_src_ip !== undefined) return parseAddress(instance.mcast_src_ip);
+    return this.#links.primaryAddress(index, instance.family, (address) => {
+      for (const one of this.#running.values()) {
+        const virtual = heldAddresses(one.instance);
+        if (virtual.some((held) => compareAddress(held.address, address) === 0)) return true;
+      }
+      return false;
+    });
+  }
+
+  #reassess(running: Running, now: number): void {
+    const before = running.fault;
+    const fault = this.#assess(running);
+    running.fault = fault;
+    if (fault !== undefined && before === undefined) {
+      this.#log("warning", this.#faultText(running, fault));
+      this.#dispatch(running, { type: "fault" }, now);
+    } else if (fault === undefined && before !== undefined) {
+      this.#dispatch(running, { type: "recovery" }, now);
+    }
+  }
+
+  #faultText(running: Running, fault: FaultReason): string {
+    return `(${running.instance.name}) ${explainFault(fault, running.instance)}`;
+  }
+
+  #joinPort(running: Running): void {
+    const { instance } = running;
+    const link = this.#links.byName(instance.interface ?? "");
+    const group = parseAddress(instance.mcast_group);
+    if (link === undefined || group === undefined) return;
+    for (const [port, users] of this.#byPort) {
+      if (port.link.index !== link.index || compareAddress(port.group, group) !== 0) continue;
+      users.set(instance.virtual_router_id, running);
+      running.port = port;
+      return;
+    }
+    const port = this.#kernel.openPort(link, group);
+    if (port === undefined) return;
+    this.#byPort.set(port, new Map([[instance.virtual_router_id, running]]));
+    running.port = port;
+    this.#loop.watch(port.fd, (now) => this.#readPort(port, now));
+  }
+
+  #leavePort(running: Running): void {
+    const { port } = running;
+    running.port = undefined;
+    running.packet = undefined;
+    if (port === undefined) return;
+    const users = this.#byPort.get(port);
+    users?.delete(running.instance.virtual_router_id);
+    if (users === undefined || users.size > 0) return;
+    this.#byPort.delete(port);
+    this.#loop.unwatch(port.fd);
+    this.#kernel.closePort(port);
+  }
+
+  // --- the peers ---
+
+  #readPort(port: Port, now: number): void {
+    const users = this.#byPort.get(port);
+    for (;;) {
+      const count = this.#receive.receive(port.fd);
+      for (let i = 0; i < count; i++) this.#hearPacket(users, this.#receive.packet(i), now);
+      if (!this.#receive.isFull(count)) return;
+    }
+  }
+
+  #hearPacket(users: Map<number, Running> | undefined, bytes: Uint8Array, now: number): void {
+    const packet = readPacket(bytes);
+    const running = packet === undefined ? undefined : users?.get(packet.vrid);
+    if (packet === undefined || running === undefined || running.state.name === "INIT") return;
+    const { advert } = packet;
+    const rejection = typeof advert === "string"
+      ? advert
+      : judge(running.instance, advert, running.secret, equalAuth);
+    if (rejection === undefined && typeof advert !== "string") {
+      this.#hearAdvert(running, advert, packet.source, now);
+    } else if (rejection !== undefined) {
+      running.counters[counterOf(rejection)]++;
+      this.#complain(
+        running,
+        rejection,
+        explainRejection(running.instance, rejection, packet),
+        now,
+      );
+    }
+  }
+
+  #hearAdvert(running: Running, advert: Advert, source: Address, now: number): void {
+    const { counters, instance } = running;
+    counters.advert_rcvd++;
+    if (advert.priority === 0) counters.pri_zero_rcvd++;
+    const expected = instance.virtual_ipaddress.length;
+    if (advert.addresses.length !== expected) {
+      counters.addr_list_err++;
+      const counts = `${advert.addresses.length}, expected ${expected}!`;
+      const text = `(${instance.name}) received an unexpected ip number count ${counts}`;
+      this.#complain(running, "addresses", text, now);
+    }
+    const { priority, advertisementIntervalUs } = advert;
+    this.#dispatch(running, { type: "advert", priority, source, advertisementIntervalUs }, now);
+  }
+
+  #complain(running: Running, what: Rejection | "addresses", text: string, now: number): void {
+    if (now - (running.complainedAt.get(what) ?? -COMPLAINT_US) < COMPLAINT_US) return;
+    running.complainedAt.set(what, now);
+    this.#log("warning", text);
+  }
+
+  // --- the machine ---
+
+  /** The one place where an instance's state changes. */
+  #dispatch(running: Running, event: Event, now: number, keepAddresses = false): void {
+    const { state, actions } = step(running.router, running.state, event, now);
+    running.state = state;
+    for (const action of actions) this.#act(running, action, now, keepAddresses);
+    this.#schedule(running);
+  }
+
+  #schedule(running: Running): void {
+    this.#loop.schedule(running, deadline(running.router, running.state));
+  }
+
+  #act(running: Running, action: Action, now: number, keepAddresses: boolean): void {
+    switch (action.type) {
+      case "advert":
+        this.#advertise(running, action.priority, now);
+        return;
+      case "add":
+        for (const held of heldAddresses(running.instance)) this.#kernel.queueAdd(held);
+        return;
+      case "remove":
+        this.#noteInLedger(running, 0);
+        this.#kernel.dropAnnouncements(running.key);
+        if (keepAddresses) return;
+        for (const held of heldAddresses(running.instance)) this.#kernel.queueRemove(held);
+        return;
+      case "announce":
+        for (const held of heldAddresses(running.instance)) {
+          this.#kernel.queueAnnounce(running.key, held, action.repeat);
+        }
+        return;
+      case "transition":
+        this.#transition(running, action);
+        return;
+      case "note": {
+        const line = noteLine(running.instance.name, running.router, action);
+        this.#log(line.level, line.text, line.detail);
+        return;
+      }
+    }
+  }
+
+  #advertise(running: Running, priority: number, now: number): void {
+    const { port, instance, router, counters } = running;
+    if (port === undefined) return;
+    if (running.packet === undefined || running.packetPriority !== priority) {
+      running.packet = advertPacket(instance, priority, router.address, port.group);
+      running.packetPriority = priority;
+    }
+    this.#kernel.queueAdvert(port, running.packet);
+    counters.advert_sent++;
+    if (priority === 0) {
+      counters.pri_zero_sent++;
+      this.#log("info", `(${instance.name}) sent 0 priority`, true);
+    } else {
+      this.#noteInLedger(running, now);
+    }
+  }
+
+  #transition(running: Running, action: Extract<Action, { type: "transition" }>): void {
+    const { from, to } = action;
+    const { name } = running.instance;
+    if (to === "MASTER") running.counters.become_master++;
+    if (from === "MASTER") running.counters.release_master++;
+    const line = transitionLine(name, from, to);
+    if (line !== undefined) this.#log(line.level, line.text, line.detail);
+    const priority = running.router.priority;
+    this.#outbox.push({ type: "state", instance: name, from, to, priority });
+  }
+
+  #noteInLedger(running: Running, at: number): void {
+    if (running.slot >= 0) this.#ledger[running.slot] = at;
+  }
+
+  #log(level: LogLevel, text: string, detail = false): void {
+    this.#outbox.push({ type: "log", level, text, detail } satisfies FromRole);
+  }
+
+  #endTurn(now: number): void {
+    if (this.#linksChanged) {
+      this.#linksChanged = false;
+      for (const running of this.#running.values()) this.#reassess(running, now);
+    }
+    this.#kernel.flush();
+    if (this.#configuredAt !== Infinity) {
+      this.#outbox.push({ type: "configured", tookUs: now - this.#configuredAt });
+      this.#configuredAt = Infinity;
+    }
+    this.#outbox.flush();
+    this.#loop.schedule(this.#retry, this.#outbox.isWaiting ? now + RETRY_US : Infinity);
+  }
+}

@@ -1,0 +1,285 @@
+/**
+ * What `npm test` runs: every layer of docs/TESTING.md in order, one line each, and a last line
+ * "N passed, N failed, N skipped". A layer that this machine cannot run says what is missing and
+ * its test files count as skipped. On Debian, as root, missing packages are installed first.
+ */
+
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+const ROOT = resolve(import.meta.dir, "..");
+const PATH = `${ROOT}/node_modules/.bin:${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`;
+
+/** Debian's package for each command that a layer needs. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  ip: "iproute2",
+  keepalived: "keepalived",
+  ping: "iputils-ping",
+  ps: "procps",
+  tcpdump: "tcpdump",
+  unshare: "util-linux",
+};
+
+interface Layer {
+  readonly name: string;
+  readonly about: string;
+  /** A command that counts as one, or the folders and files whose tests are run. */
+  readonly command?: readonly string[];
+  readonly tests?: readonly string[];
+  /** The longest one test may take, and the longest the layer may take. */
+  readonly testSeconds?: number;
+  readonly seconds: number;
+  /** Needs root, network namespaces and these commands. */
+  readonly commands?: readonly string[];
+  /** Needs dist/upkeep. */
+  readonly executable?: true;
+  /** Listed once this file or folder exists. */
+  readonly since?: string;
+}
+
+const NAMESPACE_COMMANDS = ["ip", "ping", "ps", "tcpdump", "unshare"];
+
+const LAYERS: readonly Layer[] = [
+  {
+    name: "fmt",
+    about: "deno fmt --check",
+    command: ["deno", "fmt", "--check"],
+    seconds: 60,
+  },
+  { name: "lint", about: "deno lint", command: ["deno", "lint", "--quiet"], seconds: 60 },
+  { name: "types", about: "tsc --noEmit", command: ["tsc", "--noEmit"], seconds: 120 },
+  {
+    name: "unit",
+    about: "tests beside their files, tables, goldens, tidiness",
+    tests: ["src", "ffi", "test/golden", "test/conformance", "test/tidy_test.ts"],
+    testSeconds: 20,
+    seconds: 180,
+  },
+  {
+    name: "sim",
+    about: "simulated networks of routers",
+    tests: ["test/sim"],
+    testSeconds: 120,
+    seconds: 240,
+  },
+  {
+    name: "build",
+    about: "npm run build",
+    command: ["sh", "packaging/build.sh"],
+    seconds: 120,
+    since: "src/main.ts",
+  },
+  {
+    name: "netns",
+    about: "our executable in network namespaces",
+    tests: ["test/netns"],
+    testSeconds: 60,
+    seconds: 360,
+    commands: NAMESPACE_COMMANDS,
+    executable: true,
+  },
+  {
+    name: "parity",
+    about: "keepalived and upkeep on one wire",
+    tests: ["test/parity"],
+    testSeconds: 120,
+    seconds: 360,
+    commands: [...NAMESPACE_COMMANDS, "keepalived"],
+    executable: true,
+  },
+];
+
+interface Count {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+const scratch = mkdtempSync(join(tmpdir(), "upkeep-test-"));
+
+function say(text: string): void {
+  writeSync(1, text);
+}
+
+function paint(code: number, text: string): string {
+  return process.stdout.isTTY && !process.env["NO_COLOR"] ? `\x1b[${code}m${text}\x1b[0m` : text;
+}
+
+/** The test files of a layer as paths that bun takes for paths, not for patterns. */
+function filesOf(layer: Layer): string[] {
+  const found = (layer.tests ?? []).flatMap((path) =>
+    path.endsWith(".ts") ? [path] : [...new Bun.Glob(`${path}/**/*_test.ts`).scanSync(ROOT)]
+  );
+  return found.sort().filter((path) => existsSync(join(ROOT, path))).map((path) => `./${path}`);
+}
+
+function exists(layer: Layer): boolean {
+  if (layer.since !== undefined) return existsSync(join(ROOT, layer.since));
+  return layer.tests === undefined || filesOf(layer).length > 0;
+}
+
+function missingCommands(layer: Layer): string[] {
+  return (layer.commands ?? []).filter((command) => Bun.which(command, { PATH }) === null);
+}
+
+/** Runs a command; its output goes to a file, which no daemon left behind can hold open. */
+function run(command: readonly string[], seconds: number): { status: number; output: string } {
+  const file = join(scratch, "output");
+  const fd = openSync(file, "w");
+  const done = Bun.spawnSync([...command], {
+    cwd: ROOT,
+    env: { ...process.env, PATH, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
+    stdin: "ignore",
+    stdout: fd,
+    stderr: fd,
+    timeout: seconds * 1000,
+  });
+  closeSync(fd);
+  const late = done.exitedDueToTimeout ? `stopped: not done after ${seconds} s\n` : "";
+  const status = late !== "" || done.signalCode !== undefined ? 1 : done.exitCode ?? 1;
+  const signal = late === "" && done.signalCode !== undefined ? `died of ${done.signalCode}\n` : "";
+  return { status, output: readFileSync(file, "utf8") + late + signal };
+}
+
+/**
+ * Installs what the layers lack. A policy that answers 101 keeps Debian from starting the
+ * keepalived service; the shell puts back what was there, even when we are interrupted.
+ */
+function install(layers: readonly Layer[]): void {
+  const packages = new Set(layers.flatMap(missingCommands).map((command) => PACKAGES[command]));
+  if (packages.size === 0 || process.getuid?.() !== 0 || Bun.which("apt-get") === null) return;
+  const names = [...packages].filter((name) => name !== undefined);
+  say(`installing ${names.join(" ")} … `);
+  const script = `
+    policy=/usr/sbin/policy-rc.d
+    if [ -e $policy ] && [ ! -e $policy.upkeep ]; then mv $policy $policy.upkeep; fi
+    trap 'rm -f $policy; if [ -e $policy.upkeep ]; then mv $policy.upkeep $policy; fi' EXIT
+    trap 'exit 1' HUP INT TERM
+    printf '#!/bin/sh\\nexit 101\\n' > $policy && chmod 755 $policy || exit 1
+    export DEBIAN_FRONTEND=noninteractive
+    options='-q -o DPkg::Lock::Timeout=60 -o Acquire::Retries=2 -o Acquire::http::Timeout=30'
+    apt-get $options update
+    apt-get $options install -y --no-install-recommends "$@"
+  `;
+  const { status, output } = run(["sh", "-c", script, "sh", ...names], 300);
+  say(status === 0 ? "done\n" : `failed\n${output}\n`);
+}
+
+/** Why this machine cannot run the layer, or undefined. */
+function obstacle(layer: Layer, built: boolean): string | undefined {
+  if (layer.commands === undefined) return undefined;
+  if (process.getuid?.() !== 0) return "needs root";
+  const missing = missingCommands(layer);
+  if (missing.length > 0) return `needs ${missing.join(", ")}`;
+  if (run(["unshare", "--net", "--mount", "true"], 10).status !== 0) return "needs namespaces";
+  return layer.executable && !built ? "needs dist/upkeep, which was not built" : undefined;
+}
+
+/** The summary that bun test ends with; a crash, which leaves none, is a failure. */
+function countOf(status: number, output: string): Count {
+  const summaries = output.matchAll(/\n((?: *\d+ [a-z0-9(), ]+\n)+)Ran \d+ tests? across/g);
+  const summary = [...summaries].at(-1)?.[1] ?? "";
+  const number = (what: string): number => {
+    return Number(new RegExp(`^ *(\\d+) ${what}$`, "m").exec(summary)?.[1] ?? 0);
+  };
+  const failed = number("fail");
+  return {
+    passed: number("pass"),
+    failed: failed === 0 && (status !== 0 || summary === "") ? 1 : failed,
+    skipped: number("skip") + number("todo"),
+  };
+}
+
+function runLayer(layer: Layer): { count: Count; output: string } {
+  if (layer.command !== undefined) {
+    const { status, output } = run(layer.command, layer.seconds);
+    const failed = status === 0 ? 0 : 1;
+    return { count: { passed: 1 - failed, failed, skipped: 0 }, output };
+  }
+  const { status, output } = run([
+    "bun",
+    "test",
+    "--no-orphans",
+    "--only-failures",
+    `--timeout=${(layer.testSeconds ?? 5) * 1000}`,
+    ...filesOf(layer),
+  ], layer.seconds);
+  return { count: countOf(status, output), output };
+}
+
+function help(): string {
+  const rows = LAYERS.filter(exists).map(({ name, about, commands }) =>
+    `  ${name.padEnd(8)}${about}${commands ? ` (root, ${commands.join(", ")})` : ""}\n`
+  );
+  return `Usage: npm test [-- LAYER...]\n\nWithout a LAYER every one is run, in this order:\n\n${
+    rows.join("")
+  }\nA layer that needs dist/upkeep builds it first.\n`;
+}
+
+/** The layers asked for, with the build before those that need it; a string says what is wrong. */
+function choose(names: readonly string[]): readonly Layer[] | string {
+  const listed = LAYERS.filter(exists);
+  if (names.length === 0) return listed;
+  const unknown = names.find((name) => !listed.some((layer) => layer.name === name));
+  if (unknown !== undefined) {
+    return `no layer is called "${unknown}"; there are ${listed.map((l) => l.name).join(", ")}`;
+  }
+  const named = listed.filter(({ name }) => names.includes(name));
+  const building = named.some(({ executable }) => executable);
+  return listed.filter((layer) => named.includes(layer) || (building && layer.name === "build"));
+}
+
+function runAll(layers: readonly Layer[]): Count {
+  const total: Count = { passed: 0, failed: 0, skipped: 0 };
+  install(layers);
+  let built = false;
+  for (const [index, layer] of layers.entries()) {
+    say(`${index + 1}/${layers.length} ${layer.name.padEnd(7)} ${layer.about} … `);
+    const reason = obstacle(layer, built);
+    if (reason !== undefined) {
+      const files = filesOf(layer).length;
+      total.skipped += files;
+      say(`${paint(33, "skipped")}: ${reason} (${files} test files)\n`);
+      continue;
+    }
+    const start = performance.now();
+    const { count, output } = runLayer(layer);
+    if (layer.name === "build") built = count.failed === 0;
+    total.passed += count.passed;
+    total.failed += count.failed;
+    total.skipped += count.skipped;
+    const word = count.failed > 0 ? paint(31, "FAILED") : paint(32, "ok");
+    const tests = layer.tests && ` ${count.passed} passed, ${count.failed} failed, ` +
+        `${count.skipped} skipped,`;
+    say(`${word}${tests ?? ""} ${((performance.now() - start) / 1000).toFixed(1)} s\n`);
+    if (count.failed > 0) say(`${output.trimEnd()}\n\n`);
+  }
+  return total;
+}
+
+function main(args: readonly string[]): number {
+  if (args.some((arg) => arg === "--help" || arg === "-h")) {
+    say(help());
+    return 0;
+  }
+  const layers = choose(args);
+  if (typeof layers === "string") say(`${layers}\n`);
+  const total = typeof layers === "string" ? { passed: 0, failed: 0, skipped: 0 } : runAll(layers);
+  say(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
+  return total.failed > 0 || total.passed === 0 ? 1 : 0;
+}
+
+try {
+  process.exitCode = main(process.argv.slice(2));
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
