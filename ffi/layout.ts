@@ -56,12 +56,14 @@ export function sockaddrNl(pid = 0, groups = 0): Memory {
   return memory;
 }
 
-/** struct sockaddr_un for a path; an empty path or one over 107 bytes is the caller's mistake. */
+/** struct sockaddr_un for a path of at most 107 bytes, or an abstract name that begins with "@". */
 export function sockaddrUn(path: string): Memory {
+  const isAbstract = path.startsWith("@");
   const text = new TextEncoder().encode(path);
-  const memory = new Memory(2 + text.length + 1);
+  const memory = new Memory(2 + text.length + (isAbstract ? 0 : 1));
   memory.view.setUint16(0, AF_UNIX, true);
   memory.bytes.set(text, 2);
+  if (isAbstract) memory.bytes[2] = 0;
   return memory;
 }
 

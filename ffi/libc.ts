@@ -51,6 +51,7 @@ const SYMBOLS = {
   socketpair: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
   timerfd_create: { args: ["i32", "i32"], returns: "i32" },
   timerfd_settime: { args: ["i32", "i32", "ptr", "ptr"], returns: "i32" },
+  unlink: { args: ["ptr"], returns: "i32" },
   unshare: { args: ["i32"], returns: "i32" },
   waitid: { args: ["i32", "u32", "ptr", "i32"], returns: "i32" },
   write: { args: ["i32", "ptr", "u64"], returns: "i32" },

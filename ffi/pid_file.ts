@@ -38,3 +38,8 @@ export function claimPidFile(path: string, pid: number): boolean {
   check(libc.write(fd, text.pointer, text.bytes.length - 1), "write", doing);
   return true;
 }
+
+/** Removes a pid file this process has claimed; one that is gone already is no error. */
+export function removePidFile(path: string): void {
+  libc.unlink(cString(path).pointer);
+}

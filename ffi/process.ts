@@ -24,7 +24,7 @@ export function setProcessName(name: string): void {
 
 const SIGSET_BYTES = 128; // sigset_t of glibc and musl
 
-/** Blocks the given signals in this thread; returns the mask before, for {@link restoreSignals}. */
+/** Blocks the given signals in this thread; returns the mask before, to be given to {@link setSignalMask}. */
 export function blockSignals(signals: readonly number[]): Memory {
   const set = new Memory(SIGSET_BYTES);
   for (const signal of signals) {
@@ -36,8 +36,8 @@ export function blockSignals(signals: readonly number[]): Memory {
   return before;
 }
 
-/** Sets the mask {@link blockSignals} returned; with undefined, blocks nothing. */
-export function restoreSignals(mask: Memory = new Memory(SIGSET_BYTES)): void {
+/** Sets the mask {@link blockSignals} returned; without one, nothing is blocked. */
+export function setSignalMask(mask: Memory = new Memory(SIGSET_BYTES)): void {
   libc.pthread_sigmask(SIG_SETMASK, mask.pointer, null);
 }
 
@@ -130,4 +130,23 @@ export function openSharedMemory(name: string, size: number): number {
 /** Whether a link of this name exists in this thread's network namespace. */
 export function linkExists(name: string): boolean {
   return libc.if_nametoindex(cString(name).pointer) !== 0;
+}
+
+const P_ALL = 0; // sys/wait.h
+const P_PID = 1;
+const WNOHANG = 1;
+const WEXITED = 4;
+const WNOWAIT = 0x01000000;
+
+/** A dead child nobody has collected yet, left uncollected; undefined when there is none. */
+export function peekDeadChild(): number | undefined {
+  const info = new Memory(128); // siginfo_t: si_pid is at 16 on 64-bit targets
+  const result = libc.waitid(P_ALL, 0, info.pointer, WEXITED | WNOHANG | WNOWAIT);
+  const pid = result < 0 ? 0 : info.view.getInt32(16, true);
+  return pid > 0 ? pid : undefined;
+}
+
+/** Collects a dead child. */
+export function collectChild(pid: number): void {
+  libc.waitid(P_PID, pid, new Memory(128).pointer, WEXITED | WNOHANG);
 }

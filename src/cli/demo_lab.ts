@@ -63,7 +63,13 @@ export class Lab {
     const { netlink } = this.#client;
     for (let wire = 0; wire < plan.wires; wire++) {
       const name = `wire${wire}`;
-      perform(netlink, encodeNewLink({ kind: "bridge", name, up: true }), `making ${name}`);
+      // Without an address of its own a bridge takes that of a port, and changes as ports come and go.
+      const address = Uint8Array.of(2, 0, 0, 0, 0, wire);
+      perform(
+        netlink,
+        encodeNewLink({ kind: "bridge", name, address, up: true }),
+        `making ${name}`,
+      );
       this.#wires.push(indexOf(netlink, name));
     }
     addAddress(netlink, this.#wires[plan.client.wire]!, plan.client.address);
@@ -114,6 +120,7 @@ export class Lab {
     const child = this.#spawn(fd, [...ownCommand(), ...options]);
     this.#groups.add(child.pid);
     child.exited.then(() => {
+      sendSignal(-child.pid, SIGKILL); // whoever of the group has outlived its leader
       this.#groups.delete(child.pid);
       this.#tellGuard();
     });

@@ -78,7 +78,7 @@ function ping(loop: Loop, vip: Uint8Array, everyUs: number): void {
   const alarm: Alarm = {
     dueAt: Infinity,
     heapIndex: -1,
-    fire(now) {
+    fire(now): void {
       sequence++;
       const echo = { identifier, sequence: sequence & 0xffff, payload: new Uint8Array(8) };
       const message = Memory.of(encodeEcho({ type: "request", ...echo }));

@@ -108,7 +108,9 @@ export function planDemo(a: Config, b: Config): Plan | string {
       })),
     }),
   ) as [RouterPlan, RouterPlan];
-  const [preferred, standby] = isBetter(routers[1], routers[0]) ? [routers[1], routers[0]] : routers;
+  const [preferred, standby] = isBetter(routers[1], routers[0])
+    ? [routers[1], routers[0]]
+    : routers;
   const waiting = virtualRouter(standby.instance, parseAddress(primary(standby))!);
   const intervalUs = preferred.instance.advert_int;
   return {
@@ -208,9 +210,7 @@ function linkAddresses(
   }
   const networks = config.vrrp_instances.flatMap((instance) =>
     addressesOf(instance)
-      .filter(({ address, dev }) =>
-        (dev ?? instance.interface) === link && !address.includes(":")
-      )
+      .filter(({ address, dev }) => (dev ?? instance.interface) === link && !address.includes(":"))
       .map(({ address }) => networkOf(address))
   );
   if (local.length > 0 && found.length + networks.length === 0) networks.push(`10.255.${wire}`);

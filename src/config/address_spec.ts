@@ -5,34 +5,8 @@
 import { type Address, familyOf, formatAddress, parseAddress } from "../lib/address.ts";
 import { checkLink, complain, type Context, readInteger } from "./schema.ts";
 import type { Node } from "./tree.ts";
+import type { VirtualAddress } from "./vrrp.ts";
 import type { Word } from "./words.ts";
-
-/** An address to put on a link. */
-export interface VirtualAddress {
-  /** Canonical text (RFC 5952 for IPv6). */
-  readonly address: string;
-  /** 0 to 32 or 128. */
-  readonly prefixLength: number;
-  /** The link that holds it; the instance's interface unless `dev` says otherwise. */
-  readonly dev?: string;
-  /** rtnetlink scope: 0 global, 200 site, 253 link, 254 host, 255 nowhere. */
-  readonly scope: number;
-  /** The broadcast address (IPv4). */
-  readonly brd?: string;
-  readonly label?: string;
-  /** The other end of a point-to-point address. */
-  readonly peer?: { readonly address: string; readonly prefixLength: number };
-  readonly home: boolean;
-  /** `-nodad`: duplicate address detection is wanted (IPv6). */
-  readonly dad: boolean;
-  readonly mngtmpaddr: boolean;
-  readonly noprefixroute: boolean;
-  readonly autojoin: boolean;
-  /** Its deletion by others is tolerated. */
-  readonly no_track: boolean;
-  /** Seconds; absent is forever. 0 for an IPv6 /128 unless the file says otherwise. */
-  readonly preferred_lft?: number;
-}
 
 const SCOPES: Readonly<Record<string, number>> = {
   global: 0,
@@ -231,8 +205,7 @@ function readBroadcast(reading: Reading, value: Word): Outcome {
       complain(context, node, "general", message, value);
       return "value";
     }
-    const hostBits = (i: number): number =>
-      0xff >> Math.min(8, Math.max(0, prefixLength - 8 * i));
+    const hostBits = (i: number): number => 0xff >> Math.min(8, Math.max(0, prefixLength - 8 * i));
     const isOnes = value.text === "+";
     found.brd = formatAddress(
       address.map((byte, i) => isOnes ? byte | hostBits(i) : byte & ~hostBits(i)),

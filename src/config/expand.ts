@@ -69,7 +69,8 @@ interface Use {
   readonly end: number;
 }
 
-const USE = /\$(?:\{([A-Za-z_][A-Za-z0-9_]*)((?:[ \t]+[^{}"$]*)?)\}|([A-Za-z_][A-Za-z0-9_]*)(?=[\s,)]|$))/y;
+const USE =
+  /\$(?:\{([A-Za-z_][A-Za-z0-9_]*)((?:[ \t]+[^{}"$]*)?)\}|([A-Za-z_][A-Za-z0-9_]*)(?=[\s,)]|$))/y;
 
 function readUse(text: string, at: number): Use | undefined {
   USE.lastIndex = at;
@@ -138,11 +139,19 @@ function sequenceRounds(
   const start = numbers.length > 1 ? numbers[0]! : end < 0 ? -1 : 1;
   const step = numbers.length === 3 ? numbers[1]! : end < start ? -1 : 1;
   if (step === 0 || (end - start) * step < 0) return "Invalid ~SEQ values";
-  return function* () {
-    for (let value = start; step > 0 ? value <= end : value >= end; value += step) {
-      yield [[name!, value.toString(hexadecimal ? 16 : 10)] as const];
-    }
-  }();
+  return countRounds(name!, start, step, end, hexadecimal ? 16 : 10);
+}
+
+function* countRounds(
+  name: string,
+  start: number,
+  step: number,
+  end: number,
+  base: number,
+): Iterable<readonly (readonly [string, string])[]> {
+  for (let value = start; step > 0 ? value <= end : value >= end; value += step) {
+    yield [[name, value.toString(base)]];
+  }
 }
 
 /** A number in C notation, or NaN. */
@@ -161,7 +170,9 @@ function listRounds(inside: string): Iterable<readonly (readonly [string, string
   for (const part of inside.matchAll(/\s*(?:\{([^{}]*)\}|([^,{}]*))\s*(?:,|$)/g)) {
     if (part[0] === "" && groups.length > 0) break;
     const grouped = part[1];
-    groups.push(grouped === undefined ? [part[2]!.trim()] : grouped.split(",").map((v) => v.trim()));
+    groups.push(
+      grouped === undefined ? [part[2]!.trim()] : grouped.split(",").map((v) => v.trim()),
+    );
   }
   const [names, ...values] = groups;
   if (names === undefined || values.length === 0 || !names.every((n) => NAME.test(n))) return "";

@@ -67,7 +67,9 @@ export function matchPaths(
         const names = list(resolvePath(base, folder)) ?? [];
         return names.filter((name) => matchesName(part, name)).map((name) => folder + name + "/");
       })
-      : found.map((folder) => `${folder}${part}/`).filter((path) => exists(resolvePath(base, path)));
+      : found.map((folder) => `${folder}${part}/`).filter((path) =>
+        exists(resolvePath(base, path))
+      );
   }
   return found.map((path) => path.slice(0, -1)).sort();
 }

@@ -27,11 +27,14 @@ export interface Globals {
   /** The host name unless set. */
   readonly router_id: string;
   readonly notification_email: readonly string[];
-  readonly notification_email_from: string;
+  /** keepalived@HOSTNAME when absent. */
+  readonly notification_email_from?: string;
   readonly smtp_server?: { readonly host: string; readonly port: number };
   /** 1 second or more. */
   readonly smtp_connect_timeout: number;
   readonly script_user?: ScriptUser;
+  /** The default of every smtp_alert. */
+  readonly smtp_alert?: boolean;
   readonly enable_script_security: boolean;
   /** -1 to 99; 0 is off. */
   readonly max_auto_priority: number;
@@ -56,11 +59,16 @@ export interface Globals {
 const UINT_MAX = 4_294_967_295;
 const INT_MAX = 2_147_483_647;
 
-const invalid = (keyword: string) => (text: string): string => `${keyword} '${text}' invalid - ignoring`;
+const invalid = (keyword: string) => (text: string): string =>
+  `${keyword} '${text}' invalid - ignoring`;
 const raised = (keyword: string) => (): string => `${keyword} must be greater than 0, setting to 1`;
 
 /** A number of frames, at least 1. */
-function frames<D extends number | undefined>(keyword: string, doc: string, initial: D): Row<number | D> {
+function frames<D extends number | undefined>(
+  keyword: string,
+  doc: string,
+  initial: D,
+): Row<number | D> {
   return integer(doc, initial, {
     min: 0,
     max: UINT_MAX,
@@ -76,7 +84,9 @@ function group(doc: string, initial: string, family: 4 | 6): Row<string> {
     const address = parseAddress(first.text);
     const isMulticast = address !== undefined &&
       (family === 4 ? (address[0]! & 0xf0) === 0xe0 : address[0] === 0xff);
-    const refuse = (message: string): undefined => complain(context, node, "general", message, first);
+    const refuse = (message: string): undefined => {
+      complain(context, node, "general", message, first);
+    };
     if (address === undefined) return refuse(`Can't parse ${keyword} [${first.text}]. Skipping`);
     if (familyOf(address) !== family) {
       return refuse(`${keyword} [${first.text}] is not IPv${family}. Skipping`);
@@ -115,8 +125,10 @@ export const globalDefs = block(() => ({
     },
   )),
   smtp_alert: later(
-    bool("smtp_alert [BOOL] - default of every smtp_alert; unset", (text) =>
-      `Invalid smtp_alert option '${text}'`),
+    bool(
+      "smtp_alert [BOOL] - default of every smtp_alert; unset",
+      (text) => `Invalid smtp_alert option '${text}'`,
+    ),
   ),
   script_user: later(words(
     "script_user USER [[:]GROUP] - who runs scripts; keepalived_script if it exists",
@@ -139,7 +151,11 @@ export const globalDefs = block(() => ({
     max: 3,
     says: () => "VRRP Error: Version must be either 2 or 3",
   }),
-  vrrp_mcast_group4: group("vrrp_mcast_group4 IPV4 - group of adverts; 224.0.0.18", "224.0.0.18", 4),
+  vrrp_mcast_group4: group(
+    "vrrp_mcast_group4 IPV4 - group of adverts; 224.0.0.18",
+    "224.0.0.18",
+    4,
+  ),
   vrrp_mcast_group6: group("vrrp_mcast_group6 IPV6 - group of adverts; ff02::12", "ff02::12", 6),
   vrrp_garp_master_delay: wholeSeconds(
     "vrrp_garp_master_delay SECS - wait before the second burst, 0 to 4294; 5",
@@ -176,7 +192,9 @@ export const globalDefs = block(() => ({
     undefined,
     { min: 0, max: INT_MAX, says: (text) => `Invalid vrrp_garp_lower_prio_repeat '${text}'` },
   ),
-  include_check: { ...flag("include_check [[+|-]CHECK ...] - include mistakes that are fatal; none") },
+  include_check: {
+    ...flag("include_check [[+|-]CHECK ...] - include mistakes that are fatal; none"),
+  },
 }), {
   lines: "process_names process_name vrrp_process_name checker_process_name lvs_process_name " +
     "bfd_process_name use_symlink_paths set_supplementary_groups smtp_helo_name startup_script " +
@@ -262,19 +280,19 @@ function dynamicInterfaces(): Row<"" | "on" | "allow_if_changes"> {
 /** Reads the statements of every global_defs, in order, and fills in the defaults. */
 export function readGlobals(nodes: readonly Node[], context: Context): Globals {
   const values = readBlock(globalDefs, nodes, context);
-  const { hostName } = context.files;
-  const { smtp_server, script_user, dynamic_interfaces } = values;
+  const { notification_email_from, smtp_server, script_user, smtp_alert } = values;
   return {
-    router_id: values.router_id ?? hostName,
+    router_id: values.router_id ?? context.files.hostName,
     notification_email: values.notification_email,
-    notification_email_from: values.notification_email_from ?? `keepalived@${hostName}`,
+    ...(notification_email_from === undefined ? {} : { notification_email_from }),
     ...(smtp_server === undefined ? {} : { smtp_server }),
     smtp_connect_timeout: values.smtp_connect_timeout,
     ...(script_user === undefined ? {} : { script_user }),
+    ...(smtp_alert === undefined ? {} : { smtp_alert }),
     enable_script_security: values.enable_script_security,
     max_auto_priority: values.max_auto_priority,
-    dynamic_interfaces: dynamic_interfaces !== "",
-    allow_if_changes: dynamic_interfaces === "allow_if_changes",
+    dynamic_interfaces: values.dynamic_interfaces !== "",
+    allow_if_changes: values.dynamic_interfaces === "allow_if_changes",
     vrrp_check_unicast_src: values.vrrp_check_unicast_src,
     vrrp_version: values.vrrp_version === 3 ? 3 : 2,
     vrrp_mcast_group4: values.vrrp_mcast_group4,

@@ -3,7 +3,6 @@
  * messages of its mistakes in keepalived's own words.
  */
 import {
-  type Block,
   complain,
   type Context,
   firstWord,
@@ -13,6 +12,7 @@ import {
   type Row,
 } from "./schema.ts";
 import type { Node } from "./tree.ts";
+import type { Script } from "./vrrp.ts";
 import { shellWords, type Word } from "./words.ts";
 
 /** A message about a refused word: `who` is the block's name. */
@@ -201,30 +201,6 @@ export function nameList(doc: string): Row<readonly string[]> {
   };
 }
 
-/** A block of keywords inside another. */
-export function section<T>(
-  doc: string,
-  // deno-lint-ignore no-explicit-any
-  inside: Block<any>,
-  read: (nodes: readonly Node[], context: Context) => T,
-): Row<T | undefined> {
-  return {
-    doc,
-    shape: inside,
-    initial: undefined,
-    read: (node, context) => read(node.body ?? [], context),
-  };
-}
-
-/** A script with its arguments and the identity it runs under. */
-export interface Script {
-  /** The program and its arguments; at least one word. */
-  readonly argv: readonly string[];
-  readonly user?: string;
-  /** A leading ":" (kept) also loads the supplementary groups. */
-  readonly group?: string;
-}
-
 /**
  * SCRIPT [USER [GROUP]], where the script is one word by shell-like rules (several in it are its
  * arguments). The first one of a keyword wins.
@@ -235,24 +211,26 @@ export function script(doc: string): Row<Script | undefined> {
     shape: "line",
     initial: undefined,
     read: (node, context, before) => {
+      const outer = shellWords(node.raw, 2);
+      const argv = shellWords(outer.words[1] ?? "");
+      const bad = outer.open !== "" ? { text: node.raw.trim(), open: outer.open } : {
+        text: outer.words[1] ?? "",
+        open: argv.open,
+      };
+      if (bad.open !== "") {
+        const message = `String '${bad.text}': missing terminating ${bad.open}`;
+        complain(context, node, "unmatched_quote", message, node.words[1]);
+        return undefined;
+      }
       const first = firstWord(node, context);
-      if (first === undefined) return undefined;
-      const keyword = node.words[0]!.text;
-      const raw = shellWords(node.raw, 2);
-      const argv = raw === undefined ? undefined : shellWords(raw.words[1] ?? "");
+      if (first === undefined || argv.words.length === 0) return undefined;
       if (before !== undefined) {
-        const message = `(${context.who}) ${keyword} script already specified - ` +
-          `ignoring ${argv?.words[0] ?? first.text}`;
+        const message = `(${context.who}) ${node.words[0]!.text} script already specified - ` +
+          `ignoring ${argv.words[0]}`;
         complain(context, node, "general", message, first);
         return undefined;
       }
-      if (raw === undefined || argv === undefined) {
-        const message = `String '${node.raw.trim()}': missing terminating quote`;
-        complain(context, node, "unmatched_quote", message, first);
-        return undefined;
-      }
-      if (argv.words.length === 0) return undefined;
-      const [user, group] = (shellWords(node.raw.slice(raw.end))?.words ?? []);
+      const [user, group] = shellWords(node.raw.slice(outer.end)).words;
       return {
         argv: argv.words,
         ...(user === undefined ? {} : { user }),

@@ -118,6 +118,19 @@ export function readBlock<R extends Rows>(
   return values as Values<Block<R>>;
 }
 
+/** A block of keywords inside another, read by its own rows. */
+export function section<R extends Rows>(
+  doc: string,
+  inside: Block<R>,
+): Row<Values<Block<R>> | undefined> {
+  return {
+    doc,
+    shape: inside,
+    initial: undefined,
+    read: (node, context) => readBlock(inside, node.body ?? [], context),
+  };
+}
+
 /** Says once per keyword that it has no effect yet. */
 export function warnUnsupported(node: Node, context: Context): void {
   const keyword = node.words[0]!.text;

@@ -202,7 +202,12 @@ function readFile(
     ? { error: "Too many open files" }
     : files.read(path);
   if (typeof content !== "string" && !(content instanceof Uint8Array)) {
-    return complain(reading, "note", `${quoted} open problem (${content.error}) - skipping`, enforced);
+    return complain(
+      reading,
+      "note",
+      `${quoted} open problem (${content.error}) - skipping`,
+      enforced,
+    );
   }
   const text = typeof content === "string" ? content : new TextDecoder().decode(content);
   const { spot, directory, checks } = reading;

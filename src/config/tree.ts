@@ -48,7 +48,9 @@ export function growTree(
   const last = statements[statements.length - 1];
   if (growing.depth > 0 && last !== undefined) {
     const message = `There are ${growing.depth} missing '}'s or extra '{'s`;
-    problems.push(problemAt({ ...last, line: 0, column: 0 }, "missing_end", message, { prefix: "none" }));
+    problems.push(
+      problemAt({ ...last, line: 0, column: 0 }, "missing_end", message, { prefix: "none" }),
+    );
   }
   return nodes;
 }
@@ -107,21 +109,34 @@ function growBody(growing: Growing, shape: Shape, keyword: string): readonly Nod
   if (typeof shape === "object") {
     return growLevel(growing, shape, keyword === "global_defs" ? "line" : "file", false);
   }
-  const entries = skipBlock(growing);
-  return shape === "values" ? entries : [];
+  if (shape === "values") return growValues(growing);
+  skipBlock(growing);
+  return [];
 }
 
-/** Everything up to the brace that ends the block; inner braces are entries like any other. */
-function skipBlock(growing: Growing): readonly Node[] {
+/** The entries up to the first closing brace; an opening one is an entry like any other. */
+function growValues(growing: Growing): readonly Node[] {
   const entries: Node[] = [];
-  const outside = growing.depth - 1;
   while (growing.at < growing.statements.length) {
     const statement = growing.statements[growing.at++]!;
     if (statement.brace === "{") growing.depth++;
-    if (statement.brace === "}" && --growing.depth === outside) break;
+    if (statement.brace === "}") {
+      growing.depth--;
+      break;
+    }
     entries.push(statement);
   }
   return entries;
+}
+
+/** Passes over everything up to the brace that ends the block. */
+function skipBlock(growing: Growing): void {
+  const outside = growing.depth - 1;
+  while (growing.at < growing.statements.length && growing.depth > outside) {
+    const { brace } = growing.statements[growing.at++]!;
+    if (brace === "{") growing.depth++;
+    if (brace === "}") growing.depth--;
+  }
 }
 
 /** Why a block cannot be created, or undefined. */

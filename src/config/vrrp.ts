@@ -1,12 +1,14 @@
 /**
- * vrrp_instance: one virtual router as the file describes it, defaults and globals filled in.
+ * What a vrrp_instance says: one virtual router, self-contained, defaults and globals filled in.
+ * The fields keep the spelling of the configuration; durations are integer microseconds.
  */
 
 /** A script with its arguments and the identity it runs under. */
 export interface Script {
-  /** The program and its arguments, at least one word. */
+  /** The program and its arguments; at least one word. */
   readonly argv: readonly string[];
   readonly user?: string;
+  /** A leading ":" (kept) also loads the supplementary groups. */
   readonly group?: string;
 }
 
@@ -50,7 +52,7 @@ export interface UnicastPeer {
   readonly max_ttl?: number;
 }
 
-/** One vrrp_instance, self-contained. Durations are integer microseconds. Plain JSON. */
+/** One vrrp_instance. Plain JSON. */
 export interface VrrpInstance {
   readonly name: string;
   /** Where its block starts. */
@@ -61,13 +63,13 @@ export interface VrrpInstance {
   readonly family: 4 | 6;
   /** The state it wishes for at start. */
   readonly state: "MASTER" | "BACKUP";
-  /** Absent only for unicast by source address. */
+  /** Absent only for unicast with a source address. */
   readonly interface?: string;
-  /** 1 to 255. */
+  /** 1 to 255; 0 only in a configuration that is refused. */
   readonly virtual_router_id: number;
   /** 1 to 255; 255 is the address owner. */
   readonly priority: number;
-  /** 10 000 to 255 000 000. */
+  /** Version 2: whole seconds to 255. Version 3: 10 ms to 40.95 s in steps of 10 ms. */
   readonly advert_int: number;
   readonly nopreempt: boolean;
   readonly preempt_delay: number;
@@ -79,6 +81,7 @@ export interface VrrpInstance {
   readonly garp_master_refresh_repeat: number;
   readonly garp_lower_prio_delay: number;
   readonly garp_lower_prio_repeat: number;
+  /** The source address of adverts; the first address of the interface when both are absent. */
   readonly mcast_src_ip?: string;
   readonly unicast_src_ip?: string;
   /** The multicast group of its adverts. */
@@ -94,6 +97,8 @@ export interface VrrpInstance {
   };
   readonly virtual_ipaddress: readonly VirtualAddress[];
   readonly virtual_ipaddress_excluded: readonly VirtualAddress[];
+  /** An instance without addresses is meant. */
+  readonly no_virtual_ipaddress?: true;
   readonly track_script: readonly Track[];
   readonly track_interface: readonly Track[];
   readonly track_process: readonly Track[];

@@ -131,12 +131,13 @@ const NAMED_ESCAPES: Readonly<Record<string, string>> = {
 
 /**
  * Words by shell-like rules: both kinds of quotes, adjacent pieces joined, backslash escapes except
- * between single quotes. Undefined when a quote never ends. With `limit`, stops after that many.
+ * between single quotes. `open` is a quote that never ends, else empty. With `limit`, stops after that
+ * many words; `end` is the offset reached.
  */
 export function shellWords(
   text: string,
   limit = Infinity,
-): { words: readonly string[]; end: number } | undefined {
+): { words: readonly string[]; end: number; open: string } {
   const words: string[] = [];
   let i = 0;
   while (words.length < limit) {
@@ -155,10 +156,10 @@ export function shellWords(
         i = escape.last;
       } else word += c;
     }
-    if (quote !== "") return undefined;
+    if (quote !== "") return { words, end: i, open: quote };
     words.push(word);
   }
-  return { words, end: i };
+  return { words, end: i, open: "" };
 }
 
 /** The character an escape stands for; `at` is just after the backslash, `last` its final offset. */

@@ -47,6 +47,13 @@ export type FromRole =
   /** The role's own mistake, just before it ends. */
   | { readonly type: "crash"; readonly stack: string };
 
+/** Where a role finds its channel and the ledger; descriptors 0 to 2 are the usual ones. */
+export const CHANNEL_FD = 3;
+/** The ledger's descriptor in the role. */
+export const LEDGER_FD = 4;
+/** Names the role in its environment; deleted by the role at once. */
+export const ROLE_VARIABLE = "UPKEEP_ROLE";
+
 const HEADER_BYTES = 4;
 /** No message of ours comes near this; a longer one means that the stream is out of step. */
 const MAX_FRAME_BYTES = 64 * 1024 * 1024;

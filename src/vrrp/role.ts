@@ -9,14 +9,14 @@
 
 import { INTERFACE_SIGNALS, SIG_IGN } from "../../ffi/constants.ts";
 import { Memory } from "../../ffi/memory.ts";
-import { claimPidFile } from "../../ffi/pid_file.ts";
+import { claimPidFile, removePidFile } from "../../ffi/pid_file.ts";
 import { setDisposition, setNice } from "../../ffi/process.ts";
 import { ReceiveBatch, receiveNow, sendNow } from "../../ffi/socket.ts";
 import type { VrrpInstance } from "../config/vrrp.ts";
 import { type Address, compareAddress, parseAddress } from "../lib/address.ts";
 import type { LogLevel } from "../lib/log.ts";
 import { type Alarm, Loop } from "../loop.ts";
-import { FrameReader, type FromRole, Outbox, type ToRole } from "../parent/channel.ts";
+import { encodeFrame, FrameReader, type FromRole, Outbox, type ToRole } from "../parent/channel.ts";
 import type { Advert } from "../wire/vrrp.ts";
 import { equalAuth, passData } from "../wire/vrrp_auth.ts";
 import { changedAddresses, heldAddresses } from "./addresses.ts";
@@ -64,11 +64,26 @@ interface Running extends Alarm {
   readonly complainedAt: Map<string, number>;
 }
 
-/** How the role ended: its exit status. */
-export type RoleEnd = 0;
+/** sysexits.h EX_SOFTWARE: our own mistake, after which the parent starts the role again. */
+const EX_SOFTWARE = 70;
 
-/** The vrrp role of one process. */
-export class VrrpRole {
+/**
+ * Runs the role until its parent ends it; the exit status. `channel` is the descriptor of the channel to
+ * the parent, `ledger` the shared memory in which each MASTER's last advert is noted.
+ */
+export function runVrrpRole(channel: number, ledger: Float64Array): number {
+  try {
+    new VrrpRole(channel, ledger).run();
+    return 0;
+  } catch (error) {
+    const stack = error instanceof Error ? error.stack ?? error.message : String(error);
+    const frame = Memory.of(encodeFrame({ type: "crash", stack }));
+    sendNow(channel, frame, 0, frame.bytes.length);
+    return EX_SOFTWARE;
+  }
+}
+
+class VrrpRole {
   readonly #loop = new Loop();
   readonly #links = new LinkTable();
   readonly #channel: number;
@@ -83,11 +98,8 @@ export class VrrpRole {
   readonly #retry: Alarm;
   #linksChanged = false;
   #configuredAt = Infinity;
+  #pidFile: string | undefined;
 
-  /**
-   * `channel` is the descriptor of the channel to the parent, `ledger` the shared memory in which each
-   * MASTER's last advert is noted. Throws SysError when the kernel gives no netlink sockets.
-   */
   constructor(channel: number, ledger: Float64Array) {
     this.#channel = channel;
     this.#ledger = ledger;
@@ -99,8 +111,7 @@ export class VrrpRole {
     this.#kernel = new Kernel(this.#links, (level, text) => this.#log(level, text));
   }
 
-  /** Runs until the parent says so or is gone. */
-  run(): RoleEnd {
+  run(): void {
     for (const signal of INTERFACE_SIGNALS) setDisposition(signal, SIG_IGN);
     this.#loop.watch(this.#channel, (now) => this.#readChannel(now));
     this.#loop.watch(this.#kernel.monitor.fd, () => this.#readMonitor());
@@ -111,7 +122,7 @@ export class VrrpRole {
       // Without CAP_SYS_NICE the default has to do.
     }
     this.#loop.run();
-    return 0;
+    if (this.#pidFile !== undefined) removePidFile(this.#pidFile);
   }
 
   // --- the parent ---
@@ -150,8 +161,12 @@ export class VrrpRole {
   }
 
   #claim(path: string): void {
+    if (this.#pidFile === path) return;
     try {
-      if (claimPidFile(path, process.pid)) return;
+      if (claimPidFile(path, process.pid)) {
+        this.#pidFile = path;
+        return;
+      }
       this.#log("error", `VRRP child process: pid file ${path} is held by another process`);
     } catch (error) {
       this.#log("error", `VRRP child process: cannot write pidfile: ${String(error)}`);

@@ -14,7 +14,9 @@ export function parseTable<Column extends string>(
   const lines = text.split("\n").filter((line) => line.includes("|"));
   const [header, ...rest] = lines.map((line) => line.split("|").map((cell) => cell.trim()));
   if (header?.join() !== columns.join()) {
-    throw new Error(`The header is "${header?.join(" | ")}", it should be "${columns.join(" | ")}"`);
+    throw new Error(
+      `The header is "${header?.join(" | ")}", it should be "${columns.join(" | ")}"`,
+    );
   }
   return rest.map((cells, i) => {
     const line = lines[i + 1]!.trim();

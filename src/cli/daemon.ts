@@ -1,0 +1,128 @@
+/**
+ * What keepalived's command line starts: a number to print, a configuration to test, or the daemon, in the
+ * foreground or in a session of its own.
+ */
+
+import { appendFileSync, closeSync, readSync, writeSync } from "node:fs";
+import { resolve } from "node:path";
+import { version as systemVersion } from "node:os";
+import { INTERFACE_SIGNALS } from "../../ffi/constants.ts";
+import { blockSignals, startSession } from "../../ffi/process.ts";
+import { explainProblem, type Problem } from "../config/problem.ts";
+import { configTestStatus } from "../config/problem.ts";
+import { load } from "../config/load.ts";
+import { Daemon } from "../parent/daemon.ts";
+import { systemFiles } from "../parent/files.ts";
+import { followedVersion, usageText, versionText } from "./daemon_help.ts";
+import { type DaemonOptions, readDaemonOptions } from "./options.ts";
+import { RELEASE } from "./release.ts";
+
+/** Set in the environment of the daemon that has left its terminal. */
+const DETACHED_VARIABLE = "UPKEEP_DETACHED";
+/** Where the launcher waits for the daemon's first words. */
+const READY_FD = 3;
+
+/** Runs keepalived's command line; resolves with the exit status. */
+export async function runDaemon(argv0: string, argv: readonly string[]): Promise<number> {
+  const options = readDaemonOptions(argv0, argv);
+  for (const error of options.errors) print(error);
+  if (options.version) {
+    print(versionText({ ...RELEASE, kernel: kernelText() }));
+    return 0;
+  }
+  if (options.help) {
+    print(usageText(argv0));
+    return 0;
+  }
+  if (options.signum !== undefined) {
+    writeSync(1, `${options.signum}\n`);
+    return 0;
+  }
+  if (options.errors.length > 0) return 1;
+  if (options.configTest !== undefined) return testConfiguration(options);
+  const isDetached = process.env[DETACHED_VARIABLE] !== undefined;
+  if (!options.dontFork && !isDetached) return await detach(argv0, argv);
+  return await runInForeground(argv0, argv, options, isDetached);
+}
+
+async function runInForeground(
+  argv0: string,
+  argv: readonly string[],
+  options: DaemonOptions,
+  isDetached: boolean,
+): Promise<number> {
+  delete process.env[DETACHED_VARIABLE];
+  const daemon = new Daemon({
+    argv0,
+    argv,
+    options,
+    banner: `Keepalived v${followedVersion} (upkeep ${RELEASE.version})`,
+    kernel: kernelText(),
+  });
+  if (isDetached) {
+    startSession();
+    process.chdir("/");
+  }
+  daemon.start();
+  if (isDetached) closeSync(READY_FD);
+  return await daemon.ended;
+}
+
+/**
+ * Starts the daemon in a session of its own and waits until its pid file is written, so that whoever
+ * called can rely on it; when it ends before that, its status is ours.
+ */
+async function detach(argv0: string, argv: readonly string[]): Promise<number> {
+  // Signals that come before the daemon can hear them wait for it.
+  blockSignals(INTERFACE_SIGNALS);
+  const child = Bun.spawn({
+    cmd: ["/proc/self/exe", ...argv],
+    argv0,
+    stdio: ["ignore", "ignore", "ignore", "pipe"],
+    env: { ...process.env, [DETACHED_VARIABLE]: "1" },
+  });
+  child.unref();
+  const ready = child.stdio[READY_FD];
+  const isReady = typeof ready === "number" && awaitEnd(ready);
+  await Promise.resolve();
+  return isReady && child.exitCode === null ? 0 : child.exitCode ?? 0;
+}
+
+/** Waits until the other end of a pipe is closed. */
+function awaitEnd(fd: number): boolean {
+  const buffer = new Uint8Array(16);
+  for (;;) {
+    try {
+      if (readSync(fd, buffer) === 0) return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return false;
+      Bun.sleepSync(1);
+    }
+  }
+}
+
+/** `-t`: reads as every role would and reports; the status is keepalived's. */
+function testConfiguration(options: DaemonOptions): number {
+  const files = systemFiles({
+    configId: options.configId,
+    allIncludeChecks: options.allConfig,
+    cwd: process.cwd(),
+  });
+  const { problems } = load(resolve(options.configFile), files);
+  const report = problems.map((problem: Problem) => explainProblem(problem)).join("\n");
+  const file = options.configTest?.file;
+  if (report !== "" && file === undefined) print(report);
+  else if (report !== "" && file !== undefined) {
+    appendFileSync(file, `${report}\n`, { mode: 0o644 });
+  }
+  return configTestStatus(problems);
+}
+
+/** `uname -srv` without the first word. */
+function kernelText(): string {
+  return systemVersion();
+}
+
+function print(text: string): void {
+  writeSync(2, text.endsWith("\n") ? text : `${text}\n`);
+}

@@ -1,0 +1,9 @@
+/** Which upkeep this is. */
+
+import manifest from "../../package.json" with { type: "json" };
+
+/** Version as in package.json, and the day it was made (YYYY-MM-DD). */
+export const RELEASE: { readonly version: string; readonly date: string } = {
+  version: manifest.version,
+  date: "2026-11-20",
+};

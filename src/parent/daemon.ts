@@ -1,0 +1,342 @@
+/**
+ * The parent: it reads the configuration, supervises the roles, hears the signals and keeps the log. It
+ * does no networking itself, so nothing it does can delay an advert.
+ *
+ * The vrrp role is spawned before anything else happens: while it opens its sockets, the
+ * configuration is read here.
+ */
+
+import { resolve } from "node:path";
+import { INTERFACE_SIGNALS, SIGKILL } from "../../ffi/constants.ts";
+import { claimPidFile, removePidFile } from "../../ffi/pid_file.ts";
+import { blockSignals, setSignalMask } from "../../ffi/process.ts";
+import { monotonicUs } from "../../ffi/timer.ts";
+import type { DaemonOptions } from "../cli/options.ts";
+import { type Config, load } from "../config/load.ts";
+import { formatProblem, isFatal, type Problem, startStatus } from "../config/problem.ts";
+import type { LogLevel } from "../lib/log.ts";
+import { dumpConfig } from "../report/data.ts";
+import { type Change, diff } from "../vrrp/diff.ts";
+import type { FromRole } from "./channel.ts";
+import { systemFiles } from "./files.ts";
+import { makeLedger, slotOf } from "./ledger.ts";
+import { Log, type Speaker } from "./logs.ts";
+import { reapStrangers } from "./init.ts";
+import { isPermanent, nextDelay, patienceUs } from "./respawn.ts";
+import { hearSignals, type Request } from "./signals.ts";
+import { Role } from "./supervisor.ts";
+import { notifySystemd, openNotifications } from "./systemd.ts";
+
+/** How long a role may take to leave before it is killed, in milliseconds (keepalived's default). */
+const STOP_MS = 5_000;
+const DEFAULT_UMASK = 0o177;
+
+/** How the daemon was called. */
+export interface Invocation {
+  readonly argv0: string;
+  readonly argv: readonly string[];
+  readonly options: DaemonOptions;
+  /** `upkeep`'s version and date, for the first log line. */
+  readonly banner: string;
+  readonly kernel: string;
+}
+
+/** The daemon's main process. */
+export class Daemon {
+  readonly #invocation: Invocation;
+  readonly #options: DaemonOptions;
+  readonly #configFile: string;
+  readonly #cwd = process.cwd();
+  readonly #log: Log;
+  readonly #ledger = makeLedger();
+  readonly #slots = new Map<string, number>();
+  readonly #states = new Map<string, string>();
+  readonly #finish: (status: number) => void;
+  /** Resolves with the exit status when the daemon has ended. */
+  readonly ended: Promise<number>;
+  #config: Config | undefined;
+  #role: Role | undefined;
+  #stopping: { status: number } | undefined;
+  #hasPidFile = false;
+  #delay: number | undefined;
+  #respawnTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(invocation: Invocation) {
+    this.#invocation = invocation;
+    const { options } = invocation;
+    this.#options = options;
+    this.#configFile = resolve(options.configFile);
+    const file = options.logFile === undefined
+      ? undefined
+      : options.logFile.file ?? `${process.env["TMPDIR"] ?? "/tmp"}/keepalived.log`;
+    this.#log = new Log({
+      console: options.logConsole,
+      syslog: !options.noSyslog,
+      facility: options.logFacility,
+      flushFile: options.flushLogFile,
+      detail: options.logDetail > 0,
+      ...(file === undefined ? {} : { file }),
+    });
+    const { promise, resolve: finish } = Promise.withResolvers<number>();
+    this.ended = promise;
+    this.#finish = finish;
+  }
+
+  /** Starts everything. What fails ends the daemon through {@link Daemon.ended}. */
+  start(): void {
+    blockSignals(INTERFACE_SIGNALS);
+    process.umask(this.#options.umask ?? DEFAULT_UMASK);
+    openNotifications();
+    const runsVrrp = !this.#options.checkOnly;
+    if (runsVrrp) this.#spawn();
+    hearSignals(this.#options.ignoreSigint, (request) => this.#hear(request));
+    // Whatever mask we were started with, and whatever came meanwhile, is heard from here on.
+    setSignalMask();
+    if (process.pid === 1) reapStrangers((pid) => pid === this.#role?.pid);
+    this.#introduce();
+    if (!this.#claimPidFile()) return;
+    this.#firstConfiguration();
+  }
+
+  #introduce(): void {
+    const { banner, kernel, argv0, argv } = this.#invocation;
+    this.#say("info", `Starting ${banner}`);
+    this.#say("info", `Running on ${kernel}`);
+    const words = [argv0, ...argv].map((word) => `'${word}'`).join(" ");
+    this.#say("info", `Command line: ${words}`);
+    for (const notice of this.#options.notices) this.#say("warning", notice);
+    if (this.#role !== undefined) {
+      this.#say("info", `Starting VRRP child process, pid=${this.#role.pid}`);
+    }
+  }
+
+  #claimPidFile(): boolean {
+    const { pidFile } = this.#options;
+    try {
+      this.#hasPidFile = claimPidFile(pidFile, process.pid);
+      if (this.#hasPidFile) return true;
+      this.#say("error", "daemon is already running");
+    } catch (error) {
+      this.#say("error", `Cannot write pidfile ${pidFile}: ${String(error)}`);
+    }
+    this.#stop(1);
+    return false;
+  }
+
+  #firstConfiguration(): void {
+    const { config, problems } = this.#load();
+    if (isFatal(problems)) {
+      this.#stop(startStatus(problems));
+      return;
+    }
+    if (this.#options.dumpConf) { for (const line of dumpConfig(config)) this.#say("info", line); }
+    this.#config = config;
+    this.#configureRole(diff(undefined, config));
+    void this.#log.open();
+    notifySystemd("ready");
+  }
+
+  #load(): { config: Config; problems: readonly Problem[] } {
+    this.#say("info", `Configuration file ${this.#configFile}`);
+    const files = systemFiles({
+      configId: this.#options.configId,
+      allIncludeChecks: this.#options.allConfig,
+      cwd: this.#cwd,
+    });
+    const loaded = load(this.#configFile, files);
+    const level = { fatal: "error", error: "warning", warning: "warning" } as const;
+    for (const problem of loaded.problems) {
+      this.#say(level[problem.severity], formatProblem(problem));
+    }
+    return loaded;
+  }
+
+  // --- the vrrp role ---
+
+  #spawn(): void {
+    try {
+      const { argv0, argv } = this.#invocation;
+      this.#role = new Role(argv0, argv, this.#ledger, {
+        message: (message) => this.#listen(message),
+        ended: (role, status, signal) => this.#roleEnded(role, status, signal),
+      });
+    } catch (error) {
+      this.#say("error", `Cannot start the VRRP process: ${String(error)}`);
+      this.#stop(1);
+    }
+  }
+
+  /** Sends the changes to the role; starts it, or lets it go, as the configuration needs. */
+  #configureRole(changes: readonly Change[]): void {
+    const isWanted = !this.#options.checkOnly &&
+      (this.#options.allRoles || (this.#config?.vrrp_instances.length ?? 0) > 0);
+    if (!isWanted) {
+      this.#role?.release();
+      return;
+    }
+    if (this.#role === undefined) {
+      this.#spawn();
+      this.#configureRole(diff(undefined, this.#config));
+      return;
+    }
+    this.#role.tell({ type: "configure", changes: this.#withSlots(changes) });
+    this.#role.tell({ type: "pid-file", path: this.#options.vrrpPidFile });
+  }
+
+  /** Gives each added instance its place in the ledger, and what the ledger says of it. */
+  #withSlots(changes: readonly Change[]): Change[] {
+    return changes.map((change) => {
+      if (change.type !== "add") return change;
+      const slot = this.#slots.get(change.key) ?? slotOf(this.#slots.size);
+      this.#slots.set(change.key, slot);
+      const adoptedAt = slot < 0 ? 0 : this.#ledger.lastAdvertAt[slot]!;
+      return adoptedAt === 0 ? { ...change, slot } : { ...change, slot, adoptedAt };
+    });
+  }
+
+  #listen(message: FromRole): void {
+    const speaker: Speaker = { role: "vrrp", pid: this.#role?.pid ?? process.pid };
+    switch (message.type) {
+      case "log":
+        this.#log.write(speaker, message.level, message.text, message.detail);
+        return;
+      case "dropped":
+        this.#log.write(speaker, "warning", `${message.lines} log lines were lost`);
+        return;
+      case "state":
+        this.#states.set(message.instance, message.to);
+        return;
+      case "configured":
+        this.#log.write(speaker, "info", `Configured in ${message.tookUs} usec`, true);
+        return;
+      case "crash":
+        this.#log.write(speaker, "error", `VRRP process failed: ${message.stack}`);
+        return;
+    }
+  }
+
+  #roleEnded(role: Role, status: number | null, signal: number): void {
+    if (this.#role !== role) return;
+    this.#role = undefined;
+    if (this.#stopping !== undefined) {
+      this.#leave(this.#stopping.status);
+      return;
+    }
+    const isWanted = (this.#config?.vrrp_instances.length ?? 0) > 0 || this.#options.allRoles;
+    if (status === 0 && !isWanted) return;
+    const how = signal > 0 ? `due to signal ${signal}` : `with status ${status}`;
+    this.#say("error", `pid ${role.pid} exited ${how}`);
+    if (status !== null && isPermanent(status)) {
+      this.#say("error", `VRRP child process exited with permanent error ${status}. Terminating`);
+      this.#stop(status);
+    } else if (this.#options.dontRespawn) {
+      this.#say("error", "VRRP child process died: Exiting");
+      this.#stop(1);
+    } else {
+      this.#respawn(role);
+    }
+  }
+
+  #respawn(dead: Role): void {
+    this.#delay = nextDelay(this.#delay, monotonicUs() - dead.startedAt);
+    const seconds = this.#delay;
+    this.#say("error", `VRRP child process(${dead.pid}) died: Respawning`);
+    if (seconds > 0) {
+      this.#say("info", `Restart of VRRP process delayed ${seconds} seconds to limit respawn rate`);
+    }
+    if (seconds === 0) {
+      this.#restart();
+      return;
+    }
+    if (this.#config !== undefined && seconds * 1_000_000 > patienceUs(this.#config)) {
+      this.#withdraw();
+    }
+    this.#respawnTimer = setTimeout(() => this.#restart(), seconds * 1000);
+  }
+
+  #restart(): void {
+    if (this.#stopping !== undefined) return;
+    this.#spawn();
+    if (this.#role === undefined) return;
+    this.#configureRole(diff(undefined, this.#config));
+    this.#say("info", `Starting VRRP child process, pid=${this.#role.pid}`);
+  }
+
+  /** Peers will take over before the role is back: nothing of ours may stay on the links. */
+  #withdraw(): void {
+    const { argv0, argv } = this.#invocation;
+    this.#ledger.lastAdvertAt.fill(0);
+    const role = new Role(argv0, argv, this.#ledger, {
+      message: (message) => this.#listen(message),
+      ended: () => {},
+    });
+    role.tell({ type: "withdraw", changes: diff(undefined, this.#config) });
+  }
+
+  // --- signals ---
+
+  #hear(request: Request): void {
+    switch (request) {
+      case "reload":
+        this.#reload();
+        return;
+      case "stop":
+        this.#stop(0);
+        return;
+      case "data":
+      case "stats":
+      case "stats-clear":
+      case "json":
+      case "threads":
+        this.#say("info", `Signal for ${request} received: this dump is not available yet`);
+        return;
+    }
+  }
+
+  #reload(): void {
+    if (this.#stopping !== undefined || this.#config === undefined) return;
+    const startedAt = monotonicUs();
+    notifySystemd("reloading");
+    this.#say("info", "Reloading ...");
+    const { config, problems } = this.#load();
+    if (isFatal(problems)) {
+      this.#say("error", "Reload refused: the running configuration stays as it is");
+    } else {
+      const changes = diff(this.#config, config);
+      this.#config = config;
+      this.#configureRole(changes);
+      this.#say("info", `Reload finished in ${monotonicUs() - startedAt} usec`);
+    }
+    notifySystemd("ready");
+  }
+
+  /** Ends the daemon; only the first call counts. */
+  #stop(status: number): void {
+    if (this.#stopping !== undefined) return;
+    this.#stopping = { status };
+    clearTimeout(this.#respawnTimer);
+    const role = this.#role;
+    role?.tell({ type: "shutdown", keepAddresses: this.#options.dontReleaseVrrp });
+    notifySystemd("stopping");
+    if (this.#config !== undefined) this.#say("info", "Stopping");
+    if (role === undefined) {
+      this.#leave(status);
+      return;
+    }
+    setTimeout(() => {
+      this.#say("error", `VRRP process ${role.pid} did not end in time, killing it`);
+      role.kill(SIGKILL);
+    }, STOP_MS).unref();
+  }
+
+  #leave(status: number): void {
+    this.#say("info", `Stopped ${this.#invocation.banner}`);
+    if (this.#hasPidFile) removePidFile(this.#options.pidFile);
+    this.#log.close();
+    this.#finish(status);
+  }
+
+  #say(level: LogLevel, text: string, detail = false): void {
+    this.#log.write({ role: "", pid: process.pid }, level, text, detail);
+  }
+}

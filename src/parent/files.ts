@@ -1,0 +1,58 @@
+/** The configuration reader's view of this machine: node:fs, the environment and the kernel's links. */
+
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { hostname } from "node:os";
+import { linkExists } from "../../ffi/process.ts";
+import type { Files } from "../config/files.ts";
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "No such file or directory",
+  EACCES: "Permission denied",
+  EISDIR: "Is a directory",
+  ELOOP: "Too many levels of symbolic links",
+  ENOTDIR: "Not a directory",
+};
+
+/** What reading needs to know of the command line. */
+export interface FilesOptions {
+  readonly configId: string | undefined;
+  readonly allIncludeChecks: boolean;
+  readonly cwd: string;
+}
+
+/** The files, environment and links of this process. */
+export function systemFiles(options: FilesOptions): Files {
+  return {
+    read(path): string | Uint8Array | { readonly error: string } {
+      try {
+        return readFileSync(path);
+      } catch (error) {
+        const code = (error as NodeJS.ErrnoException).code ?? "";
+        return { error: REASONS[code] ?? code };
+      }
+    },
+    list(directory): readonly string[] | undefined {
+      try {
+        return readdirSync(directory);
+      } catch {
+        return undefined;
+      }
+    },
+    stat(path): ReturnType<Files["stat"]> {
+      try {
+        const found = statSync(path);
+        const kind = found.isFile() ? "file" : found.isDirectory() ? "directory" : "other";
+        return { kind, executable: (found.mode & 0o111) !== 0 };
+      } catch {
+        return undefined;
+      }
+    },
+    environment: (name) => process.env[name],
+    hasLink: linkExists,
+    hostName: hostname(),
+    configId: options.configId,
+    cwd: options.cwd,
+    allIncludeChecks: options.allIncludeChecks,
+    randomSeed: Date.now() & 0x7fffffff,
+  };
+}

@@ -1,0 +1,62 @@
+/** A connected descriptor of ours in Bun's loop. */
+
+import type { Socket } from "bun";
+
+/** What a stream tells its owner. */
+export interface StreamEvents {
+  data(bytes: Uint8Array): void;
+  /** The other end is gone. */
+  close(): void;
+}
+
+/** A stream that keeps what its other end does not take yet. */
+export class Stream {
+  readonly #waiting: Uint8Array[] = [];
+  #socket: Socket<undefined> | undefined;
+
+  /** Owns `fd`, a connected non-blocking stream socket, from now on. */
+  constructor(fd: number, events: StreamEvents) {
+    const options = {
+      fd,
+      socket: {
+        open: (socket: Socket<undefined>): void => {
+          this.#socket = socket;
+          this.#flush();
+        },
+        data: (_socket: Socket<undefined>, bytes: Uint8Array): void => events.data(bytes),
+        drain: (): void => this.#flush(),
+        close: (): void => {
+          this.#socket = undefined;
+          events.close();
+        },
+        error: (): void => {},
+      },
+    };
+    // Bun's types leave out that `fd` is an address of its own.
+    void Bun.connect(options as unknown as Parameters<typeof Bun.connect>[0]);
+  }
+
+  /** Sends bytes, now or when there is room. */
+  send(bytes: Uint8Array): void {
+    this.#waiting.push(bytes);
+    this.#flush();
+  }
+
+  /** Closes this end. */
+  end(): void {
+    this.#socket?.end();
+  }
+
+  #flush(): void {
+    while (this.#socket !== undefined && this.#waiting.length > 0) {
+      const bytes = this.#waiting[0]!;
+      const sent = this.#socket.write(bytes);
+      if (sent < 0) return;
+      if (sent < bytes.length) {
+        this.#waiting[0] = bytes.subarray(sent);
+        return;
+      }
+      this.#waiting.shift();
+    }
+  }
+}

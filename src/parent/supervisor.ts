@@ -1,0 +1,91 @@
+/**
+ * One vrrp role as its parent sees it: spawned from our own executable, fed through the channel, its end
+ * told to whoever asked.
+ */
+
+import { constants } from "node:os";
+import { INTERFACE_SIGNALS } from "../../ffi/constants.ts";
+import { blockSignals, sendSignal, setSignalMask } from "../../ffi/process.ts";
+import { closeDescriptor, socketPair } from "../../ffi/socket.ts";
+import { monotonicUs } from "../../ffi/timer.ts";
+import { encodeFrame, FrameReader, type FromRole, ROLE_VARIABLE, type ToRole } from "./channel.ts";
+import type { Ledger } from "./ledger.ts";
+import { Stream } from "./stream.ts";
+
+/**
+ * What keeps the tight loop from waiting for the runtime's helpers: everything the collector and the
+ * compilers do happens in the thread that needs it, and compilations that take long never do.
+ */
+const RUNTIME = {
+  BUN_JSC_useConcurrentGC: "0",
+  BUN_JSC_numberOfGCMarkers: "1",
+  BUN_JSC_useConcurrentJIT: "0",
+};
+
+/** What a role's owner wants to hear. */
+export interface RoleEvents {
+  message(message: FromRole): void;
+  /** The process is gone: by exit status, or by signal. */
+  ended(role: Role, status: number | null, signal: number): void;
+}
+
+/** A running role. */
+export class Role {
+  /** Its process id. */
+  readonly pid: number;
+  /** When it was spawned, on the monotonic clock. */
+  readonly startedAt = monotonicUs();
+  readonly #stream: Stream;
+
+  /**
+   * Spawns the role with the parent's own argv, so that it looks the same to monitoring. Its signal mask
+   * is blocked before its first instruction: roles hear no signals.
+   */
+  constructor(argv0: string, argv: readonly string[], ledger: Ledger, events: RoleEvents) {
+    const [ours, theirs] = socketPair();
+    const before = blockSignals(INTERFACE_SIGNALS);
+    try {
+      const child = Bun.spawn({
+        cmd: ["/proc/self/exe", ...argv],
+        argv0,
+        stdio: ["ignore", "inherit", "inherit", theirs, ledger.fd],
+        env: { ...process.env, ...RUNTIME, [ROLE_VARIABLE]: "vrrp" },
+        onExit: (_child, status, signal) => {
+          this.#stream.end();
+          events.ended(this, status, signalNumber(signal));
+        },
+      });
+      this.pid = child.pid;
+    } finally {
+      setSignalMask(before);
+      closeDescriptor(theirs);
+    }
+    const frames = new FrameReader<FromRole>();
+    this.#stream = new Stream(ours, {
+      data: (bytes) => {
+        for (const message of frames.push(bytes)) events.message(message);
+      },
+      close: () => {},
+    });
+  }
+
+  /** Tells the role something. */
+  tell(message: ToRole): void {
+    this.#stream.send(encodeFrame(message));
+  }
+
+  /** Closes the channel: the role shuts down gracefully. */
+  release(): void {
+    this.#stream.end();
+  }
+
+  /** Sends a signal that roles do not block. */
+  kill(signal: number): void {
+    sendSignal(this.pid, signal);
+  }
+}
+
+function signalNumber(signal: number | string | null | undefined): number {
+  if (typeof signal !== "string") return signal ?? 0;
+  return constants.signals[signal as keyof typeof constants.signals] ?? 0;
+}

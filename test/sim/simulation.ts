@@ -1,0 +1,474 @@
+/**
+ * A few routers on one link under seeded misfortune: loss, delay, cuts, crashes, stalls, reloads.
+ * The clock is a number that jumps to whatever comes next. Some rules are checked at every moment,
+ * others after the link has healed and a quiet time has passed; a broken rule throws.
+ *
+ * At every moment: addresses are held if and only if MASTER; a MASTER's adverts are never more than
+ * one interval apart, and exactly one between regular ones; priority 0 is sent only on leaving.
+ *
+ * After the quiet time: one MASTER, for good. No router that preempts has a greater priority. And a
+ * MASTER yields only to a better one (by priority, then by address), so the last one is at least as
+ * good as each that was MASTER when the link healed. The address alone never makes a BACKUP preempt
+ * (RFC 9568 §6.4.2), so the greatest one wins only among those.
+ */
+
+import { compareAddress } from "../../src/lib/address.ts";
+import {
+  type Action,
+  deadline,
+  type Event,
+  type State,
+  step,
+  type VirtualRouter,
+} from "../../src/vrrp/fsm.ts";
+import { freeze } from "../support/machine.ts";
+import { Network } from "../support/network.ts";
+import { type Prng, prng } from "../support/prng.ts";
+
+/** How much happened, to tell a simulation from an idle one. */
+export interface Tally {
+  adverts: number;
+  transitions: number;
+  misfortunes: number;
+  /** Moments at which somebody became MASTER while another one was. */
+  splits: number;
+}
+
+/** An advert on the link, with what the codec would tell of it. */
+interface Message {
+  readonly from: number;
+  readonly advert: Extract<Event, { type: "advert" }>;
+}
+
+/** Why an advert was sent: a regular one on time, one after a stall or reload, or something else. */
+type Cause = "timer" | "late timer" | "event";
+
+/** What is remembered of the last advert of a MASTER. */
+interface Sent {
+  readonly at: number;
+  readonly cause: Cause;
+}
+
+interface Host {
+  readonly name: number;
+  router: VirtualRouter;
+  state: State;
+  /** The process exists. */
+  alive: boolean;
+  /** The process does not run until then; what arrives waits in the inbox. */
+  stalledUntil: number;
+  readonly inbox: Message[];
+  /** The addresses are on the link, by the actions that were performed. */
+  holds: boolean;
+  /** Undefined when the next interval need not be exact. */
+  sent: Sent | undefined;
+  /** The next advert is due before this moment. */
+  advertBy: number;
+}
+
+/** Runs the scenario of a seed; `trace` receives a line per event. Throws when a rule is broken. */
+export function simulate(seed: number, trace?: string[]): Tally {
+  return new Simulation(prng(seed), trace).run();
+}
+
+const INTERVALS_US = {
+  2: [[1_000_000], [3_000_000], [1_000_000, 3_000_000]],
+  3: [
+    [1_000_000],
+    [10_000],
+    [250_000],
+    [100_000, 250_000, 1_000_000],
+    [10_000, 20_000, 50_000],
+  ],
+};
+
+/** The slowest message, in intervals: it may be overtaken by the next two adverts. */
+const MAX_DELAY = 2;
+
+class Simulation {
+  readonly #random: Prng;
+  readonly #trace: string[] | undefined;
+  readonly #tally: Tally = { adverts: 0, transitions: 0, misfortunes: 0, splits: 0 };
+  readonly #version: 2 | 3;
+  readonly #intervalsUs: readonly number[];
+  readonly #priorities: readonly number[];
+  readonly #preempt: number;
+  readonly #hosts: readonly Host[];
+  readonly #network: Network<Message>;
+  /** No transition is expected any more. */
+  #settled = false;
+  #now = 1_000_000_000;
+
+  constructor(random: Prng, trace: string[] | undefined) {
+    this.#random = random;
+    this.#trace = trace;
+    this.#version = random.pick([2, 3]);
+    this.#intervalsUs = random.pick(INTERVALS_US[this.#version]);
+    this.#priorities = random.pick([
+      [100],
+      [50, 100, 100, 150],
+      [1, 99, 100, 101, 254, 255],
+      Array.from({ length: 255 }, (_, i) => i + 1),
+    ]);
+    this.#preempt = random.pick([1, 1, 0.5, 0]);
+    const lastBytes = random.shuffle(Array.from({ length: 254 }, (_, i) => i + 1));
+    const prefix = random.chance(0.5)
+      ? [192, 0, 2]
+      : [0xfe, 0x80, ...new Array<number>(13).fill(0)];
+    const size = random.integer(2, 7);
+    this.#hosts = Array.from({ length: size }, (_, name) => ({
+      name,
+      router: this.#drawRouter(new Uint8Array([...prefix, lastBytes[name]!])),
+      state: { name: "INIT" } as const,
+      alive: false,
+      stalledUntil: 0,
+      inbox: [],
+      holds: false,
+      sent: undefined,
+      advertBy: Infinity,
+    }));
+    this.#network = new Network(random, size);
+  }
+
+  run(): Tally {
+    const unitUs = this.#longestUs;
+    this.#changeWeather();
+    const simultaneous = this.#random.chance(0.3);
+    for (const host of this.#random.shuffle(this.#hosts)) {
+      this.#start(host);
+      if (!simultaneous) this.#runFor(this.#random.integer(0, 2 * unitUs));
+    }
+    for (let left = this.#random.integer(0, 25); left > 0; left--) {
+      this.#runFor(this.#random.integer(0, this.#random.pick([0, 1, 5]) * unitUs));
+      this.#misfortune();
+    }
+    this.#heal();
+    this.#runFor(MAX_DELAY * unitUs); // What was sent before the healing has arrived.
+    const masters = this.#masters();
+    this.#note(`healed, MASTER: ${masters.map(({ name }) => name).join() || "none"}`);
+
+    const delaysUs = this.#hosts.map(({ router }) => router.preemptDelayUs);
+    this.#runFor(Math.max(...delaysUs) + 4 * (4 * unitUs + 1_000_000));
+    this.#expectElected(masters);
+    this.#settled = true;
+    this.#runFor(10 * unitUs);
+    return this.#tally;
+  }
+
+  get #longestUs(): number {
+    return Math.max(...this.#intervalsUs);
+  }
+
+  #masters(): Host[] {
+    return this.#hosts.filter(({ state }) => state.name === "MASTER");
+  }
+
+  #drawRouter(address: Uint8Array): VirtualRouter {
+    const random = this.#random;
+    const intervalUs = random.pick(this.#intervalsUs);
+    const sometimes = (us: number): number => random.chance(0.3) ? random.integer(1, us) : 0;
+    return freeze({
+      version: this.#version,
+      priority: random.pick(this.#priorities),
+      advertisementIntervalUs: intervalUs,
+      preempt: random.chance(this.#preempt),
+      preemptDelayUs: sometimes(10 * this.#longestUs),
+      startsAsMaster: random.chance(0.5),
+      address,
+      garp: {
+        repeat: 5,
+        delayUs: sometimes(5 * intervalUs),
+        refreshUs: sometimes(5 * intervalUs),
+        refreshRepeat: 1,
+        lowerPriorityRepeat: random.integer(0, 5),
+        lowerPriorityDelayUs: sometimes(5 * intervalUs),
+      },
+    });
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // Time
+  // -------------------------------------------------------------------------------------------
+
+  /** Jumps from one arrival or deadline to the next until `durationUs` has passed. */
+  #runFor(durationUs: number): void {
+    const end = this.#now + durationUs;
+    for (;;) {
+      const next = Math.min(this.#network.earliestAt, ...this.#hosts.map((h) => this.#wakeAt(h)));
+      if (next > end) break;
+      this.#now = Math.max(this.#now, next);
+      this.#turn();
+    }
+    this.#now = end;
+    for (const host of this.#hosts) this.#expectPunctual(host);
+  }
+
+  #wakeAt(host: Host): number {
+    if (!host.alive) return Infinity;
+    const dueAt = host.inbox.length > 0 ? 0 : deadline(host.router, host.state);
+    return Math.max(dueAt, host.stalledUntil);
+  }
+
+  /** What is readable comes before what is due, as in the loop. */
+  #turn(): void {
+    for (const { to, message } of this.#network.receive(this.#now)) {
+      const host = this.#hosts[to]!;
+      if (host.alive) host.inbox.push(message);
+    }
+    for (const host of this.#hosts) {
+      if (!host.alive || host.stalledUntil > this.#now) continue;
+      for (const { advert } of host.inbox.splice(0)) this.#hear(host, advert);
+      for (let times = 0; deadline(host.router, host.state) <= this.#now; times++) {
+        if (times === 3) this.#break(host, "spins: its deadline does not move");
+        this.#step(host, { type: "timer" });
+      }
+    }
+  }
+
+  #hear(host: Host, advert: Message["advert"]): void {
+    // In version 2 a packet with another interval is dropped before it reaches the machine.
+    const differs = advert.advertisementIntervalUs !== host.router.advertisementIntervalUs;
+    if (host.router.version === 3 || !differs) this.#step(host, advert);
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // One step of one host
+  // -------------------------------------------------------------------------------------------
+
+  #step(host: Host, event: Event): void {
+    this.#expectPunctual(host);
+    const from = host.state;
+    const dueAt = deadline(host.router, from);
+    const { state, actions } = step(host.router, from, freeze(event), this.#now);
+    host.state = freeze(state);
+    const what = event.type === "advert" ? `advert ${event.priority}` : event.type;
+    this.#note(`${host.name} ${from.name} ${what} → ${state.name} ${actions.map(inShort).join()}`);
+    const byTimer = event.type === "timer" && from.name === "MASTER";
+    const cause: Cause = !byTimer ? "event" : dueAt === this.#now ? "timer" : "late timer";
+    for (const action of actions) this.#perform(host, event, action, cause);
+    if (state.name !== "MASTER") host.advertBy = Infinity;
+    if (host.holds !== (state.name === "MASTER")) {
+      this.#break(host, `${host.holds ? "holds" : "lacks"} the addresses in ${state.name}`);
+    }
+  }
+
+  #perform(host: Host, event: Event, action: Action, cause: Cause): void {
+    switch (action.type) {
+      case "advert":
+        return this.#send(host, event, action.priority, cause);
+      case "add":
+        host.holds = true;
+        return;
+      case "remove":
+        host.holds = false;
+        return;
+      case "transition":
+        this.#tally.transitions++;
+        if (this.#settled) this.#break(host, `moves to ${action.to} on a quiet link`);
+        if (action.to === "MASTER" && this.#masters().length > 1) this.#tally.splits++;
+        return;
+      case "announce":
+      case "note":
+        return;
+    }
+  }
+
+  #send(host: Host, event: Event, priority: number, cause: Cause): void {
+    const { router, sent } = host;
+    const leaves = event.type === "shutdown" || event.type === "fault";
+    if (priority !== (leaves ? 0 : router.priority)) {
+      this.#break(host, `sends priority ${priority} on ${event.type}`);
+    }
+    const intervalUs = router.advertisementIntervalUs;
+    if (cause === "timer" && sent !== undefined) {
+      const passedUs = this.#now - sent.at;
+      // After an answer the count starts at a grid point, at most 1 % before it.
+      const leastUs = sent.cause === "timer" ? intervalUs : 0.99 * intervalUs;
+      if (passedUs < leastUs || passedUs > intervalUs) {
+        this.#break(host, `sends after ${passedUs} µs instead of ${intervalUs} µs`);
+      }
+    }
+    host.sent = cause === "late timer" ? undefined : { at: this.#now, cause };
+    host.advertBy = this.#now + intervalUs;
+    this.#tally.adverts++;
+    this.#network.send(host.name, {
+      from: host.name,
+      advert: freeze({
+        type: "advert",
+        priority,
+        source: router.address,
+        advertisementIntervalUs: intervalUs,
+      }),
+    }, this.#now);
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // Misfortune
+  // -------------------------------------------------------------------------------------------
+
+  #misfortune(): void {
+    this.#tally.misfortunes++;
+    const random = this.#random;
+    const host = random.pick(this.#hosts);
+    const stalled = host.stalledUntil > this.#now;
+    const kinds = ["weather", "partition", "one-way", "mend", "start", "crash"] as const;
+    const kind = random.pick([
+      ...kinds,
+      ...(stalled ? [] : ["stop", "fault", "recovery", "reload", "respawn", "stall"] as const),
+    ]);
+    this.#note(`${kind} ${host.name}`);
+    if (kind === "weather") return this.#changeWeather();
+    if (kind === "partition") return this.#partition();
+    if (kind === "one-way") {
+      for (const other of this.#hosts) this.#network.cut(host.name, other.name);
+    } else if (kind === "mend") {
+      this.#network.mend();
+    } else if (kind === "start") {
+      if (!host.alive) this.#start(host);
+    } else if (host.alive) {
+      this.#strike(host, kind);
+    }
+  }
+
+  #strike(
+    host: Host,
+    kind: "crash" | "stop" | "fault" | "recovery" | "reload" | "respawn" | "stall",
+  ): void {
+    switch (kind) {
+      case "crash":
+        return this.#forget(host, false);
+      case "stop":
+        this.#step(host, { type: "shutdown" });
+        return this.#forget(host, false);
+      case "fault":
+      case "recovery":
+        return this.#step(host, { type: kind });
+      case "reload":
+        return this.#reload(host, this.#drawRouter(host.router.address));
+      case "respawn": {
+        const { name } = host.state;
+        this.#forget(host, name === "MASTER");
+        return this.#start(host, name === "MASTER" ? "adoption" : "startup");
+      }
+      case "stall":
+        host.stalledUntil = this.#now + this.#random.integer(0, 6 * this.#longestUs);
+        host.sent = undefined;
+        host.advertBy = Infinity;
+        return;
+    }
+  }
+
+  #start(host: Host, type: "startup" | "adoption" = "startup"): void {
+    host.alive = true;
+    this.#step(host, { type });
+  }
+
+  /** The end of a process. Its addresses outlive it only if the next one is to adopt them. */
+  #forget(host: Host, holds: boolean): void {
+    host.alive = false;
+    host.state = { name: "INIT" };
+    host.stalledUntil = 0;
+    host.inbox.length = 0;
+    host.holds = holds;
+    host.sent = undefined;
+    host.advertBy = Infinity;
+  }
+
+  #reload(host: Host, router: VirtualRouter): void {
+    host.router = router;
+    host.sent = undefined;
+    // Until its next advert a MASTER may take the longer of the two intervals.
+    if (host.state.name === "MASTER") {
+      host.advertBy = Math.max(host.advertBy, deadlineOfAdvert(router, host.state));
+    }
+  }
+
+  #changeWeather(): void {
+    const random = this.#random;
+    this.#network.weather = {
+      loss: random.pick([0, 0.05, 0.3, 0.8]),
+      duplication: random.pick([0, 0.2]),
+      maxDelayUs: random.pick([0, 200, this.#longestUs >> 2, MAX_DELAY * this.#longestUs]),
+    };
+  }
+
+  #partition(): void {
+    const sides = this.#hosts.map(() => this.#random.chance(0.5));
+    for (const { name: a } of this.#hosts) {
+      for (const { name: b } of this.#hosts) if (sides[a] !== sides[b]) this.#network.cut(a, b);
+    }
+  }
+
+  /** Whole again, and no better or worse than a good link; some of the dead come back. */
+  #heal(): void {
+    this.#note("heal");
+    this.#network.mend();
+    const least = Math.min(...this.#intervalsUs);
+    const maxDelayUs = this.#random.pick([0, 200, least >> 3]);
+    this.#network.weather = { loss: 0, duplication: this.#random.pick([0, 0.2]), maxDelayUs };
+    for (const host of this.#hosts) host.stalledUntil = Math.min(host.stalledUntil, this.#now);
+    this.#runFor(0);
+    for (const host of this.#hosts) {
+      if (host.state.name === "FAULT") this.#step(host, { type: "recovery" });
+      // Version 2 demands one interval: with two of them there are two MASTERs for ever.
+      if (this.#version === 2) {
+        this.#reload(host, { ...host.router, advertisementIntervalUs: this.#longestUs });
+      }
+      if (!host.alive && this.#random.chance(0.5)) this.#start(host);
+    }
+    if (this.#hosts.every(({ alive }) => !alive)) this.#start(this.#random.pick(this.#hosts));
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // Rules
+  // -------------------------------------------------------------------------------------------
+
+  #expectPunctual(host: Host): void {
+    if (this.#now > host.advertBy) this.#break(host, "is MASTER and silent for too long");
+  }
+
+  #expectElected(atHealing: readonly Host[]): void {
+    const masters = this.#masters();
+    const [master] = masters;
+    if (master === undefined || masters.length > 1) {
+      throw new Error(`MASTER: ${masters.map(({ name }) => name).join(" and ") || "nobody"}`);
+    }
+    for (const host of this.#hosts) {
+      if (host.alive && host.state.name !== "MASTER" && host.state.name !== "BACKUP") {
+        this.#break(host, `is in ${host.state.name}`);
+      }
+      if (host.alive && host.router.preempt && host.router.priority > master.router.priority) {
+        this.#break(host, `is better than the MASTER, ${master.name}, and does not preempt`);
+      }
+    }
+    for (const host of atHealing) {
+      if (isBetter(host.router, master.router)) {
+        this.#break(host, `was MASTER when the link healed and lost to a worse ${master.name}`);
+      }
+    }
+  }
+
+  #break(host: Host, rule: string): never {
+    const { priority, preempt, advertisementIntervalUs } = host.router;
+    const about = `priority ${priority}, ${preempt ? "" : "no"}preempt, ${advertisementIntervalUs}`;
+    throw new Error(`Router ${host.name} (${about} µs) ${rule}`);
+  }
+
+  #note(line: string): void {
+    this.#trace?.push(`${(this.#now / 1e6).toFixed(6)} ${line}`);
+  }
+}
+
+function deadlineOfAdvert(router: VirtualRouter, state: State & { name: "MASTER" }): number {
+  return state.advertisedAt + router.advertisementIntervalUs;
+}
+
+function isBetter(a: VirtualRouter, b: VirtualRouter): boolean {
+  const difference = a.priority - b.priority;
+  return difference > 0 || (difference === 0 && compareAddress(a.address, b.address) > 0);
+}
+
+function inShort(action: Action): string {
+  if (action.type === "note") return ` (${action.note})`;
+  return action.type === "advert" ? ` advert ${action.priority}` : ` ${action.type}`;
+}
