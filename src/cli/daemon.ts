@@ -11,19 +11,25 @@ import { blockSignals, startSession } from "../../ffi/process.ts";
 import { explainProblem, type Problem } from "../config/problem.ts";
 import { configTestStatus } from "../config/problem.ts";
 import { load } from "../config/load.ts";
-import { Daemon } from "../parent/daemon.ts";
+import { Daemon, type EarlyRole, type Invocation } from "../parent/daemon.ts";
+import { DETACHED_VARIABLE } from "../parent/channel.ts";
 import { systemFiles } from "../parent/files.ts";
 import { followedVersion, usageText, versionText } from "./daemon_help.ts";
 import { type DaemonOptions, readDaemonOptions } from "./options.ts";
 import { RELEASE } from "./release.ts";
 
-/** Set in the environment of the daemon that has left its terminal. */
-const DETACHED_VARIABLE = "UPKEEP_DETACHED";
 /** Where the launcher waits for the daemon's first words. */
 const READY_FD = 3;
 
-/** Runs keepalived's command line; resolves with the exit status. */
-export async function runDaemon(argv0: string, argv: readonly string[]): Promise<number> {
+/**
+ * Runs keepalived's command line; resolves with the exit status. `early` is a vrrp role that was started
+ * because the command line looked as if one would be needed.
+ */
+export async function runDaemon(
+  argv0: string,
+  argv: readonly string[],
+  early: EarlyRole | undefined,
+): Promise<number> {
   const options = readDaemonOptions(argv0, argv);
   for (const error of options.errors) print(error);
   if (options.version) {
@@ -41,21 +47,17 @@ export async function runDaemon(argv0: string, argv: readonly string[]): Promise
   if (options.errors.length > 0) return 1;
   if (options.configTest !== undefined) return testConfiguration(options);
   const isDetached = process.env[DETACHED_VARIABLE] !== undefined;
+  delete process.env[DETACHED_VARIABLE];
   if (!options.dontFork && !isDetached) return await detach(argv0, argv);
-  return await runInForeground(argv0, argv, options, isDetached);
+  return await runInForeground({ argv0, argv, options, early }, isDetached);
 }
 
 async function runInForeground(
-  argv0: string,
-  argv: readonly string[],
-  options: DaemonOptions,
+  call: Pick<Invocation, "argv0" | "argv" | "options" | "early">,
   isDetached: boolean,
 ): Promise<number> {
-  delete process.env[DETACHED_VARIABLE];
   const daemon = new Daemon({
-    argv0,
-    argv,
-    options,
+    ...call,
     banner: `Keepalived v${followedVersion} (upkeep ${RELEASE.version})`,
     kernel: kernelText(),
   });

@@ -13,17 +13,9 @@ import { SysError } from "../../ffi/libc.ts";
 import { type Config, load } from "../config/load.ts";
 import { explainProblem } from "../config/problem.ts";
 import { systemFiles } from "../parent/files.ts";
-import { ownCommand } from "./demo_lab.ts";
 import { embeddedConfiguration, type Plan, planDemo, type RouterName } from "./demo_plan.ts";
 import { DemoError, Journal, Story } from "./demo_story.ts";
-import {
-  formatEvent,
-  formatJson,
-  formatOpening,
-  formatSummary,
-  type Paint,
-  painter,
-} from "./demo_timeline.ts";
+import { formatEvent, formatJson, formatOpening, formatSummary, painter } from "./demo_timeline.ts";
 
 /** What the command line asks of the demo. */
 export interface DemoOptions {
@@ -35,29 +27,34 @@ export interface DemoOptions {
   readonly config?: readonly [string, string];
 }
 
-/** Exit statuses beside 0 and 1 are 128 and the signal's number, as shells report them. */
+/** What ends a demo early: the exit status is 128 and the signal's number, as shells report it. */
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+/** The same for output that nobody reads any more. */
+const SIGPIPE = 13;
 
 /**
  * Runs the demo and returns the exit status. `words` are those that start this verb again, for the
  * second attempt in a user namespace.
  */
 export async function runDemo(options: DemoOptions, words: readonly string[]): Promise<number> {
-  let status = 1;
+  let interruption: number | undefined;
+  const interrupt = (number: number, why: string): void => {
+    interruption ??= number;
+    journal.fail(new DemoError(why));
+  };
+  const say = (text: string): void => {
+    if (!print(text)) interrupt(SIGPIPE, "Nobody reads the output any more");
+  };
+  const paint = painter(isColourful(process.stdout));
+  const tell = options.json ? (): void => {} : say;
+  const journal = new Journal((event) => tell(formatEvent(event, paint)));
+  const listeners = Object.entries(SIGNALS).map(([signal, number]) => {
+    const listener = (): void => interrupt(number, `Stopped by ${signal}`);
+    process.on(signal, listener);
+    return (): unknown => process.off(signal, listener);
+  });
   let story: Story | undefined;
   let folder: string | undefined;
-  const paint = painter(isColourful(process.stdout));
-  const journal = new Journal((event) => {
-    if (!options.json) print(formatEvent(event, paint));
-  });
-  const listeners = Object.entries(SIGNALS).map(([signal, number]) => {
-    const listener = (): void => {
-      status = 128 + number;
-      journal.fail(new DemoError(`Stopped by ${signal}`));
-    };
-    process.on(signal, listener);
-    return () => process.off(signal, listener);
-  });
   let failure: string | undefined;
   try {
     becomeCapable(words);
@@ -66,44 +63,42 @@ export async function runDemo(options: DemoOptions, words: readonly string[]): P
       ? writeEmbedded(folder, options.advertInt)
       : { A: resolve(options.config[0]), B: resolve(options.config[1]) };
     const plan = planFor(files);
-    if (!options.json) print(formatOpening(plan, paint));
+    tell(formatOpening(plan, paint));
     story = new Story(plan, journal, folder, files);
     await story.play();
-    status = 0;
     journal.close();
-    if (!options.json) finish(plan, journal, options, paint);
+    tell(formatSummary(plan, journal.failovers, options.config !== undefined, paint));
   } catch (error) {
     if (!(error instanceof DemoError || error instanceof SysError)) throw error;
     failure = error.message;
     journal.close();
-    if (status === 1) complain(failure, story);
-    else complain(failure);
+    complain(failure, interruption === undefined ? story?.lastLines : []);
   } finally {
     await story?.close();
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
     for (const off of listeners) off();
   }
-  if (options.json) print(formatJson(journal.events, journal.failovers, failure));
-  return status;
-}
-
-function finish(plan: Plan, journal: Journal, options: DemoOptions, paint: Paint): void {
-  print(formatSummary(plan, journal.failovers, options.config !== undefined, paint));
+  if (options.json) say(formatJson(journal.events, journal.failovers, failure));
+  if (interruption !== undefined) return 128 + interruption;
+  return failure === undefined ? 0 : 1;
 }
 
 /** Says why on standard error, with the end of the daemons' logs. */
-function complain(message: string, story?: Story): void {
+function complain(message: string, logLines: readonly string[] = []): void {
   const paint = painter(isColourful(process.stderr));
-  const lines = story?.lastLines ?? [];
-  const log = lines.length === 0
-    ? ""
-    : `The last lines of the routers' logs:\n${lines.map((line) => `  ${line}\n`).join("")}`;
+  const lines = logLines.map((line) => `  ${line}\n`).join("");
+  const log = lines === "" ? "" : `The last lines of the routers' logs:\n${lines}`;
   writeSync(2, `${paint("upkeep demo:", "red")} ${message}\n${log}`);
 }
 
-/** Writes at once: a reader that has gone shows here, and nothing is lost at the exit. */
-function print(text: string): void {
-  writeSync(1, text);
+/** Writes at once, so that nothing is lost at the exit; false when nobody reads any more. */
+function print(text: string): boolean {
+  try {
+    writeSync(1, text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Colour only for eyes: on a terminal, unless the NO_COLOR convention or a dumb one says no. */
@@ -124,13 +119,13 @@ function writeEmbedded(folder: string, advertInt: number): Record<RouterName, st
 function planFor(files: Readonly<Record<RouterName, string>>): Plan {
   const context = { configId: undefined, allIncludeChecks: false, cwd: process.cwd() };
   const world = { ...systemFiles(context), hasLink: () => true };
-  const read = (path: string): Config => {
-    const { config, problems } = load(path, world);
+  const read = (name: RouterName): Config => {
+    const { config, problems } = load(files[name], world);
     const fatal = problems.find(({ severity }) => severity === "fatal");
-    if (fatal !== undefined) throw new DemoError(`${path} is refused: ${explainProblem(fatal)}`);
-    return config;
+    if (fatal === undefined) return config;
+    throw new DemoError(`No daemon starts with file ${name}\n${explainProblem(fatal)}`);
   };
-  const plan = planDemo(read(files.A), read(files.B));
+  const plan = planDemo(read("A"), read("B"));
   if (typeof plan === "string") throw new DemoError(plan);
   return plan;
 }
@@ -157,5 +152,5 @@ function becomeCapable(words: readonly string[]): void {
         "kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns",
     );
   }
-  process.execve?.(unshare, [unshare, "-Urn", ...ownCommand(), ...words], process.env);
+  process.execve?.(unshare, [unshare, "-Urn", process.execPath, ...words], process.env);
 }

@@ -38,11 +38,6 @@ interface Namespace {
 
 const LOOPBACK_INDEX = 1;
 
-/** The words that start this program again: the compiled executable, or Bun with the source file. */
-export function ownCommand(): string[] {
-  return Bun.main.startsWith("/$bunfs/") ? [process.execPath] : [process.execPath, Bun.main];
-}
-
 /** Namespaces, wires and the processes in them. Needs CAP_NET_ADMIN and CAP_SYS_ADMIN. */
 export class Lab {
   readonly #plan: Plan;
@@ -117,7 +112,7 @@ export class Lab {
   /** Starts this program as the daemon of a router, with the daemon's own options. */
   startDaemon(router: RouterPlan, options: readonly string[]): Child {
     const { fd } = this.#routers.get(router)!;
-    const child = this.#spawn(fd, [...ownCommand(), ...options]);
+    const child = this.#spawn(fd, options);
     this.#groups.add(child.pid);
     child.exited.then(() => {
       sendSignal(-child.pid, SIGKILL); // whoever of the group has outlived its leader
@@ -134,8 +129,8 @@ export class Lab {
     const vrid = preferred.instance.virtual_router_id;
     const adverts = group === undefined ? {} : { adverts: { group, index: this.#wires[0]!, vrid } };
     const task: ClientTask = { vip, everyUs, ...adverts };
-    const command = [...ownCommand(), "demo-ping", JSON.stringify(task)];
-    this.#guard = this.#spawn(this.#client.fd, command);
+    this.#guard = this.#spawn(this.#client.fd, ["demo-ping", JSON.stringify(task)]);
+    this.#tellGuard();
     return this.#guard;
   }
 
@@ -156,12 +151,13 @@ export class Lab {
     }
   }
 
-  /** A child in a namespace, in a process group of its own: a Ctrl-C is not for it. */
-  #spawn(namespace: number, command: string[]): Child {
+  /** This program again in a namespace, in a process group of its own: a Ctrl-C is not for it. */
+  #spawn(namespace: number, words: readonly string[]): Child {
     enterNamespaceOf(namespace);
     try {
       return Bun.spawn({
-        cmd: command,
+        cmd: ["/proc/self/exe", ...words],
+        argv0: "upkeep",
         detached: true,
         stdin: "pipe",
         stdout: "pipe",

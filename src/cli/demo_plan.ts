@@ -159,11 +159,9 @@ function disagreement(a: VrrpInstance, b: VrrpInstance, vip: string): string | u
 
 function missingInterface(...configs: Config[]): string | undefined {
   for (const [i, config] of configs.entries()) {
-    for (const { name, interface: link } of config.vrrp_instances) {
-      const where = `"${name}" of file ${"AB"[i]}`;
-      if (link === undefined) return `${where} names no interface, so no link can be made for it`;
-      if (link === "lo") return `${where} uses lo, which no wire can be plugged into`;
-    }
+    const without = config.vrrp_instances.find((instance) => instance.interface === undefined);
+    if (without === undefined) continue;
+    return `"${without.name}" of file ${"AB"[i]} names no interface, so no link can be made for it`;
   }
   return undefined;
 }

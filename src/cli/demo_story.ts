@@ -78,17 +78,15 @@ export class Journal {
 
   /** Prints the events up to a moment. */
   #flush(upTo: number): void {
-    this.events.sort((one, other) => one.atMs - other.atMs);
+    // In one and the same moment, the client comes last: it sees what the routers do.
+    const rank = ({ router }: TimelineEvent): number => router === "client" ? 1 : 0;
+    this.events.sort((one, other) => one.atMs - other.atMs || rank(one) - rank(other));
     const limitMs = (upTo - this.#startedAt) / 1000;
     for (;;) {
       const next = this.events[this.#printed];
       if (next === undefined || next.atMs > limitMs) return;
       this.#printed++;
-      try {
-        this.#print(next);
-      } catch {
-        this.fail(new DemoError("Nobody reads the output any more"));
-      }
+      this.#print(next);
     }
   }
 
@@ -121,6 +119,9 @@ interface Daemon {
   readonly child: Child;
   /** When its watched instance last became MASTER, or undefined while it is not. */
   masterAt: number | undefined;
+  /** When that last became BACKUP, if it ever was. */
+  backupAt: number | undefined;
+  readonly startedAt: number;
   /** It was asked to end. */
   leaving: boolean;
 }
@@ -163,10 +164,11 @@ export class Story {
   async play(): Promise<void> {
     const { preferred, standby, vip } = this.#plan;
     const journal = this.#journal;
-    for (const router of [preferred, standby]) {
-      this.#lab.plugIn(router);
-      this.#start(router, "starts");
-    }
+    const preempts = !preferred.instance.nopreempt &&
+      preferred.instance.priority > standby.instance.priority;
+    // One after the other: near-equal priorities would race, and without preemption nobody gives way.
+    this.#lab.plugIn(preferred);
+    this.#start(preferred, "starts");
     this.#startClient();
     await this.#untilMaster(preferred);
     const answered = await journal.until(
@@ -175,6 +177,13 @@ export class Story {
       () => journal.sightings.answers[0],
     );
     journal.record("client", `${vip} answers`, answered.at);
+    this.#lab.plugIn(standby);
+    this.#start(standby, "starts");
+    await journal.until(
+      `${standby.name} did not become BACKUP`,
+      this.#limitUs,
+      () => this.#daemons.get(standby)?.backupAt,
+    );
     await journal.pause(PAUSE_US);
 
     await this.#failOver("crash", preferred, standby);
@@ -183,8 +192,6 @@ export class Story {
     this.#lab.unplug(preferred);
     this.#lab.plugIn(preferred);
     this.#start(preferred, "starts again");
-    const preempts = !preferred.instance.nopreempt &&
-      preferred.instance.priority > standby.instance.priority;
     if (preempts) await this.#untilMaster(preferred);
     else {
       journal.record(preferred.name, "will not preempt: nopreempt, or no higher priority");
@@ -194,6 +201,7 @@ export class Story {
 
     if (preempts) await this.#failOver("stop", preferred, standby);
     else await this.#failOver("stop", standby, preferred);
+    await journal.pause(ORDER_US); // what has happened may still be on its way
   }
 
   /** Ends every process and waits for them: politely, then by force. */
@@ -267,7 +275,13 @@ export class Story {
       "-p", pidFile("parent"), "-r", pidFile("vrrp"), "-c", pidFile("checkers"), "-b", pidFile("bfd"),
     ];
     const child = this.#lab.startDaemon(router, options);
-    const daemon: Daemon = { child, masterAt: undefined, leaving: false };
+    const daemon: Daemon = {
+      child,
+      masterAt: undefined,
+      backupAt: undefined,
+      startedAt: monotonicUs(),
+      leaving: false,
+    };
     this.#daemons.set(router, daemon);
     this.#journal.record(name, `${verb}, priority ${instance.priority}`);
     const onLine = (line: string): void => this.#readLog(router, daemon, line);
@@ -285,10 +299,24 @@ export class Story {
       /\((.+?)\) (Entering (\w+) STATE|sent 0 priority)/.exec(line) ?? [];
     if (event === undefined) return;
     const at = monotonicUs();
-    if (instance === router.instance.name) {
-      if (state !== undefined) daemon.masterAt = state === "MASTER" ? at : undefined;
+    if (instance !== router.instance.name) {
+      this.#journal.record(router.name, `(${instance}) ${event}`, at);
+    } else if (state === "MASTER") {
+      daemon.masterAt = at;
+      const since = daemon.backupAt ?? daemon.startedAt;
+      // A log line comes through several processes; its first advert, once here, tells the moment.
+      setTimeout(() => {
+        const first = this.#journal.sightings.adverts.find((advert) =>
+          advert.at > since && advert.source === router.links[0]?.addresses[0]
+        );
+        this.#journal.record(router.name, event, Math.min(at, first?.at ?? at));
+      }, ORDER_US / 4000);
+    } else {
       this.#journal.record(router.name, event, at);
-    } else this.#journal.record(router.name, `(${instance}) ${event}`, at);
+      if (state === undefined) return;
+      daemon.masterAt = undefined;
+      if (state === "BACKUP") daemon.backupAt = at;
+    }
   }
 
   #startClient(): void {

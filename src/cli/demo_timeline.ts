@@ -94,16 +94,17 @@ export function painter(colour: boolean): Paint {
 export function formatOpening(plan: Plan, paint: Paint): string {
   const { preferred, standby, vip, client } = plan;
   const { version, advert_int } = preferred.instance;
-  const priority = `priority ${preferred.instance.priority} and ${standby.instance.priority}`;
+  const routers = [preferred, standby].map(({ name, instance }) =>
+    `router ${name} with priority ${instance.priority}`
+  );
   const scripts = plan.scripts.length === 0
     ? ""
     : `${paint("These files start programs, which really run:", "yellow")} ${
       plan.scripts.join(", ")
     }\n`;
-  return `${paint("Two routers guard one address; a client pings it.", "bold")}
-VIP ${vip}, client ${client.address}, VRRP version ${version}, an advert every ${
-    formatDuration(advert_int)
-  }, ${preferred.name} and ${standby.name} with ${priority}
+  return `${paint("Two routers guard one address, and a client pings it.", "bold")}
+VIP ${vip}, client ${client.address}, ${routers.join(", ")}
+VRRP version ${version}, an advert every ${formatDuration(advert_int)}
 ${scripts}
 ${paint("seconds  who     event", "dim")}
 `;
@@ -131,7 +132,7 @@ export function formatSummary(
   const skew = formatDuration(plan.skewTimeUs);
   const theory = {
     crash: `${formatDuration(plan.activeDownIntervalUs)} = 3 × ${interval} + ${skew} skew`,
-    stop: `${skew} = skew alone, as the MASTER says goodbye`,
+    stop: `${skew} = skew alone`,
   };
   const rows = failovers.map(({ kind, tookMs, pingsLost, betweenAdvertsUs }) => [
     kind,
@@ -144,14 +145,17 @@ export function formatSummary(
   const widths = head.map((word, i) => Math.max(word.length, ...rows.map((row) => row[i]!.length)));
   const line = (row: readonly string[]): string =>
     row.map((word, i) => word.padEnd(widths[i]!)).join("  ").trimEnd();
-  const next = own
-    ? "upkeep demo, for the embedded pair"
-    : "upkeep demo --advert-int 0.01, or your own pair: upkeep demo --config A.conf B.conf";
+  const pair = "upkeep demo --config A.conf B.conf with your own";
+  const faster = plan.preferred.instance.advert_int > 10_000
+    ? "upkeep demo --advert-int 0.01, or "
+    : "";
+  const next = own ? "upkeep demo, for the embedded pair" : `${faster}${pair}`;
   return `
 ${paint(line(head), "dim")}
 ${rows.map(line).join("\n")}
 
-The theory counts from the last advert, which the MASTER sent up to ${interval} before it crashed.
+The theory counts from the last advert, sent up to ${interval} before the crash. A MASTER that is
+stopped says goodbye with a priority 0 advert, and only the skew is left to wait.
 Try next: ${next}
 `;
 }

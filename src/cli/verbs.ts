@@ -35,7 +35,7 @@ function newProgram(finish: (status: number) => void, argv: readonly string[]): 
   const program = new Command("upkeep")
     .description("Keeps an address up: VRRP between routers, a drop-in replacement for keepalived.")
     .usage("VERB [options], or the daemon's options as keepalived has them (upkeep --help)")
-    .helpOption("-h, --help", "print help")
+    .helpOption(false) // a word that starts with a dash is the daemon's
     .helpCommand("help [verb]", "print the help of a verb")
     .exitOverride()
     .showSuggestionAfterError()
@@ -76,6 +76,7 @@ function addDemo(
     `between adverts of the embedded pair, 0.01 to 40.95 (${DEFAULT_ADVERT_INT})`,
   ).argParser(readAdvertInt);
   program.command("demo")
+    .helpOption("-h, --help", "print this")
     .description("watch an address move between two routers as one crashes and one is stopped")
     .addOption(advertInt)
     .addOption(config)
@@ -112,7 +113,8 @@ Examples:
 function readAdvertInt(text: string): number {
   const seconds = Number(text);
   const hundredths = Math.round(seconds * 100);
-  if (Math.abs(seconds * 100 - hundredths) > 1e-6 || hundredths < 1 || hundredths > 4095) {
+  const isWhole = Math.abs(seconds * 100 - hundredths) < 1e-6;
+  if (!isWhole || hundredths < 1 || hundredths > 4095) {
     throw new InvalidArgumentError("It should be 0.01 to 40.95, in hundredths of a second");
   }
   return hundredths / 100;

@@ -4,6 +4,8 @@
  * repeated on its own result, so every loop here is bounded.
  */
 
+import { maySpill } from "./problem.ts";
+
 /** What a name stands for: one text, or several lines. */
 export type Definition = string | readonly string[];
 
@@ -118,8 +120,9 @@ export function readRepetition(
   const rounds = kind === "LST" ? listRounds(inside) : sequenceRounds(inside, kind === "SEQx");
   if (typeof rounds === "string") {
     const short = kind === "LST" ? "LST" : "SEQ";
-    const why = rounds === "" ? [] : [`${rounds} '${text.trim()}'`];
-    return { errors: [...why, `Invalid ~${short} specification '${text.trim()}'`] };
+    const shown = maySpill(text) ? `${match[0].trim()} ...` : text.trim();
+    const why = rounds === "" ? [] : [`${rounds} '${shown}'`];
+    return { errors: [...why, `Invalid ~${short} specification '${shown}'`] };
   }
   return { rounds, rest: text.slice(match[0].length), start: match[0].length };
 }

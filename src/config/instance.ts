@@ -34,7 +34,8 @@ export function readInstance(node: Node, outer: Context, globals: Globals): Vrrp
 
 /** Which of two opposite keywords was written last. */
 function lastOf(body: readonly Node[], ...keywords: readonly string[]): string | undefined {
-  return body.findLast((node) => keywords.includes(node.words[0]!.text))?.words[0]!.text;
+  const words = body.map((node) => node.words[0]!.text);
+  return words.findLast((word) => keywords.includes(word));
 }
 
 function complete(
@@ -46,9 +47,7 @@ function complete(
   say: Say,
 ): VrrpInstance {
   const family = context.protocol.family === 6 ? 6 : 4;
-  const version = context.protocol.version === 0
-    ? (family === 6 ? 3 : globals.vrrp_version)
-    : context.protocol.version;
+  const version = context.protocol.version === 0 ? globals.vrrp_version : context.protocol.version;
   const link = written.interface;
   const onLink = (address: VirtualAddress): VirtualAddress =>
     link === undefined || address.dev !== undefined ? address : { ...address, dev: link };

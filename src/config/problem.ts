@@ -88,7 +88,7 @@ export function problemAt(
     line: spot.line,
     column: spot.column,
     prefix: "file",
-    ...(spot.line === 0 || maySpill(spot.source) ? {} : { source: spot.source }),
+    ...(spot.source === "" || maySpill(spot.source) ? {} : { source: spot.source }),
     ...extras,
   };
 }
@@ -140,8 +140,9 @@ export function formatProblem(problem: Problem): string {
  * the offending word, and what would be right. Several lines without a final line end.
  */
 export function explainProblem(problem: Problem): string {
-  const place = [problem.file, problem.line, problem.column].filter((part) => part !== 0).join(":");
-  const lines = [`${problem.severity}: ${place}: ${problem.message}`];
+  const { severity, file, line, column, message } = problem;
+  const place = [file, line, column].filter((part) => part !== 0 && part !== "").join(":");
+  const lines = [[severity, place, message].filter((part) => part !== "").join(": ")];
   if (problem.source !== undefined) {
     const number = `${problem.line}`;
     const gutter = " ".repeat(number.length);

@@ -205,7 +205,8 @@ export function readInteger(
     return refuseNumber(node, word, context, `invalid number '${word.text}'`, rules);
   }
   if (inRange) return value === 0 ? 0 : value;
-  const range = Math.abs(value) > 4_294_967_295 ? "integer range" : `range [${min}, ${max}]`;
+  const sign = max > 2_147_483_647 ? "unsigned " : "";
+  const range = Math.abs(value) > 4_294_967_295 ? `${sign}integer range` : `range [${min}, ${max}]`;
   return refuseNumber(node, word, context, `number '${word.text}' outside ${range}`, rules);
 }
 

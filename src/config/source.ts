@@ -21,8 +21,8 @@ export interface Source {
 
 const DEEPEST_INCLUDE = 32;
 const MOST_FILES = 4096;
-/** In characters, each line counting 64 more: enough for a million lines. */
-const MOST_WORK = 128_000_000;
+/** In characters, each line counting 64 more: enough for 300 000 lines. */
+const MOST_WORK = 32_000_000;
 const DEEPEST_EXPANSION = 32;
 /** A longer line is reported and dropped. */
 const LONGEST_LINE = 1023;
@@ -192,7 +192,12 @@ function readFile(
   const quoted = `Configuration file '${name}'`;
   const stat = files.stat(path);
   if (stat?.kind === "directory") {
-    return complain(reading, "note", `${quoted} is a directory - skipping`, enforced);
+    return complain(
+      reading,
+      "note",
+      `Configuration file '${name}/' is a directory - skipping`,
+      enforced,
+    );
   }
   if (stat !== undefined && (stat.kind !== "file" || stat.executable)) {
     const message = `${quoted} is not a regular non-executable file - skipping`;
@@ -280,7 +285,7 @@ function readLine(
     return complain(reading, "general", "Expansion is too deep - ignoring the line");
   }
   let text = line;
-  const condition = /^\s*@(\^?)(\S*)(?:\s+|$)/.exec(text);
+  const condition = text.includes("@") ? /^\s*@(\^?)(\S*)(?:\s+|$)/.exec(text) : null;
   if (condition !== null) {
     const negated = condition[1] === "^";
     if ((condition[2] === reading.configId) === negated) return;
@@ -345,7 +350,7 @@ function define(reading: Reading, name: string, value: string, feed: Feed): void
 }
 
 function readStatements(reading: Reading, text: string, shift: number, exact: number): void {
-  const include = /^\s*(include[rmwba]?)\s+(\S.*)$/.exec(text);
+  const include = !text.includes("include") ? null : /^\s*(include[rmwba]?)\s+(\S.*)$/.exec(text);
   if (include !== null) {
     readPattern(reading, include[2]!.trimEnd(), CHECKS_OF[include[1]!]!);
     return;

@@ -49,7 +49,9 @@ export function growTree(
   if (growing.depth > 0 && last !== undefined) {
     const message = `There are ${growing.depth} missing '}'s or extra '{'s`;
     problems.push(
-      problemAt({ ...last, line: 0, column: 0 }, "missing_end", message, { prefix: "none" }),
+      problemAt({ ...last, line: 0, column: 0, source: "" }, "missing_end", message, {
+        prefix: "none",
+      }),
     );
   }
   return nodes;

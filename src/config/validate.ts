@@ -41,10 +41,11 @@ function requireParts(instance: VrrpInstance, problems: Problem[]): void {
 function refuseDuplicates(instances: readonly VrrpInstance[], problems: Problem[]): void {
   const taken = new Map<string, VrrpInstance>();
   for (const instance of instances) {
-    const { name, virtual_router_id: vrid, family, unicast_peer } = instance;
+    const { name, virtual_router_id: vrid, unicast_peer } = instance;
     if (vrid === 0) continue;
     const link = instance.interface ?? "";
-    const base = JSON.stringify([vrid, family, link]);
+    // The peers and the group tell the family.
+    const base = `${vrid} ${link}`;
     const isUnicast = unicast_peer.length > 0;
     const keys = isUnicast
       ? unicast_peer.map((peer) => `${base} ${peer.address}`)
@@ -54,7 +55,7 @@ function refuseDuplicates(instances: readonly VrrpInstance[], problems: Problem[
     if (other === undefined) continue;
     const message = isUnicast
       ? `(${other.name}) duplicate VRID conflict with ${name} VRID ${vrid}`
-      : `${other.name} and ${name} both use VRID ${vrid} with IPv${family} on interface ${link}`;
+      : `${other.name} and ${name} both use VRID ${vrid} with IPv${instance.family} on interface ${link}`;
     problems.push(problemOf(instance, message, "fatal", "give each its own virtual_router_id"));
   }
 }

@@ -3,7 +3,7 @@
  * family line by line: the first address that says one decides, later ones must agree.
  */
 import { type Address, familyOf, formatAddress, parseAddress } from "../lib/address.ts";
-import { readVirtualAddress } from "./address_spec.ts";
+import { readVirtualAddress } from "./virtual_address.ts";
 import {
   bool,
   flag,

@@ -99,7 +99,7 @@ export function cut(
       i = end;
     }
   }
-  flush(i);
+  flush(unmatched ? text.length : i);
   return { pieces, unmatched };
 }
 

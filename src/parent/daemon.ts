@@ -19,7 +19,7 @@ import { dumpConfig } from "../report/data.ts";
 import { type Change, diff } from "../vrrp/diff.ts";
 import type { FromRole } from "./channel.ts";
 import { systemFiles } from "./files.ts";
-import { makeLedger, slotOf } from "./ledger.ts";
+import { type Ledger, makeLedger, slotOf } from "./ledger.ts";
 import { Log, type Speaker } from "./logs.ts";
 import { reapStrangers } from "./init.ts";
 import { isPermanent, nextDelay, patienceUs } from "./respawn.ts";
@@ -39,6 +39,14 @@ export interface Invocation {
   /** `upkeep`'s version and date, for the first log line. */
   readonly banner: string;
   readonly kernel: string;
+  /** The vrrp role and its ledger, when they were started before the command line was read. */
+  readonly early: EarlyRole | undefined;
+}
+
+/** A role started in advance. */
+export interface EarlyRole {
+  readonly role: Role;
+  readonly ledger: Ledger;
 }
 
 /** The daemon's main process. */
@@ -48,7 +56,7 @@ export class Daemon {
   readonly #configFile: string;
   readonly #cwd = process.cwd();
   readonly #log: Log;
-  readonly #ledger = makeLedger();
+  readonly #ledger: Ledger;
   readonly #slots = new Map<string, number>();
   readonly #states = new Map<string, string>();
   readonly #finish: (status: number) => void;
@@ -65,6 +73,7 @@ export class Daemon {
     this.#invocation = invocation;
     const { options } = invocation;
     this.#options = options;
+    this.#ledger = invocation.early?.ledger ?? makeLedger();
     this.#configFile = resolve(options.configFile);
     const file = options.logFile === undefined
       ? undefined
@@ -87,8 +96,10 @@ export class Daemon {
     blockSignals(INTERFACE_SIGNALS);
     process.umask(this.#options.umask ?? DEFAULT_UMASK);
     openNotifications();
-    const runsVrrp = !this.#options.checkOnly;
-    if (runsVrrp) this.#spawn();
+    const { early } = this.#invocation;
+    if (this.#options.checkOnly) early?.role.release();
+    else if (early === undefined) this.#spawn();
+    else this.#adopt(early.role);
     hearSignals(this.#options.ignoreSigint, (request) => this.#hear(request));
     // Whatever mask we were started with, and whatever came meanwhile, is heard from here on.
     setSignalMask();
@@ -156,14 +167,19 @@ export class Daemon {
   #spawn(): void {
     try {
       const { argv0, argv } = this.#invocation;
-      this.#role = new Role(argv0, argv, this.#ledger, {
-        message: (message) => this.#listen(message),
-        ended: (role, status, signal) => this.#roleEnded(role, status, signal),
-      });
+      this.#adopt(new Role(argv0, argv, this.#ledger));
     } catch (error) {
       this.#say("error", `Cannot start the VRRP process: ${String(error)}`);
       this.#stop(1);
     }
+  }
+
+  #adopt(role: Role): void {
+    this.#role = role;
+    role.attach({
+      message: (message) => this.#listen(message),
+      ended: (status, signal) => this.#roleEnded(role, status, signal),
+    });
   }
 
   /** Sends the changes to the role; starts it, or lets it go, as the configuration needs. */
@@ -266,10 +282,8 @@ export class Daemon {
   #withdraw(): void {
     const { argv0, argv } = this.#invocation;
     this.#ledger.lastAdvertAt.fill(0);
-    const role = new Role(argv0, argv, this.#ledger, {
-      message: (message) => this.#listen(message),
-      ended: () => {},
-    });
+    const role = new Role(argv0, argv, this.#ledger);
+    role.attach({ message: (message) => this.#listen(message), ended: () => {} });
     role.tell({ type: "withdraw", changes: diff(undefined, this.#config) });
   }
 

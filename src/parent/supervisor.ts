@@ -3,7 +3,6 @@
  * told to whoever asked.
  */
 
-import { constants } from "node:os";
 import { INTERFACE_SIGNALS } from "../../ffi/constants.ts";
 import { blockSignals, sendSignal, setSignalMask } from "../../ffi/process.ts";
 import { closeDescriptor, socketPair } from "../../ffi/socket.ts";
@@ -25,8 +24,8 @@ const RUNTIME = {
 /** What a role's owner wants to hear. */
 export interface RoleEvents {
   message(message: FromRole): void;
-  /** The process is gone: by exit status, or by signal. */
-  ended(role: Role, status: number | null, signal: number): void;
+  /** The process is gone: by exit status, or by signal (its number, or 0). */
+  ended(status: number | null, signal: number): void;
 }
 
 /** A running role. */
@@ -36,12 +35,15 @@ export class Role {
   /** When it was spawned, on the monotonic clock. */
   readonly startedAt = monotonicUs();
   readonly #stream: Stream;
+  readonly #early: ((events: RoleEvents) => void)[] = [];
+  #events: RoleEvents | undefined;
 
   /**
    * Spawns the role with the parent's own argv, so that it looks the same to monitoring. Its signal mask
-   * is blocked before its first instruction: roles hear no signals.
+   * is blocked before its first instruction: roles hear no signals. Throws when there is no process to
+   * be had.
    */
-  constructor(argv0: string, argv: readonly string[], ledger: Ledger, events: RoleEvents) {
+  constructor(argv0: string, argv: readonly string[], ledger: Ledger) {
     const [ours, theirs] = socketPair();
     const before = blockSignals(INTERFACE_SIGNALS);
     try {
@@ -52,7 +54,7 @@ export class Role {
         env: { ...process.env, ...RUNTIME, [ROLE_VARIABLE]: "vrrp" },
         onExit: (_child, status, signal) => {
           this.#stream.end();
-          events.ended(this, status, signalNumber(signal));
+          this.#tellOwner((events) => events.ended(status, Number(signal ?? 0)));
         },
       });
       this.pid = child.pid;
@@ -63,10 +65,18 @@ export class Role {
     const frames = new FrameReader<FromRole>();
     this.#stream = new Stream(ours, {
       data: (bytes) => {
-        for (const message of frames.push(bytes)) events.message(message);
+        for (const message of frames.push(bytes)) {
+          this.#tellOwner((events) => events.message(message));
+        }
       },
       close: () => {},
     });
+  }
+
+  /** Hears from the role from now on, what it has said before included. */
+  attach(events: RoleEvents): void {
+    this.#events = events;
+    for (const tell of this.#early.splice(0)) tell(events);
   }
 
   /** Tells the role something. */
@@ -83,9 +93,9 @@ export class Role {
   kill(signal: number): void {
     sendSignal(this.pid, signal);
   }
-}
 
-function signalNumber(signal: number | string | null | undefined): number {
-  if (typeof signal !== "string") return signal ?? 0;
-  return constants.signals[signal as keyof typeof constants.signals] ?? 0;
+  #tellOwner(tell: (events: RoleEvents) => void): void {
+    if (this.#events === undefined) this.#early.push(tell);
+    else tell(this.#events);
+  }
 }

@@ -76,10 +76,12 @@ export interface Master {
   readonly name: "MASTER";
   /** When the last regular advert was due; Adver_Timer ends one interval later. */
   readonly advertisedAt: number;
-  /** The next delayed or refreshing burst; Infinity for none. */
-  readonly announceAt: number;
-  /** How many announcements that burst has. */
-  readonly announceRepeat: number;
+  /** When the addresses were last announced as a matter of course. */
+  readonly announcedAt: number;
+  /** The delayed second burst is over; only refreshes follow. */
+  readonly settled: boolean;
+  /** When a lower-priority advert was answered, until the delayed burst for it is over. */
+  readonly assertedAt: number | undefined;
 }
 
 /** What can happen to a virtual router. */
@@ -159,13 +161,14 @@ export function deadline(router: VirtualRouter, state: State): number {
     case "BACKUP":
       return activeDownAt(router, state);
     case "MASTER":
-      return Math.min(adverAt(router, state), state.announceAt);
+      return Math.min(adverAt(router, state), announceAt(router, state), assertAt(router, state));
   }
 }
 
 /** Active_Down_Timer as a moment. */
 export function activeDownAt(router: VirtualRouter, state: Backup): number {
-  const intervalUs = state.activeAdverIntervalUs ?? router.advertisementIntervalUs;
+  const learnedUs = router.version === 3 ? state.activeAdverIntervalUs : undefined;
+  const intervalUs = learnedUs ?? router.advertisementIntervalUs;
   const waitUs = state.leaving
     ? skewTimeUs(router, intervalUs)
     : activeDownIntervalUs(router, intervalUs);
@@ -175,6 +178,20 @@ export function activeDownAt(router: VirtualRouter, state: Backup): number {
 /** Adver_Timer as a moment. */
 export function adverAt(router: VirtualRouter, state: Master): number {
   return state.advertisedAt + router.advertisementIntervalUs;
+}
+
+/** The next burst as a matter of course: the second one, or a refresh; Infinity for none. */
+export function announceAt(router: VirtualRouter, state: Master): number {
+  const { delayUs, refreshUs } = router.garp;
+  const waitUs = !state.settled && delayUs > 0 ? delayUs : refreshUs;
+  return waitUs > 0 ? state.announcedAt + waitUs : Infinity;
+}
+
+/** The delayed burst after a lower-priority advert; Infinity for none. */
+function assertAt(router: VirtualRouter, state: Master): number {
+  const { lowerPriorityRepeat, lowerPriorityDelayUs } = router.garp;
+  const isPending = state.assertedAt !== undefined && lowerPriorityRepeat > 0;
+  return isPending ? state.assertedAt + lowerPriorityDelayUs : Infinity;
 }
 
 /**
@@ -316,20 +333,26 @@ function master(router: VirtualRouter, state: Master, event: Event, now: number)
 }
 
 function masterTimer(router: VirtualRouter, state: Master, now: number): Step {
+  const { garp } = router;
   const actions: Action[] = [];
-  let { advertisedAt, announceAt, announceRepeat } = state;
+  let { advertisedAt, announcedAt, settled, assertedAt } = state;
   if (adverAt(router, state) <= now) {
     actions.push({ type: "advert", priority: router.priority });
     // After a stall the adverts that were missed are not made up for.
     const intervalUs = router.advertisementIntervalUs;
     advertisedAt += intervalUs * Math.floor((now - advertisedAt) / intervalUs);
   }
-  if (announceAt <= now) {
-    actions.push({ type: "announce", repeat: announceRepeat });
-    announceAt = router.garp.refreshUs > 0 ? now + router.garp.refreshUs : Infinity;
-    announceRepeat = router.garp.refreshRepeat;
+  if (announceAt(router, state) <= now) {
+    const isSecond = !settled && garp.delayUs > 0;
+    actions.push({ type: "announce", repeat: isSecond ? garp.repeat : garp.refreshRepeat });
+    announcedAt = now;
+    settled = true;
   }
-  return { state: { name: "MASTER", advertisedAt, announceAt, announceRepeat }, actions };
+  if (assertAt(router, state) <= now) {
+    actions.push({ type: "announce", repeat: garp.lowerPriorityRepeat });
+    assertedAt = undefined;
+  }
+  return { state: { name: "MASTER", advertisedAt, announcedAt, settled, assertedAt }, actions };
 }
 
 function masterHears(router: VirtualRouter, state: Master, advert: Advert, now: number): Step {
@@ -369,10 +392,7 @@ function assertMastership(router: VirtualRouter, state: Master, advert: Advert, 
   let next: Master = { ...state, advertisedAt: gridPoint(router, now) };
   if (garp.lowerPriorityRepeat > 0) {
     actions.push({ type: "announce", repeat: garp.lowerPriorityRepeat });
-    const announceAt = now + garp.lowerPriorityDelayUs;
-    if (garp.lowerPriorityDelayUs > 0 && announceAt < state.announceAt) {
-      next = { ...next, announceAt, announceRepeat: garp.lowerPriorityRepeat };
-    }
+    if (garp.lowerPriorityDelayUs > 0) next = { ...next, assertedAt: state.assertedAt ?? now };
   }
   return { state: next, actions };
 }
@@ -442,12 +462,6 @@ function adopt(router: VirtualRouter, from: State, now: number): Step {
 }
 
 function freshMaster(router: VirtualRouter, now: number): Master {
-  const { garp } = router;
-  const firstUs = garp.delayUs > 0 ? garp.delayUs : garp.refreshUs;
-  return {
-    name: "MASTER",
-    advertisedAt: gridPoint(router, now),
-    announceAt: firstUs > 0 ? now + firstUs : Infinity,
-    announceRepeat: garp.delayUs > 0 ? garp.repeat : garp.refreshRepeat,
-  };
+  const advertisedAt = gridPoint(router, now);
+  return { name: "MASTER", advertisedAt, announcedAt: now, settled: false, assertedAt: undefined };
 }

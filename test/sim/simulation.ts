@@ -8,8 +8,8 @@
  *
  * After the quiet time: one MASTER, for good. No router that preempts has a greater priority. And a
  * MASTER yields only to a better one (by priority, then by address), so the last one is at least as
- * good as each that was MASTER when the link healed. The address alone never makes a BACKUP preempt
- * (RFC 9568 §6.4.2), so the greatest one wins only among those.
+ * good as each that was MASTER when the link was mended. The address alone never makes a BACKUP
+ * preempt (RFC 9568 §6.4.2): among equal priorities the greatest address wins only against MASTERs.
  */
 
 import { compareAddress } from "../../src/lib/address.ts";
@@ -34,11 +34,8 @@ export interface Tally {
   splits: number;
 }
 
-/** An advert on the link, with what the codec would tell of it. */
-interface Message {
-  readonly from: number;
-  readonly advert: Extract<Event, { type: "advert" }>;
-}
+/** What the codec would make of a packet. */
+type Advert = Extract<Event, { type: "advert" }>;
 
 /** Why an advert was sent: a regular one on time, one after a stall or reload, or something else. */
 type Cause = "timer" | "late timer" | "event";
@@ -57,7 +54,7 @@ interface Host {
   alive: boolean;
   /** The process does not run until then; what arrives waits in the inbox. */
   stalledUntil: number;
-  readonly inbox: Message[];
+  readonly inbox: Advert[];
   /** The addresses are on the link, by the actions that were performed. */
   holds: boolean;
   /** Undefined when the next interval need not be exact. */
@@ -85,6 +82,9 @@ const INTERVALS_US = {
 /** The slowest message, in intervals: it may be overtaken by the next two adverts. */
 const MAX_DELAY = 2;
 
+/** A scenario takes a few thousand turns; more means that answers are answered for ever. */
+const MOST_TURNS = 100_000;
+
 class Simulation {
   readonly #random: Prng;
   readonly #trace: string[] | undefined;
@@ -94,10 +94,11 @@ class Simulation {
   readonly #priorities: readonly number[];
   readonly #preempt: number;
   readonly #hosts: readonly Host[];
-  readonly #network: Network<Message>;
+  readonly #network: Network<Advert>;
   /** No transition is expected any more. */
   #settled = false;
   #now = 1_000_000_000;
+  #turns = 0;
 
   constructor(random: Prng, trace: string[] | undefined) {
     this.#random = random;
@@ -142,10 +143,13 @@ class Simulation {
       this.#runFor(this.#random.integer(0, this.#random.pick([0, 1, 5]) * unitUs));
       this.#misfortune();
     }
-    this.#heal();
-    this.#runFor(MAX_DELAY * unitUs); // What was sent before the healing has arrived.
+    if (this.#random.chance(0.5)) this.#partition();
+    this.#calm();
+    // The cuts outlive the bad weather, and what it had held up: both sides may have a MASTER.
+    this.#runFor(this.#random.integer(MAX_DELAY, 10) * unitUs);
     const masters = this.#masters();
-    this.#note(`healed, MASTER: ${masters.map(({ name }) => name).join() || "none"}`);
+    this.#network.mend();
+    this.#note(`mended, MASTER: ${masters.map(({ name }) => name).join() || "none"}`);
 
     const delaysUs = this.#hosts.map(({ router }) => router.preemptDelayUs);
     this.#runFor(Math.max(...delaysUs) + 4 * (4 * unitUs + 1_000_000));
@@ -166,7 +170,7 @@ class Simulation {
   #drawRouter(address: Uint8Array): VirtualRouter {
     const random = this.#random;
     const intervalUs = random.pick(this.#intervalsUs);
-    const sometimes = (us: number): number => random.chance(0.3) ? random.integer(1, us) : 0;
+    const sometimes = (us: number): number => random.chance(0.3) ? random.integer(us / 20, us) : 0;
     return freeze({
       version: this.#version,
       priority: random.pick(this.#priorities),
@@ -196,6 +200,7 @@ class Simulation {
     for (;;) {
       const next = Math.min(this.#network.earliestAt, ...this.#hosts.map((h) => this.#wakeAt(h)));
       if (next > end) break;
+      if (++this.#turns > MOST_TURNS) throw new Error("The routers never rest");
       this.#now = Math.max(this.#now, next);
       this.#turn();
     }
@@ -217,7 +222,7 @@ class Simulation {
     }
     for (const host of this.#hosts) {
       if (!host.alive || host.stalledUntil > this.#now) continue;
-      for (const { advert } of host.inbox.splice(0)) this.#hear(host, advert);
+      for (const advert of host.inbox.splice(0)) this.#hear(host, advert);
       for (let times = 0; deadline(host.router, host.state) <= this.#now; times++) {
         if (times === 3) this.#break(host, "spins: its deadline does not move");
         this.#step(host, { type: "timer" });
@@ -225,7 +230,7 @@ class Simulation {
     }
   }
 
-  #hear(host: Host, advert: Message["advert"]): void {
+  #hear(host: Host, advert: Advert): void {
     // In version 2 a packet with another interval is dropped before it reaches the machine.
     const differs = advert.advertisementIntervalUs !== host.router.advertisementIntervalUs;
     if (host.router.version === 3 || !differs) this.#step(host, advert);
@@ -291,15 +296,13 @@ class Simulation {
     host.sent = cause === "late timer" ? undefined : { at: this.#now, cause };
     host.advertBy = this.#now + intervalUs;
     this.#tally.adverts++;
-    this.#network.send(host.name, {
-      from: host.name,
-      advert: freeze({
-        type: "advert",
-        priority,
-        source: router.address,
-        advertisementIntervalUs: intervalUs,
-      }),
-    }, this.#now);
+    const advert: Advert = freeze({
+      type: "advert",
+      priority,
+      source: router.address,
+      advertisementIntervalUs: intervalUs,
+    });
+    this.#network.send(host.name, advert, this.#now);
   }
 
   // -------------------------------------------------------------------------------------------
@@ -399,10 +402,9 @@ class Simulation {
     }
   }
 
-  /** Whole again, and no better or worse than a good link; some of the dead come back. */
-  #heal(): void {
-    this.#note("heal");
-    this.#network.mend();
+  /** No more misfortune but for the cuts; the sick recover and some of the dead come back. */
+  #calm(): void {
+    this.#note("calm");
     const least = Math.min(...this.#intervalsUs);
     const maxDelayUs = this.#random.pick([0, 200, least >> 3]);
     this.#network.weather = { loss: 0, duplication: this.#random.pick([0, 0.2]), maxDelayUs };
@@ -427,7 +429,7 @@ class Simulation {
     if (this.#now > host.advertBy) this.#break(host, "is MASTER and silent for too long");
   }
 
-  #expectElected(atHealing: readonly Host[]): void {
+  #expectElected(atMending: readonly Host[]): void {
     const masters = this.#masters();
     const [master] = masters;
     if (master === undefined || masters.length > 1) {
@@ -441,9 +443,9 @@ class Simulation {
         this.#break(host, `is better than the MASTER, ${master.name}, and does not preempt`);
       }
     }
-    for (const host of atHealing) {
+    for (const host of atMending) {
       if (isBetter(host.router, master.router)) {
-        this.#break(host, `was MASTER when the link healed and lost to a worse ${master.name}`);
+        this.#break(host, `was MASTER when the link was mended and lost to a worse ${master.name}`);
       }
     }
   }

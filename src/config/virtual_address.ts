@@ -173,8 +173,11 @@ const READ_OPTION: Readonly<
   broadcast: readBroadcast,
   peer: ({ context, node, found, address }, value) => {
     const peer = readPrefix(node, value, context);
-    if (peer === undefined || peer.address.length !== address.length) {
-      complain(context, node, "general", `Invalid peer address ${value.text}`, value);
+    if (peer?.address.length !== address.length) {
+      const message = peer === undefined
+        ? `Invalid peer address ${value.text}`
+        : `Peer address ${value.text} does not match address family`;
+      complain(context, node, "general", message, value);
       return "drop";
     }
     found.peer = { address: formatAddress(peer.address), prefixLength: peer.prefixLength };
