@@ -1,6 +1,6 @@
 /**
  * What keepalived's command line starts: a number to print, a configuration to test, or the daemon, in the
- * foreground or in a session of its own.
+ * foreground or away from its terminal.
  */
 
 import { appendFileSync, closeSync, readSync, writeSync } from "node:fs";
@@ -71,7 +71,7 @@ async function runInForeground(
 }
 
 /**
- * Starts the daemon in a session of its own and waits until its pid file is written, so that whoever
+ * Starts the daemon away from this terminal and waits until its pid file is written, so that whoever
  * called can rely on it; when it ends before that, its status is ours.
  */
 async function detach(argv0: string, argv: readonly string[]): Promise<number> {

@@ -9,9 +9,14 @@ export interface Deadline {
   dueAt: number;
   /** The place in the heap, -1 when not in it. */
   heapIndex: number;
+  /** Which comes first at the same moment; 0 when it does not matter. */
+  readonly rank?: number;
 }
 
-/** Deadlines ordered by time; among equal ones, in no particular order. */
+/**
+ * Deadlines ordered by time. Among equal ones the order is that of `rank`, so that what fires together
+ * does so in the same order every time, and each at the same distance from the one before.
+ */
 export class Deadlines<Item extends Deadline> {
   readonly #heap: Item[] = [];
 
@@ -70,7 +75,7 @@ export class Deadlines<Item extends Deadline> {
     while (index > 0) {
       const parentIndex = (index - 1) >> 1;
       const parent = this.#heap[parentIndex]!;
-      if (parent.dueAt <= item.dueAt) break;
+      if (!isBefore(item, parent)) break;
       this.#place(parent, index);
       index = parentIndex;
     }
@@ -86,12 +91,16 @@ export class Deadlines<Item extends Deadline> {
       const left = this.#heap[childIndex];
       if (left === undefined) break;
       const right = this.#heap[childIndex + 1];
-      if (right !== undefined && right.dueAt < left.dueAt) childIndex++;
+      if (right !== undefined && isBefore(right, left)) childIndex++;
       const child = this.#heap[childIndex]!;
-      if (child.dueAt >= item.dueAt) break;
+      if (!isBefore(child, item)) break;
       this.#place(child, index);
       index = childIndex;
     }
     this.#place(item, index);
   }
+}
+
+function isBefore(a: Deadline, b: Deadline): boolean {
+  return a.dueAt < b.dueAt || (a.dueAt === b.dueAt && (a.rank ?? 0) < (b.rank ?? 0));
 }

@@ -48,3 +48,14 @@ test("an item that fires may be given a new deadline at once", () => {
   heap.set(item, 20);
   expect(heap.earliestAt).toBe(20);
 });
+
+test("what is due at the same moment fires by rank, round after round", () => {
+  const heap = new Deadlines<Deadline>();
+  const items = Array.from({ length: 100 }, (_, rank) => ({ dueAt: 0, heapIndex: -1, rank }));
+  const next = random(7);
+  for (let round = 1; round <= 5; round++) {
+    for (const item of items.toSorted(() => next() - 0.5)) heap.set(item, round * 1000);
+    const fired = items.map(() => heap.takeDue(round * 1000));
+    expect(fired).toEqual(items);
+  }
+});

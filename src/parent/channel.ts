@@ -6,6 +6,8 @@
  * own mistake and ends the role.
  */
 
+import { Memory } from "../../ffi/memory.ts";
+import { receiveNow, sendNow } from "../../ffi/socket.ts";
 import { assert } from "../lib/assert.ts";
 import type { LogLevel } from "../lib/log.ts";
 import type { Change } from "../vrrp/diff.ts";
@@ -171,5 +173,40 @@ export class Outbox {
       }
       this.#frames.shift();
     }
+  }
+}
+
+/** The role's end of the channel, in a loop that never waits for it. */
+export class RoleChannel {
+  /** The descriptor to watch. */
+  readonly fd: number;
+  readonly #outbox: Outbox;
+  readonly #frames = new FrameReader<ToRole>();
+  readonly #bytes = new Memory(64 * 1024);
+
+  /** `fd` is a connected stream socket. */
+  constructor(fd: number) {
+    this.fd = fd;
+    this.#outbox = new Outbox((bytes) => sendNow(fd, Memory.of(bytes), 0, bytes.length));
+  }
+
+  /** Hands what the parent has said to `obey`; false when the parent is gone. */
+  receive(obey: (message: ToRole) => void): boolean {
+    for (;;) {
+      const count = receiveNow(this.fd, this.#bytes);
+      if (count <= 0) return count === 0;
+      for (const message of this.#frames.push(this.#bytes.bytes.slice(0, count))) obey(message);
+    }
+  }
+
+  /** Queues a message; {@link RoleChannel.flush} sends it. */
+  tell(message: FromRole): void {
+    this.#outbox.push(message);
+  }
+
+  /** Sends what the parent takes now; false when something still waits. */
+  flush(): boolean {
+    this.#outbox.flush();
+    return !this.#outbox.isWaiting;
   }
 }

@@ -10,6 +10,7 @@ import { resolve } from "node:path";
 import { INTERFACE_SIGNALS, SIGKILL } from "../../ffi/constants.ts";
 import { claimPidFile, removePidFile } from "../../ffi/pid_file.ts";
 import { blockSignals, setSignalMask } from "../../ffi/process.ts";
+import { releaseStartPages } from "../../ffi/start_pages.ts";
 import { monotonicUs } from "../../ffi/timer.ts";
 import type { DaemonOptions } from "../cli/options.ts";
 import { type Config, load } from "../config/load.ts";
@@ -27,6 +28,8 @@ import { hearSignals, type Request } from "./signals.ts";
 import { Role } from "./supervisor.ts";
 import { notifySystemd, openNotifications } from "./systemd.ts";
 
+/** When the start is surely over. */
+const SETTLE_MS = 1_000;
 /** How long a role may take to leave before it is killed, in milliseconds (keepalived's default). */
 const STOP_MS = 5_000;
 const DEFAULT_UMASK = 0o177;
@@ -145,6 +148,7 @@ export class Daemon {
     this.#configureRole(diff(undefined, config));
     void this.#log.open();
     notifySystemd("ready");
+    setTimeout(settle, SETTLE_MS).unref();
   }
 
   #load(): { config: Config; problems: readonly Problem[] } {
@@ -353,4 +357,10 @@ export class Daemon {
   #say(level: LogLevel, text: string, detail = false): void {
     this.#log.write({ role: "", pid: process.pid }, level, text, detail);
   }
+}
+
+/** Gives back what only the start has needed. */
+function settle(): void {
+  Bun.gc(true);
+  releaseStartPages();
 }

@@ -52,9 +52,10 @@ export class Role {
         argv0,
         stdio: ["ignore", "inherit", "inherit", theirs, ledger.fd],
         env: { ...process.env, ...RUNTIME, [ROLE_VARIABLE]: "vrrp" },
-        onExit: (_child, status, signal) => {
+        onExit: ({ signalCode }, status) => {
+          const signal = signalCode === null ? 0 : signalNumber(signalCode);
           this.#stream.end();
-          this.#tellOwner((events) => events.ended(status, Number(signal ?? 0)));
+          this.#tellOwner((events) => events.ended(status, signal));
         },
       });
       this.pid = child.pid;
@@ -98,4 +99,27 @@ export class Role {
     if (this.#events === undefined) this.#early.push(tell);
     else tell(this.#events);
   }
+}
+
+/** The signals a process dies of. (node:os has them all, but loading it would delay the first advert.) */
+const DEADLY: Readonly<Record<string, number>> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGILL: 4,
+  SIGTRAP: 5,
+  SIGABRT: 6,
+  SIGBUS: 7,
+  SIGFPE: 8,
+  SIGKILL: 9,
+  SIGSEGV: 11,
+  SIGPIPE: 13,
+  SIGALRM: 14,
+  SIGTERM: 15,
+  SIGXCPU: 24,
+  SIGSYS: 31,
+};
+
+function signalNumber(signal: string | number): number {
+  return typeof signal === "number" ? signal : DEADLY[signal] ?? 0;
 }

@@ -149,21 +149,22 @@ const AUTH_PASS = 1;
 const AUTH_AH = 2;
 
 /**
- * Whether an advert that is well-formed counts for an instance: undefined when it does. `secret` is
- * the instance's auth_pass as it stands in a packet, `equals` compares in constant time.
+ * Whether an advert that is well-formed counts for an instance: undefined when it does. `hasSecret` tells,
+ * in constant time, whether authentication data are an auth_pass.
  */
 export function judge(
   instance: VrrpInstance,
   advert: Advert,
-  secret: Uint8Array,
-  equals: (a: Uint8Array, b: Uint8Array) => boolean,
+  hasSecret: (data: Uint8Array, authPass: string) => boolean,
 ): Rejection | undefined {
   if (advert.version !== instance.version) return "other-version";
   if (instance.version === 3) return undefined;
   if (advert.authType > AUTH_AH) return "auth-type-unknown";
   const wanted = authTypeOf(instance);
   if (advert.authType !== wanted) return "auth-type-other";
-  if (wanted === AUTH_PASS && !equals(advert.authData, secret)) return "auth-data";
+  if (
+    wanted === AUTH_PASS && !hasSecret(advert.authData, instance.authentication?.auth_pass ?? "")
+  ) return "auth-data";
   if (advert.advertisementIntervalUs !== instance.advert_int) return "interval-other";
   return undefined;
 }

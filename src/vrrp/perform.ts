@@ -38,7 +38,7 @@ import {
   setOptionBytes,
 } from "../../ffi/socket.ts";
 import type { VrrpInstance } from "../config/vrrp.ts";
-import { type Address, formatAddress } from "../lib/address.ts";
+import { type Address, compareAddress, formatAddress } from "../lib/address.ts";
 import type { LogLevel } from "../lib/log.ts";
 import {
   decodeAddressMessage,
@@ -63,7 +63,7 @@ import { encodeGratuitousArp } from "../wire/arp.ts";
 import { encodeNeighbourFrame } from "../wire/icmp.ts";
 import { decodeIpv4, encodeIpv4Header } from "../wire/ipv4.ts";
 import { decodeAdvert, encodeAdvert } from "../wire/vrrp.ts";
-import { passData } from "../wire/vrrp_auth.ts";
+import { equalAuth, passData } from "../wire/vrrp_auth.ts";
 import { advertisedAddresses, type Held, kernelAddress } from "./addresses.ts";
 import type { Received } from "./instance.ts";
 import type { LinkTable } from "./links.ts";
@@ -107,11 +107,14 @@ export class Kernel {
     this.#dump();
   }
 
-  /** Brings the link table up to date with what the kernel has told; whether anything changed. */
-  readMonitor(): boolean {
+  /**
+   * Brings the link table up to date with what the kernel has told. Whether anything changed besides
+   * addresses that `isOurs` claims, which come and go by our own doing.
+   */
+  readMonitor(isOurs: (address: Address) => boolean): boolean {
     let changed = false;
     const complete = this.monitor.receive((message) => {
-      if (this.#hear(message)) changed = true;
+      if (this.#hear(message, isOurs)) changed = true;
     });
     if (complete) return changed;
     this.#log("warning", "Netlink: Receive buffer overrun on monitor socket - reading all again");
@@ -127,7 +130,7 @@ export class Kernel {
     this.#netlink.dump(addresses, "listing the addresses", (message) => this.#hear(message));
   }
 
-  #hear(message: Message): boolean {
+  #hear(message: Message, isOurs: (address: Address) => boolean = () => false): boolean {
     const { type, payload } = message;
     if (type === RTM_NEWLINK || type === RTM_DELLINK) {
       const link = decodeLink(payload);
@@ -141,14 +144,18 @@ export class Kernel {
     if (address === undefined) return false;
     if (type === RTM_NEWADDR) this.#links.setAddress(address);
     else this.#links.removeAddress(address);
-    return true;
+    return !isOurs(address.address);
   }
 
   /**
-   * Opens the socket for adverts over a link to a group, or says why not in the log. It receives the
-   * group's packets with their IP headers and sends packets whose headers we write.
+   * The socket for adverts over a link to a group, opened when there is none yet; undefined when it
+   * cannot be, which the log explains. It receives the group's packets with their IP headers and
+   * sends packets whose headers we write.
    */
-  openPort(link: Link, group: Address): Port | undefined {
+  portFor(link: Link, group: Address): Port | undefined {
+    for (const port of this.#ports) {
+      if (port.link.index === link.index && compareAddress(port.group, group) === 0) return port;
+    }
     let fd = -1;
     try {
       fd = openSocket(AF_INET, SOCK_RAW, IPPROTO_VRRP, `opening a VRRP socket for ${link.name}`);
@@ -351,4 +358,9 @@ export function readPacket(bytes: Uint8Array): Received | undefined {
     interval: message[5] ?? 0,
     advert: header.ttl === TTL ? decodeAdvert(message, header) : "ttl",
   };
+}
+
+/** Whether authentication data are what auth_pass makes of them; takes the same time for any data. */
+export function hasSecret(data: Uint8Array, authPass: string): boolean {
+  return equalAuth(data, passData(authPass));
 }

@@ -8,34 +8,33 @@
  */
 
 import { INTERFACE_SIGNALS, SIG_IGN } from "../../ffi/constants.ts";
-import { Memory } from "../../ffi/memory.ts";
+import type { Memory } from "../../ffi/memory.ts";
 import { claimPidFile, removePidFile } from "../../ffi/pid_file.ts";
 import { setDisposition, setNice } from "../../ffi/process.ts";
-import { ReceiveBatch, receiveNow, sendNow } from "../../ffi/socket.ts";
+import { releaseStartPages } from "../../ffi/start_pages.ts";
+import { ReceiveBatch } from "../../ffi/socket.ts";
 import type { VrrpInstance } from "../config/vrrp.ts";
-import { type Address, compareAddress, parseAddress } from "../lib/address.ts";
+import { type Address, compareAddress, formatAddress, parseAddress } from "../lib/address.ts";
 import type { LogLevel } from "../lib/log.ts";
 import { type Alarm, Loop } from "../loop.ts";
-import { encodeFrame, FrameReader, type FromRole, Outbox, type ToRole } from "../parent/channel.ts";
+import { RoleChannel, type ToRole } from "../parent/channel.ts";
 import type { Advert } from "../wire/vrrp.ts";
-import { equalAuth, passData } from "../wire/vrrp_auth.ts";
 import { changedAddresses, heldAddresses } from "./addresses.ts";
 import type { Change } from "./diff.ts";
 import { type Action, activeDownIntervalUs, deadline, type Event, step } from "./fsm.ts";
 import {
   counterOf,
-  type Counters,
   explainFault,
   explainRejection,
   type FaultReason,
-  freshCounters,
   judge,
   type Rejection,
   virtualRouter,
 } from "./instance.ts";
 import { LinkTable } from "./links.ts";
+import { reconfigure, type RunningInstance, startRunning } from "./running.ts";
 import { noteLine, transitionLine } from "./log.ts";
-import { advertPacket, Kernel, type Port, readPacket } from "./perform.ts";
+import { advertPacket, hasSecret, Kernel, type Port, readPacket } from "./perform.ts";
 
 /** Packets in one recvmmsg; the largest advert (255 IPv4 addresses, options) is about 1.1 KiB. */
 const PACKETS_PER_CALL = 32;
@@ -44,25 +43,13 @@ const PACKET_BYTES = 2048;
 const COMPLAINT_US = 10_000_000;
 /** How soon a channel that was full is tried again. */
 const RETRY_US = 20_000;
+/** When the start is surely over, after a configuration was performed. */
+const SETTLE_US = 1_000_000;
 /** Ahead of ordinary processes, behind nothing that matters; never real time unless asked for. */
 const NICE = -10;
 
-/** One running instance: its alarm is its deadline. */
-interface Running extends Alarm {
-  readonly key: string;
-  readonly slot: number;
-  instance: VrrpInstance;
-  router: ReturnType<typeof virtualRouter>;
-  state: ReturnType<typeof step>["state"];
-  fault: FaultReason | undefined;
-  port: Port | undefined;
-  secret: Uint8Array;
-  /** The current advert as a packet, and its priority. */
-  packet: Memory | undefined;
-  packetPriority: number;
-  readonly counters: Counters;
-  readonly complainedAt: Map<string, number>;
-}
+/** A running instance with its socket and its current advert. */
+type Running = RunningInstance<Port, Memory>;
 
 /** sysexits.h EX_SOFTWARE: our own mistake, after which the parent starts the role again. */
 const EX_SOFTWARE = 70;
@@ -77,8 +64,9 @@ export function runVrrpRole(channel: number, ledger: Float64Array): number {
     return 0;
   } catch (error) {
     const stack = error instanceof Error ? error.stack ?? error.message : String(error);
-    const frame = Memory.of(encodeFrame({ type: "crash", stack }));
-    sendNow(channel, frame, 0, frame.bytes.length);
+    const parent = new RoleChannel(channel);
+    parent.tell({ type: "crash", stack });
+    parent.flush();
     return EX_SOFTWARE;
   }
 }
@@ -86,34 +74,31 @@ export function runVrrpRole(channel: number, ledger: Float64Array): number {
 class VrrpRole {
   readonly #loop = new Loop();
   readonly #links = new LinkTable();
-  readonly #channel: number;
+  readonly #parent: RoleChannel;
   readonly #ledger: Float64Array;
   readonly #kernel: Kernel;
   readonly #running = new Map<string, Running>();
   readonly #byPort = new Map<Port, Map<number, Running>>();
   readonly #receive = new ReceiveBatch(PACKETS_PER_CALL, PACKET_BYTES);
-  readonly #frames = new FrameReader<ToRole>();
-  readonly #channelBytes = new Memory(64 * 1024);
-  readonly #outbox: Outbox;
   readonly #retry: Alarm;
+  readonly #settle: Alarm;
+  /** The virtual addresses of all instances, as text; undefined when out of date. */
+  #virtual: Set<string> | undefined;
   #linksChanged = false;
   #configuredAt = Infinity;
   #pidFile: string | undefined;
 
   constructor(channel: number, ledger: Float64Array) {
-    this.#channel = channel;
+    this.#parent = new RoleChannel(channel);
     this.#ledger = ledger;
-    this.#outbox = new Outbox((bytes) => {
-      const memory = Memory.of(bytes);
-      return sendNow(channel, memory, 0, bytes.length);
-    });
     this.#retry = { dueAt: Infinity, heapIndex: -1, fire: () => {} };
+    this.#settle = { dueAt: Infinity, heapIndex: -1, fire: releaseStartPages };
     this.#kernel = new Kernel(this.#links, (level, text) => this.#log(level, text));
   }
 
   run(): void {
     for (const signal of INTERFACE_SIGNALS) setDisposition(signal, SIG_IGN);
-    this.#loop.watch(this.#channel, (now) => this.#readChannel(now));
+    this.#loop.watch(this.#parent.fd, (now) => this.#readChannel(now));
     this.#loop.watch(this.#kernel.monitor.fd, () => this.#readMonitor());
     this.#loop.atTurnEnd((now) => this.#endTurn(now));
     try {
@@ -128,17 +113,8 @@ class VrrpRole {
   // --- the parent ---
 
   #readChannel(now: number): void {
-    for (;;) {
-      const count = receiveNow(this.#channel, this.#channelBytes);
-      if (count === 0) return;
-      if (count < 0) {
-        // The parent is gone: leave as if it had asked us to.
-        this.#shutdown(false, now);
-        return;
-      }
-      const bytes = this.#channelBytes.bytes.slice(0, count);
-      for (const message of this.#frames.push(bytes)) this.#obey(message, now);
-    }
+    // A parent that is gone counts as one that asked us to leave.
+    if (!this.#parent.receive((message) => this.#obey(message, now))) this.#shutdown(false, now);
   }
 
   #obey(message: ToRole, now: number): void {
@@ -187,6 +163,7 @@ class VrrpRole {
         this.#dispatch(running, { type: "shutdown" }, now);
         this.#kernel.flush();
         this.#running.delete(change.key);
+        this.#virtual = undefined;
         this.#leavePort(running);
         return;
       }
@@ -195,25 +172,11 @@ class VrrpRole {
 
   #add(change: Extract<Change, { type: "add" }>, now: number): void {
     const { key, instance, slot, adoptedAt } = change;
-    const nowhere = new Uint8Array(instance.family === 4 ? 4 : 16);
-    const running: Running = {
-      key,
-      slot,
-      instance,
-      router: virtualRouter(instance, nowhere),
-      state: { name: "INIT" },
-      fault: undefined,
-      port: undefined,
-      secret: passData(instance.authentication?.auth_pass ?? ""),
-      packet: undefined,
-      packetPriority: -1,
-      counters: freshCounters(),
-      complainedAt: new Map(),
-      dueAt: Infinity,
-      heapIndex: -1,
-      fire: (at) => this.#dispatch(running, { type: "timer" }, at),
-    };
+    const running: Running = startRunning(key, slot, instance, (at) => {
+      this.#dispatch(running, { type: "timer" }, at);
+    });
     this.#running.set(key, running);
+    this.#virtual = undefined;
     const fault = this.#assess(running);
     running.fault = fault;
     const { router } = running;
@@ -223,6 +186,7 @@ class VrrpRole {
       this.#dispatch(running, { type: "adoption" }, now);
       return;
     }
+    this.#noteInLedger(running, 0);
     this.#removeLeftovers(running);
     this.#dispatch(running, { type: fault === undefined ? "startup" : "fault" }, now);
     if (fault !== undefined) this.#log("warning", this.#faultText(running, fault));
@@ -234,9 +198,8 @@ class VrrpRole {
       const change = `from ${before.priority} to ${next.priority}`;
       this.#log("info", `(${next.name}) Changing effective priority ${change}`);
     }
-    running.instance = next;
-    running.secret = passData(next.authentication?.auth_pass ?? "");
-    running.packet = undefined;
+    reconfigure(running, next);
+    this.#virtual = undefined;
     if (running.state.name === "MASTER") {
       const { removed, added } = changedAddresses(before, next);
       for (const held of removed) this.#kernel.queueRemove(held);
@@ -259,7 +222,7 @@ class VrrpRole {
   }
 
   #removeLeftovers(running: Running): void {
-    const left = heldAddresses(running.instance).filter((held) => {
+    const left = running.held.filter((held) => {
       const link = this.#links.byName(held.device);
       return link !== undefined && this.#links.holds(link.index, held.address);
     });
@@ -277,7 +240,7 @@ class VrrpRole {
   // --- the kernel ---
 
   #readMonitor(): void {
-    if (this.#kernel.readMonitor()) this.#linksChanged = true;
+    if (this.#kernel.readMonitor((address) => this.#isVirtual(address))) this.#linksChanged = true;
   }
 
   /** What keeps an instance from taking part, after making its port and router current. */
@@ -301,13 +264,15 @@ class VrrpRole {
 
   #sourceAddress(instance: VrrpInstance, index: number): Address | undefined {
     if (instance.mcast_src_ip !== undefined) return parseAddress(instance.mcast_src_ip);
-    return this.#links.primaryAddress(index, instance.family, (address) => {
-      for (const one of this.#running.values()) {
-        const virtual = heldAddresses(one.instance);
-        if (virtual.some((held) => compareAddress(held.address, address) === 0)) return true;
-      }
-      return false;
-    });
+    return this.#links.primaryAddress(index, instance.family, (one) => this.#isVirtual(one));
+  }
+
+  /** Whether an address is one that our instances move: it is no link's own. */
+  #isVirtual(address: Address): boolean {
+    this.#virtual ??= new Set(
+      [...this.#running.values()].flatMap((one) => one.held.map((held) => held.spec.address)),
+    );
+    return this.#virtual.has(formatAddress(address));
   }
 
   #reassess(running: Running, now: number): void {
@@ -331,17 +296,16 @@ class VrrpRole {
     const link = this.#links.byName(instance.interface ?? "");
     const group = parseAddress(instance.mcast_group);
     if (link === undefined || group === undefined) return;
-    for (const [port, users] of this.#byPort) {
-      if (port.link.index !== link.index || compareAddress(port.group, group) !== 0) continue;
-      users.set(instance.virtual_router_id, running);
-      running.port = port;
-      return;
-    }
-    const port = this.#kernel.openPort(link, group);
+    const port = this.#kernel.portFor(link, group);
     if (port === undefined) return;
-    this.#byPort.set(port, new Map([[instance.virtual_router_id, running]]));
     running.port = port;
-    this.#loop.watch(port.fd, (now) => this.#readPort(port, now));
+    let users = this.#byPort.get(port);
+    if (users === undefined) {
+      users = new Map();
+      this.#byPort.set(port, users);
+      this.#loop.watch(port.fd, (now) => this.#readPort(port, now));
+    }
+    users.set(instance.virtual_router_id, running);
   }
 
   #leavePort(running: Running): void {
@@ -375,7 +339,7 @@ class VrrpRole {
     const { advert } = packet;
     const rejection = typeof advert === "string"
       ? advert
-      : judge(running.instance, advert, running.secret, equalAuth);
+      : judge(running.instance, advert, hasSecret);
     if (rejection === undefined && typeof advert !== "string") {
       this.#hearAdvert(running, advert, packet.source, now);
     } else if (rejection !== undefined) {
@@ -430,16 +394,16 @@ class VrrpRole {
         this.#advertise(running, action.priority, now);
         return;
       case "add":
-        for (const held of heldAddresses(running.instance)) this.#kernel.queueAdd(held);
+        for (const held of running.held) this.#kernel.queueAdd(held);
         return;
       case "remove":
         this.#noteInLedger(running, 0);
         this.#kernel.dropAnnouncements(running.key);
         if (keepAddresses) return;
-        for (const held of heldAddresses(running.instance)) this.#kernel.queueRemove(held);
+        for (const held of running.held) this.#kernel.queueRemove(held);
         return;
       case "announce":
-        for (const held of heldAddresses(running.instance)) {
+        for (const held of running.held) {
           this.#kernel.queueAnnounce(running.key, held, action.repeat);
         }
         return;
@@ -479,7 +443,7 @@ class VrrpRole {
     const line = transitionLine(name, from, to);
     if (line !== undefined) this.#log(line.level, line.text, line.detail);
     const priority = running.router.priority;
-    this.#outbox.push({ type: "state", instance: name, from, to, priority });
+    this.#parent.tell({ type: "state", instance: name, from, to, priority });
   }
 
   #noteInLedger(running: Running, at: number): void {
@@ -487,7 +451,7 @@ class VrrpRole {
   }
 
   #log(level: LogLevel, text: string, detail = false): void {
-    this.#outbox.push({ type: "log", level, text, detail } satisfies FromRole);
+    this.#parent.tell({ type: "log", level, text, detail });
   }
 
   #endTurn(now: number): void {
@@ -497,10 +461,10 @@ class VrrpRole {
     }
     this.#kernel.flush();
     if (this.#configuredAt !== Infinity) {
-      this.#outbox.push({ type: "configured", tookUs: now - this.#configuredAt });
+      this.#parent.tell({ type: "configured", tookUs: now - this.#configuredAt });
       this.#configuredAt = Infinity;
+      this.#loop.schedule(this.#settle, now + SETTLE_US);
     }
-    this.#outbox.flush();
-    this.#loop.schedule(this.#retry, this.#outbox.isWaiting ? now + RETRY_US : Infinity);
+    this.#loop.schedule(this.#retry, this.#parent.flush() ? Infinity : now + RETRY_US);
   }
 }

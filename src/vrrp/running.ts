@@ -1,0 +1,73 @@
+/**
+ * What the role keeps of one instance while it runs: its state and deadline, what is derived from its
+ * configuration, and what it has counted. The socket and the packet are the role's own kinds.
+ */
+
+import type { VrrpInstance } from "../config/vrrp.ts";
+import type { Deadline } from "../lib/deadlines.ts";
+import { type Held, heldAddresses } from "./addresses.ts";
+import type { State, VirtualRouter } from "./fsm.ts";
+import { type Counters, type FaultReason, freshCounters, virtualRouter } from "./instance.ts";
+
+/** One instance; its own deadline in the loop. */
+export interface RunningInstance<Port, Packet> extends Deadline {
+  /** See diff.ts. */
+  readonly key: string;
+  /** Its place in the ledger, -1 for none. */
+  readonly slot: number;
+  instance: VrrpInstance;
+  router: VirtualRouter;
+  state: State;
+  /** Why it may not take part. */
+  fault: FaultReason | undefined;
+  port: Port | undefined;
+  /** The addresses it moves. */
+  held: readonly Held[];
+  /** The current advert, and its priority. */
+  packet: Packet | undefined;
+  packetPriority: number;
+  readonly counters: Counters;
+  /** When each complaint was last logged. */
+  readonly complainedAt: Map<string, number>;
+  /** Called by the loop at the deadline. */
+  readonly fire: (now: number) => void;
+}
+
+/** An instance before its first event; it speaks from nowhere until its link is known. */
+export function startRunning<Port, Packet>(
+  key: string,
+  slot: number,
+  instance: VrrpInstance,
+  fire: (now: number) => void,
+): RunningInstance<Port, Packet> {
+  const nowhere = new Uint8Array(instance.family === 4 ? 4 : 16);
+  return {
+    key,
+    slot,
+    instance,
+    router: virtualRouter(instance, nowhere),
+    state: { name: "INIT" },
+    fault: undefined,
+    port: undefined,
+    held: heldAddresses(instance),
+    packet: undefined,
+    packetPriority: -1,
+    counters: freshCounters(),
+    complainedAt: new Map(),
+    dueAt: Infinity,
+    heapIndex: -1,
+    rank: slot,
+    fire,
+  };
+}
+
+/** Gives a running instance its new configuration; its state and counters stay. */
+export function reconfigure<Port, Packet>(
+  running: RunningInstance<Port, Packet>,
+  next: VrrpInstance,
+): void {
+  running.instance = next;
+  running.router = virtualRouter(next, running.router.address);
+  running.held = heldAddresses(next);
+  running.packet = undefined;
+}

@@ -1,0 +1,123 @@
+/** Links and the addresses on them fail and come back under a MASTER. */
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { Capture, nowUs } from "../support/capture.ts";
+import { instance } from "../support/configs.ts";
+import { Daemon } from "../support/daemon.ts";
+import { Network } from "../support/namespaces.ts";
+import { poll } from "../support/waiting.ts";
+
+setDefaultTimeout(60_000);
+
+const [A, B] = ["10.0.0.1", "10.0.0.2"];
+const VIP = "10.0.0.100/32";
+
+interface Failure {
+  readonly name: string;
+  readonly fail: (network: Network) => void;
+  readonly repair: (network: Network) => void;
+}
+
+const FAILURES: readonly Failure[] = [
+  {
+    name: "the interface is switched off",
+    fail: (network) => network.run("a", "ip", "link", "set", "eth0", "down"),
+    repair: (network) => network.run("a", "ip", "link", "set", "eth0", "up"),
+  },
+  {
+    name: "the cable is pulled",
+    fail: (network) => network.run("wire", "ip", "link", "set", "to-a", "down"),
+    repair: (network) => network.run("wire", "ip", "link", "set", "to-a", "up"),
+  },
+  {
+    name: "the interface loses its address",
+    fail: (network) => network.run("a", "ip", "address", "del", `${A}/24`, "dev", "eth0"),
+    repair: (network) => network.run("a", "ip", "address", "add", `${A}/24`, "dev", "eth0"),
+  },
+];
+
+for (const { name, fail, repair } of FAILURES) {
+  test(`${name}: FAULT, the peer takes over; and back`, async () => {
+    using network = new Network(["a", "b"]);
+    await using capture = await Capture.start(network);
+    await using a = new Daemon(network, "a", instance({ priority: 150 }));
+    await a.waitForLog("(V) Entering MASTER STATE");
+    await using b = new Daemon(network, "b", instance({ priority: 100 }));
+    await b.waitForLog("(V) Entering BACKUP STATE");
+
+    fail(network);
+    await a.waitForLog("(V) Entering FAULT STATE");
+    await b.waitForLog("(V) Entering MASTER STATE");
+    await capture.waitForAdvert(({ source }) => source === B);
+    await poll(() => !network.addresses("a").includes(VIP), 1000, "the address stays");
+    expect(network.addresses("b")).toContain(VIP);
+
+    const sinceUs = nowUs();
+    repair(network);
+    await a.waitForLog("(V) Entering BACKUP STATE");
+    await a.waitForLog("(V) Entering MASTER STATE");
+    await capture.waitForAdvert(({ source }) => source === A, 5000, sinceUs);
+    await b.waitForLog("(V) Entering BACKUP STATE");
+    await capture.waitForAnnouncements(5, () => true, 5000, sinceUs);
+    expect(network.addresses("a")).toContain(VIP);
+    expect(network.addresses("b")).not.toContain(VIP);
+    expect(await a.stop()).toBe(0);
+  });
+}
+
+test("a link that is off at the start: FAULT at once, and up when it comes", async () => {
+  using network = new Network(["a"]);
+  network.run("a", "ip", "link", "set", "eth0", "down");
+  await using capture = await Capture.start(network);
+  await using daemon = new Daemon(network, "a", instance());
+  await daemon.waitForLog("(V) Entering FAULT STATE");
+  network.run("a", "ip", "link", "set", "eth0", "up");
+  await daemon.waitForLog("(V) Entering BACKUP STATE");
+  await daemon.waitForLog("(V) Entering MASTER STATE");
+  await capture.waitForAdvert(() => true);
+});
+
+test("dynamic_interfaces: a link that is made later, deleted and made again", async () => {
+  using network = new Network(["a"]);
+  const dynamic = "global_defs {\n dynamic_interfaces\n}\n";
+  await using capture = await Capture.start(network);
+  const make = (): void => {
+    network.run("a", "ip", "link", "add", "late", "type", "veth", "peer", "name", "far");
+    network.run("a", "ip", "address", "add", "10.0.9.1/24", "dev", "late");
+    network.run("a", "ip", "link", "set", "far", "up");
+    network.run("a", "ip", "link", "set", "late", "up");
+  };
+  const late = instance({ name: "L", interface: "late", vrid: 9, addresses: ["10.0.9.100/32"] });
+  await using daemon = new Daemon(network, "a", dynamic + instance({ state: "MASTER" }) + late);
+  await daemon.waitForLog("(L) Entering FAULT STATE");
+  await capture.waitForAdvert(({ vrid }) => vrid === 7);
+  for (let round = 0; round < 2; round++) {
+    make();
+    await daemon.waitForLog("(L) Entering MASTER STATE");
+    const held = (): boolean => network.addresses("a", "late").includes("10.0.9.100/32");
+    await poll(held, 1000, "no address");
+    network.run("a", "ip", "link", "del", "late");
+    await daemon.waitForLog("(L) Entering FAULT STATE");
+  }
+  const sinceUs = nowUs();
+  await capture.waitForAdvert(({ vrid }) => vrid === 7, 1000, sinceUs);
+  expect(daemon.log).not.toContain("(V) Entering FAULT STATE");
+  expect(await daemon.stop()).toBe(0);
+});
+
+test("unplugged and back at a stroke, many times: it settles where it should", async () => {
+  using network = new Network(["a", "b"]);
+  await using a = new Daemon(network, "a", instance({ priority: 150 }));
+  await a.waitForLog("(V) Entering MASTER STATE");
+  await using b = new Daemon(network, "b", instance({ priority: 100 }));
+  await b.waitForLog("(V) Entering BACKUP STATE");
+  const flap = "for i in 1 2 3 4 5 6 7 8; do ip link set eth0 down; ip link set eth0 up; done";
+  network.run("a", "sh", "-c", flap);
+  const settled = (): boolean =>
+    network.addresses("a").includes(VIP) && !network.addresses("b").includes(VIP);
+  await poll(settled, 3000, "not settled");
+  await using capture = await Capture.start(network);
+  const { atUs } = await capture.waitForAdvert(() => true);
+  await capture.waitForAdvert((advert) => advert.atUs > atUs + 400_000);
+  expect(capture.adverts.every(({ source }) => source === A)).toBe(true);
+});

@@ -1,0 +1,304 @@
+/**
+ * Two routers, A and B, on one wire, each played by keepalived or by upkeep: the steps of a scenario,
+ * and what is left of it to compare afterwards.
+ *
+ * Networks are made once and lent from scenario to scenario: making them stops this process for
+ * longer than a step may be late.
+ */
+
+import { Daemon, UPKEEP } from "../support/daemon.ts";
+import { Network } from "../support/namespaces.ts";
+import { poll } from "../support/waiting.ts";
+import type { Scenario, Settings, Variant } from "./scenarios.ts";
+import {
+  advertsOf,
+  announcementsOf,
+  type Frame,
+  Tap,
+  type WireAdvert,
+  type WireArp,
+} from "./wire.ts";
+
+/** A router by its place on the wire. */
+export type Side = "A" | "B";
+
+/** Who plays a router. */
+export type Player = "keepalived" | "upkeep";
+
+/** Who plays which. */
+export type Cast = Readonly<Record<Side, Player>>;
+
+/** What a scenario leaves behind. */
+export interface Story {
+  readonly cast: Cast;
+  /** The whole log of each side, without times. */
+  readonly logs: Readonly<Record<Side, readonly string[]>>;
+  readonly adverts: readonly WireAdvert[];
+  readonly announcements: readonly WireArp[];
+}
+
+const SIDES: readonly Side[] = ["A", "B"];
+const ADDRESS: Readonly<Record<Side, string>> = { A: "10.0.0.1", B: "10.0.0.2" };
+const MAC: Readonly<Record<Side, string>> = { A: "02:00:00:00:00:01", B: "02:00:00:00:00:02" };
+const STEP_MS = 12_000;
+const SETTLE_MS = 100;
+/** What either daemon says of a process of its own that has died. */
+const FALLEN = /Respawning|process failed|exited (due to|with)|segfault/i;
+/** From the start of a daemon to the moment it starts its first timer, about. */
+const STARTUP_MS = 60;
+
+/** The address a router speaks with. */
+export function addressOf(side: Side): string {
+  return ADDRESS[side];
+}
+
+/** Seconds between adverts where a scenario does not say otherwise. */
+const ADVERT_INT: Readonly<Record<Variant, number>> = { "v2": 1, "v2 PASS": 1, "v3": 0.1 };
+
+/** The configuration file of a router. */
+function configuration(scenario: Scenario, variant: Variant, settings: Settings): string {
+  const version = settings.version ?? (variant === "v3" ? 3 : 2);
+  const advertInt = settings.advert_int ?? intervalOf(scenario, variant);
+  const pass = settings.auth_pass ?? (variant === "v2 PASS" ? "secret" : undefined);
+  const addresses = Array.from({ length: settings.addresses ?? 1 }, (_, i) => `10.0.0.${100 + i}`);
+  return `global_defs {
+  vrrp_version ${version}
+}
+vrrp_instance VI_1 {
+  interface eth0
+  virtual_router_id 51
+  priority ${settings.priority}
+  advert_int ${advertInt}
+  ${(settings.lines ?? []).join("\n  ")}
+  ${pass === undefined ? "" : `authentication {\n    auth_type PASS\n    auth_pass ${pass}\n  }`}
+  virtual_ipaddress {
+    ${addresses.join("\n    ")}
+  }
+}
+`;
+}
+
+function intervalOf(scenario: Scenario, variant: Variant): number {
+  return scenario.advert_int?.[variant] ?? ADVERT_INT[variant];
+}
+
+/** The two routers while a scenario is played. */
+export class Pair {
+  readonly intervalMs: number;
+  readonly #network: Network;
+  readonly #scenario: Scenario;
+  readonly #variant: Variant;
+  readonly #cast: Cast;
+  /** Everything started on a side, latest last. */
+  readonly #daemons: Readonly<Record<Side, Daemon[]>> = { A: [], B: [] };
+  readonly #stopping: Promise<number>[] = [];
+  readonly #masterAtMs: Partial<Record<Side, number>> = {};
+
+  constructor(network: Network, scenario: Scenario, variant: Variant, cast: Cast) {
+    this.#network = network;
+    this.#scenario = scenario;
+    this.#variant = variant;
+    this.#cast = cast;
+    this.intervalMs = intervalOf(scenario, variant) * 1000;
+  }
+
+  /** Starts a router and waits until it has begun. */
+  async start(side: Side): Promise<void> {
+    const program = this.#cast[side] === "upkeep" ? UPKEEP : "keepalived";
+    const config = configuration(this.#scenario, this.#variant, this.#scenario[side]);
+    const daemon = new Daemon(this.#network, side, config, { program });
+    this.#daemons[side].push(daemon);
+    await poll(() => daemon.log.includes("Entering "), STEP_MS, `${side} does not begin`);
+  }
+
+  /** Starts a router so that it becomes MASTER half-way between two adverts of the other. */
+  async startBetween(side: Side, other: Side): Promise<void> {
+    const { priority } = this.#scenario[side];
+    const unitMs = this.#variant === "v3" ? this.intervalMs : 1000;
+    const aheadMs = STARTUP_MS + 3 * this.intervalMs + ((256 - priority) / 256) * unitMs;
+    await this.#sleepTo(other, 0.5 - aheadMs / this.intervalMs);
+    await this.start(side);
+  }
+
+  /** Kills every process of a router at once. */
+  crash(side: Side): Promise<void> {
+    return this.#daemon(side).crash();
+  }
+
+  /** Asks a router to stop; does not wait for its end. */
+  stop(side: Side): Promise<void> {
+    this.#stopping.push(this.#daemon(side).stop(STEP_MS));
+    return Promise.resolve();
+  }
+
+  /** Gives a router other settings and makes it read them. */
+  reload(side: Side, settings: Settings): Promise<void> {
+    const daemon = this.#daemon(side);
+    daemon.rewrite(configuration(this.#scenario, this.#variant, settings));
+    daemon.skipLog();
+    daemon.signal("SIGHUP");
+    return Promise.resolve();
+  }
+
+  /** Takes a router off the wire; its link stays up. */
+  cut(side: Side): Promise<void> {
+    this.#network.run("wire", "ip", "link", "set", `to-${side}`, "nomaster");
+    return Promise.resolve();
+  }
+
+  /** Puts it back. */
+  join(side: Side): Promise<void> {
+    this.#network.run("wire", "ip", "link", "set", `to-${side}`, "master", "br0");
+    return Promise.resolve();
+  }
+
+  /** Switches a router's link off. */
+  linkDown(side: Side): Promise<void> {
+    this.#network.run(side, "ip", "link", "set", "eth0", "down");
+    return Promise.resolve();
+  }
+
+  /** Switches it on. */
+  linkUp(side: Side): Promise<void> {
+    this.#network.run(side, "ip", "link", "set", "eth0", "up");
+    return Promise.resolve();
+  }
+
+  /** Waits for a log line of a router after the one waited for before. */
+  async says(side: Side, phrase: string): Promise<void> {
+    const { atUs } = await this.#daemon(side).waitForLog(phrase, STEP_MS);
+    if (phrase.includes("MASTER")) this.#masterAtMs[side] = atUs / 1000;
+  }
+
+  /** Waits until a router holds every address and the other none. */
+  holds(side: Side): Promise<void> {
+    const count = this.#scenario[side].addresses ?? 1;
+    return poll(
+      () => this.#held(side) === count && this.#held(side === "A" ? "B" : "A") === 0,
+      2000,
+      `${side} does not hold ${count} addresses alone`,
+    );
+  }
+
+  /** Waits for some intervals (default: more than three and a skew), in which nothing is expected. */
+  silence(intervals = 4.2): Promise<void> {
+    return Bun.sleep(intervals * this.intervalMs);
+  }
+
+  /** Waits for a point between two adverts of a MASTER, from 0 to 1. */
+  waitForPhase(side: Side, phase: number): Promise<void> {
+    return this.#sleepTo(side, phase);
+  }
+
+  /** Waits for those that were asked to stop, and for the last lines of the others. */
+  async finish(): Promise<void> {
+    const statuses = await Promise.all(this.#stopping);
+    if (statuses.some((status) => status !== 0)) throw new Error(`stopped with ${statuses}`);
+    await Bun.sleep(SETTLE_MS);
+    for (const side of SIDES) {
+      const fallen = this.log(side).find((line) => FALLEN.test(line));
+      if (fallen !== undefined) throw new Error(`${side} fell: ${fallen}`);
+    }
+  }
+
+  /** The whole log of a side. */
+  log(side: Side): string[] {
+    return this.#daemons[side].flatMap(({ lines }) => lines.map(({ text }) => text));
+  }
+
+  /** Kills what still runs and makes the network as it was. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(SIDES.flatMap((side) =>
+      this.#daemons[side].map((daemon) => daemon[Symbol.asyncDispose]())
+    ));
+  }
+
+  #daemon(side: Side): Daemon {
+    const daemon = this.#daemons[side].at(-1);
+    if (daemon === undefined) throw new Error(`${side} was not started`);
+    return daemon;
+  }
+
+  #held(side: Side): number {
+    return this.#network.addresses(side).filter((one) => one.endsWith("/32")).length;
+  }
+
+  /** When we are late by more than a tenth of the interval, the next one has to do. */
+  async #sleepTo(side: Side, phase: number): Promise<void> {
+    const from = this.#masterAtMs[side];
+    if (from === undefined) throw new Error(`${side} was not MASTER`);
+    const part = ((phase % 1) + 1) % 1;
+    for (;;) {
+      const passed = (nowMs() - from) / this.intervalMs;
+      const next = Math.ceil(passed - part) + part;
+      await Bun.sleep((next - passed) * this.intervalMs);
+      if ((nowMs() - from) / this.intervalMs - next < 0.1) return;
+    }
+  }
+}
+
+function nowMs(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+// --- the networks ---
+
+const idle: Network[] = [];
+const waiting: ((network: Network) => void)[] = [];
+
+/** Makes the networks; as many scenarios can be played at once. */
+export function makeNetworks(count: number): void {
+  for (let i = 0; i < count; i++) idle.push(new Network(SIDES));
+}
+
+/** Removes them. */
+export function removeNetworks(): void {
+  for (const network of idle.splice(0)) network[Symbol.dispose]();
+}
+
+function lend(): Promise<Network> {
+  const network = idle.pop();
+  if (network !== undefined) return Promise.resolve(network);
+  return new Promise((resolve) => waiting.push(resolve));
+}
+
+function giveBack(network: Network): void {
+  const next = waiting.shift();
+  if (next === undefined) idle.push(network);
+  else next(network);
+}
+
+/** Whatever a crash has left goes; links have the same addresses in every network. */
+function tidy(network: Network): void {
+  for (const side of SIDES) {
+    network.run("wire", "ip", "link", "set", `to-${side}`, "master", "br0");
+    const lines = [
+      "ip address flush dev eth0",
+      `ip link set eth0 address ${MAC[side]} up`,
+      `ip address add ${ADDRESS[side]}/24 dev eth0`,
+    ];
+    network.run(side, "sh", "-ec", lines.join("\n"));
+  }
+}
+
+/** Plays a scenario once. Throws with both logs when a step does not happen. */
+export async function play(scenario: Scenario, variant: Variant, cast: Cast): Promise<Story> {
+  const network = await lend();
+  try {
+    tidy(network);
+    await using tap = await Tap.start(network);
+    await using pair = new Pair(network, scenario, variant, cast);
+    try {
+      await scenario.play(pair);
+      await pair.finish();
+    } catch (error) {
+      const logs = SIDES.map((side) => `${side}: ${cast[side]}\n${pair.log(side).join("\n")}`);
+      throw new Error(`${String(error)}\n${logs.join("\n")}`);
+    }
+    const logs = { A: pair.log("A"), B: pair.log("B") };
+    const frames: Frame[] = await tap.finish();
+    return { cast, logs, adverts: advertsOf(frames), announcements: announcementsOf(frames) };
+  } finally {
+    giveBack(network);
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * keepalived of Debian and upkeep on one wire. Each scenario is played three times: by keepalived alone
+ * for reference, with upkeep as A, with upkeep as B. Then
+ *
+ * - keepalived has logged the same lines beside upkeep as beside its like,
+ * - upkeep has logged what keepalived logs in its place, but for {@link DIFFERENCES},
+ * - the adverts are the same byte for byte, but for the IP header's identification and checksum,
+ * - take-overs have come at the moment that RFC 9568 §6.1 says,
+ * - nobody has complained, where the scenario does not want it.
+ *
+ * Several scenarios are played at a time, in networks of their own: nearly all of it is waiting.
+ */
+
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import {
+  addressOf,
+  type Cast,
+  makeNetworks,
+  play,
+  type Player,
+  removeNetworks,
+  type Side,
+  type Story,
+} from "./pair.ts";
+import { type Scenario, SCENARIOS, type Variant, type Wait } from "./scenarios.ts";
+import { collapse, type WireAdvert, type WireArp } from "./wire.ts";
+
+const PLAYED_AT_ONCE = 9;
+/** All tests begin at once and wait for a network. */
+const TIMEOUT_MS = 340_000;
+const EVERY_VARIANT: readonly Variant[] = ["v2", "v2 PASS", "v3"];
+const REFERENCE: Cast = { A: "keepalived", B: "keepalived" };
+const MIXED: readonly Cast[] = [
+  { A: "upkeep", B: "keepalived" },
+  { A: "keepalived", B: "upkeep" },
+];
+
+/** A line of an instance that one of the two does not have, or has in other words. */
+interface Difference {
+  readonly player: Player;
+  readonly line: RegExp;
+  /** keepalived's line in the place of upkeep's; without it the line is left out. */
+  readonly reference?: string;
+  readonly why: string;
+}
+
+/** Where upkeep's log is not keepalived 2.2.7's, on purpose. A row that nothing needs is an error. */
+const DIFFERENCES: readonly Difference[] = [
+  {
+    player: "keepalived",
+    line: /(setting|removing) VIPs\.$/,
+    why: "upkeep is silent about addresses unless something goes wrong with them",
+  },
+  {
+    player: "upkeep",
+    line: /removing VIPs\.$/,
+    why: "upkeep says so only when a predecessor has left some",
+  },
+  {
+    player: "keepalived",
+    line: /Sending\/queueing gratuitous ARPs on \S+ for \S+$/,
+    why: "upkeep is silent about announcements",
+  },
+  {
+    player: "keepalived",
+    line: /start preempt delay \(\S+\)$/,
+    why: "upkeep does not announce that it waits",
+  },
+  {
+    player: "keepalived",
+    line: /changing advert interval from \d+ms to locally configured \d+ms$/,
+    why: "upkeep never sends with an interval that it has learned",
+  },
+  {
+    player: "upkeep",
+    line: /advertisement interval updated by master 10\.0\.0\.1$/,
+    reference: "advertisement interval updated from 100ms to 300ms by master",
+    why: "upkeep names the MASTER",
+  },
+  {
+    player: "upkeep",
+    line: /Changing effective priority from \d+ to \d+$/,
+    why: "2.2.7 does not tell what a reload changes",
+  },
+  {
+    player: "upkeep",
+    line: /interface \S+ is down$/,
+    why: "upkeep says why it enters FAULT; keepalived says so in a line without an instance",
+  },
+  {
+    player: "upkeep",
+    line: /invalid version\. (\d) and expect (\d) \(from \S+\)$/,
+    reference: "wrong version. Received $1 and expect $2",
+    why: "upkeep names the peer",
+  },
+];
+
+const COMPLAINT = /invalid|mismatch|received an|expect|wrong|checksum|discard/i;
+/** How a BACKUP that is about to preempt speaks of the MASTER. */
+const ELECTION = /received lower priority \(\d+\) advert from \S+ - discarding$/;
+
+beforeAll(() => makeNetworks(PLAYED_AT_ONCE));
+afterAll(removeNetworks);
+
+const used = new Set<Difference>();
+
+for (const scenario of SCENARIOS) {
+  for (const variant of scenario.variants ?? EVERY_VARIANT) {
+    test.concurrent(`${variant}: ${scenario.name}`, async () => {
+      const { alone } = scenario;
+      if (alone !== undefined) {
+        expectSound(scenario, await play(scenario, variant, alone.cast));
+        return;
+      }
+      const [reference, ...stories] = await Promise.all(
+        [REFERENCE, ...MIXED].map((cast) => play(scenario, variant, cast)),
+      );
+      for (const story of [reference!, ...stories]) expectSound(scenario, story);
+      for (const story of stories) expectEqual(scenario, story, reference!);
+    }, TIMEOUT_MS);
+  }
+}
+
+/** What must be true of every story, whoever plays. */
+function expectSound(scenario: Scenario, story: Story): void {
+  const { complaints = {}, waits } = scenario;
+  const cast = JSON.stringify(story.cast);
+  for (const side of ["A", "B"] as const) {
+    const said = story.logs[side].filter((line) => COMPLAINT.test(line) && !ELECTION.test(line))
+      .filter((line) => !line.startsWith("Command line"));
+    const wanted = complaints[side];
+    const unwanted = said.filter((line) => wanted === undefined || !wanted.test(line));
+    expect({ cast, side, unwanted }).toEqual({ cast, side, unwanted: [] });
+    if (wanted !== undefined) expect(said.join("\n"), `${cast} ${side}`).toMatch(wanted);
+  }
+  expect(story.adverts.length, `${cast} adverts`).toBeGreaterThan(0);
+  if (waits !== undefined) expectWaits(story, waits);
+}
+
+/** A mixed story beside the reference. */
+function expectEqual(scenario: Scenario, story: Story, reference: Story): void {
+  const name = (side: Side): string => `${side} ${story.cast[side]}, ${JSON.stringify(story.cast)}`;
+  const order = scenario.reordered !== undefined
+    ? sorted
+    : scenario.isCrossing
+    ? distinct
+    : collapse;
+  for (const side of ["A", "B"] as const) {
+    const player = story.cast[side];
+    const [ours, theirs] = player === "keepalived"
+      ? [instanceLines(story, side), instanceLines(reference, side)]
+      : [adapted(story, side, "upkeep"), adapted(reference, side, "keepalived")];
+    expect({ of: name(side), log: order(ours) }).toEqual({ of: name(side), log: order(theirs) });
+    const from = addressOf(side);
+    expect({ of: name(side), adverts: textsOf(story.adverts, from) })
+      .toEqual({ of: name(side), adverts: textsOf(reference.adverts, from) });
+  }
+  if (!scenario.isCrossing) {
+    expect(collapse(story.adverts.map(({ text }) => text)))
+      .toEqual(collapse(reference.adverts.map(({ text }) => text)));
+  }
+  if (scenario.comparesAnnouncements) {
+    expectAnnouncements(story.announcements, reference.announcements);
+  }
+}
+
+function instanceLines(story: Story, side: Side): string[] {
+  return story.logs[side].filter((line) => line.startsWith("(VI_1) "));
+}
+
+/** The lines of a side as if there were no differences. */
+function adapted(story: Story, side: Side, player: Player): string[] {
+  return instanceLines(story, side).flatMap((line) => {
+    const difference = DIFFERENCES.find((one) => one.player === player && one.line.test(line));
+    if (difference === undefined) return [line];
+    used.add(difference);
+    const { reference } = difference;
+    return reference === undefined ? [] : [line.replace(difference.line, reference)];
+  });
+}
+
+function sorted(values: readonly string[]): string[] {
+  return collapse(values).toSorted();
+}
+
+function distinct(values: readonly string[]): string[] {
+  return [...new Set(values)];
+}
+
+function textsOf(adverts: readonly WireAdvert[], source: string): string[] {
+  return collapse(adverts.filter((one) => one.source === source).map(({ text }) => text));
+}
+
+const EARLY_US = 1_000;
+const LATE_US = 50_000;
+
+/** The moments at which the wire changes hands. */
+function expectWaits(story: Story, waits: readonly Wait[]): void {
+  const { adverts } = story;
+  const changes = adverts.slice(1).map((advert, i) => ({ advert, before: adverts[i]! }))
+    .filter(({ advert, before }) => advert.source !== before.source);
+  const told = `${JSON.stringify(story.cast)}: ${
+    adverts.map(({ source, priority }) => `${source.at(-1)}:${priority}`).join(" ")
+  }`;
+  expect(changes.length, told).toBe(waits.length);
+  for (const [i, { advert, before }] of changes.entries()) {
+    const wantedUs = waitUs(waits[i]!, advert, before);
+    if (wantedUs === undefined) continue;
+    const lateUs = advert.atUs - before.atUs - wantedUs;
+    expect(lateUs, `${waits[i]} late in µs, ${told}`).toBeWithin(-EARLY_US, LATE_US);
+  }
+}
+
+/** RFC 9568 §6.1, RFC 3768 §6.1: in version 3 the interval is the one of the MASTER that is gone. */
+function waitUs(wait: Wait, advert: WireAdvert, before: WireAdvert): number | undefined {
+  const { version, priority } = advert;
+  const skewUs = ((256 - priority) * (version === 2 ? 1_000_000 : before.intervalUs)) / 256;
+  switch (wait) {
+    case "down":
+      return 3 * before.intervalUs + skewUs;
+    case "skew":
+      return skewUs;
+    case "at once":
+      return 0;
+    case "any":
+      return undefined;
+  }
+}
+
+/** The same frames in the same order, and as long between the bursts. */
+function expectAnnouncements(ours: readonly WireArp[], theirs: readonly WireArp[]): void {
+  expect(ours.map(({ text }) => text)).toEqual(theirs.map(({ text }) => text));
+  for (const announcements of [ours, theirs]) {
+    const sinceUs = announcements.map(({ atUs }) => atUs - announcements[0]!.atUs);
+    for (const [i, us] of sinceUs.entries()) {
+      const burstUs = i < sinceUs.length / 2 ? 0 : 5_000_000;
+      expect(us - burstUs, `announcement ${i}, in µs`).toBeWithin(-EARLY_US, 2 * LATE_US);
+    }
+  }
+}

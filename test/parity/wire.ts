@@ -1,0 +1,143 @@
+/**
+ * The frames on a test's wire as they are, byte for byte: what the parity of two daemons is judged by.
+ * Our own decoders have no say here, the few fields needed are read where RFC 9568 §5.2 puts them.
+ */
+
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Network, WIRE } from "../support/namespaces.ts";
+
+/** A frame and when the kernel saw it, in microseconds of wall clock. */
+export interface Frame {
+  readonly atUs: number;
+  readonly bytes: Uint8Array;
+}
+
+/** What the tests need to know of an advert. */
+export interface WireAdvert {
+  readonly atUs: number;
+  readonly source: string;
+  readonly priority: number;
+  readonly version: number;
+  readonly intervalUs: number;
+  /** The frame in hex without the IP header's identification and checksum. */
+  readonly text: string;
+}
+
+/** A gratuitous ARP, or whatever ARP there is. */
+export interface WireArp {
+  readonly atUs: number;
+  readonly sender: string;
+  readonly text: string;
+}
+
+const FILTER = "ip proto 112 or arp";
+
+/** A running tcpdump on the bridge; ends with `await using`. */
+export class Tap {
+  readonly #folder = mkdtempSync(join(tmpdir(), `upk${process.pid}-`));
+  readonly #file = join(this.#folder, "pcap");
+  readonly #child: Bun.Subprocess<"ignore", "ignore", "pipe">;
+
+  private constructor(network: Network) {
+    const words = ["tcpdump", "-i", "br0", "-U", "-w", this.#file, "--immediate-mode"];
+    this.#child = Bun.spawn([...network.enter(WIRE), ...words, "-Z", "root", FILTER], {
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "pipe",
+    });
+  }
+
+  /** Everything that crosses the network's wire from now on is caught. */
+  static async start(network: Network): Promise<Tap> {
+    const tap = new Tap(network);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    void tap.#listen(resolve).then((said) => reject(new Error(`tcpdump did not start: ${said}`)));
+    await promise;
+    return tap;
+  }
+
+  /** Reads what tcpdump says to its end: a closed pipe would end it. */
+  async #listen(ready: () => void): Promise<string> {
+    const decoder = new TextDecoder();
+    let said = "";
+    for await (const bytes of this.#child.stderr) {
+      said += decoder.decode(bytes);
+      if (said.includes("listening on")) ready();
+    }
+    return said;
+  }
+
+  /** Ends the capture: every frame so far, earliest first. */
+  async finish(): Promise<Frame[]> {
+    this.#child.kill("SIGINT");
+    await this.#child.exited;
+    return framesOf(readFileSync(this.#file));
+  }
+
+  /** Ends the capture and removes the file. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#child.exited;
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** pcap: a header of 24 bytes, then seconds, microseconds, length, length, frame; little-endian. */
+function framesOf(file: Uint8Array): Frame[] {
+  const view = new DataView(file.buffer, file.byteOffset, file.length);
+  const frames: Frame[] = [];
+  for (let at = 24; at + 16 <= file.length;) {
+    const length = view.getUint32(at + 8, true);
+    const atUs = view.getUint32(at, true) * 1_000_000 + view.getUint32(at + 4, true);
+    frames.push({ atUs, bytes: file.subarray(at + 16, at + 16 + length) });
+    at += 16 + length;
+  }
+  return frames;
+}
+
+const ETHERNET = 14;
+
+/** The IPv4 adverts among the frames. */
+export function advertsOf(frames: readonly Frame[]): WireAdvert[] {
+  return frames.filter(({ bytes }) => etherType(bytes) === 0x0800).map(({ atUs, bytes }) => {
+    const ip = bytes.subarray(ETHERNET);
+    const message = ip.subarray((ip[0]! & 15) * 4);
+    const version = message[0]! >> 4;
+    const masked = bytes.slice();
+    masked.fill(0, ETHERNET + 4, ETHERNET + 6);
+    masked.fill(0, ETHERNET + 10, ETHERNET + 12);
+    return {
+      atUs,
+      source: ip.subarray(12, 16).join("."),
+      priority: message[2]!,
+      version,
+      intervalUs: version === 2
+        ? message[5]! * 1_000_000
+        : (((message[4]! & 15) << 8) | message[5]!) * 10_000,
+      text: masked.toHex(),
+    };
+  });
+}
+
+/** The gratuitous ARPs: sender and target address are the same. */
+export function announcementsOf(frames: readonly Frame[]): WireArp[] {
+  return frames.filter(({ bytes }) => etherType(bytes) === 0x0806)
+    .map(({ atUs, bytes }) => ({
+      atUs,
+      sender: bytes.subarray(28, 32).join("."),
+      target: bytes.subarray(38, 42).join("."),
+      text: bytes.toHex(),
+    }))
+    .filter(({ sender, target }) => sender === target);
+}
+
+/** The values without those that equal the one before. */
+export function collapse(values: readonly string[]): string[] {
+  return values.filter((value, i) => value !== values[i - 1]);
+}
+
+function etherType(bytes: Uint8Array): number {
+  return (bytes[12]! << 8) | bytes[13]!;
+}
