@@ -7,7 +7,10 @@ import type { VrrpInstance } from "./vrrp.ts";
 
 /** Adds what is wrong with the instances as a whole to `problems`. */
 export function validate(instances: readonly VrrpInstance[], problems: Problem[]): void {
-  for (const instance of instances) requireParts(instance, problems);
+  for (const instance of instances) {
+    requireParts(instance, problems);
+    reportUnbuilt(instance, problems);
+  }
   refuseDuplicates(instances, problems);
   if (problems.some((problem) => problem.kind === "bad_interface")) {
     const nowhere = { file: "", line: 0, column: 0, source: "" };
@@ -58,6 +61,27 @@ function refuseDuplicates(instances: readonly VrrpInstance[], problems: Problem[
       : `${other.name} and ${name} both use VRID ${vrid} with IPv${instance.family} on interface ${link}`;
     problems.push(problemOf(instance, message, "fatal", "give each its own virtual_router_id"));
   }
+}
+
+/**
+ * Why an instance cannot run yet; undefined when it can. It is left out whole: run another way it would
+ * not hear its peers, and both would be MASTER.
+ */
+export function unbuilt(instance: VrrpInstance): string | undefined {
+  const { family, version, authentication } = instance;
+  if (family === 6) return "IPv6 adverts are not supported yet";
+  if (version === 2 && authentication?.auth_type === "AH") {
+    return "auth_type AH is not supported yet";
+  }
+  return undefined;
+}
+
+function reportUnbuilt(instance: VrrpInstance, problems: Problem[]): void {
+  const why = unbuilt(instance);
+  if (why === undefined) return;
+  const spot = { ...instance.place, column: 1, source: "" };
+  const message = `(${instance.name}) ${why}, this instance is not started`;
+  problems.push(problemAt(spot, "not_supported", message, { severity: "error", prefix: "none" }));
 }
 
 function problemOf(

@@ -140,10 +140,10 @@ export const vrrpInstance = block(() => ({
   ),
   mcast_src_ip: sourceAddress("mcast_src_ip IPADDR - source of adverts; the interface's first"),
   unicast_src_ip: sourceAddress("unicast_src_ip IPADDR - source of unicast adverts; likewise"),
-  unicast_peer: later(list<UnicastPeer>(
+  unicast_peer: list<UnicastPeer>(
     "unicast_peer { ADDR [min_ttl N] [max_ttl N] per line } - send to these instead of multicast",
     readPeer,
-  )),
+  ),
   check_unicast_src: flag("check_unicast_src - accept adverts from listed peers only; global"),
   authentication: section("authentication { ... } - VRRPv2 authentication; none", authentication),
   virtual_ipaddress: list<VirtualAddress>(

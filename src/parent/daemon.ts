@@ -15,6 +15,7 @@ import { monotonicUs } from "../../ffi/timer.ts";
 import type { DaemonOptions } from "../cli/options.ts";
 import { type Config, load } from "../config/load.ts";
 import { formatProblem, isFatal, type Problem, startStatus } from "../config/problem.ts";
+import { unbuilt } from "../config/validate.ts";
 import type { LogLevel } from "../lib/log.ts";
 import { dumpConfig } from "../report/data.ts";
 import { type Change, diff } from "../vrrp/diff.ts";
@@ -163,7 +164,8 @@ export class Daemon {
     for (const problem of loaded.problems) {
       this.#say(level[problem.severity], formatProblem(problem));
     }
-    return loaded;
+    const runnable = loaded.config.vrrp_instances.filter((one) => unbuilt(one) === undefined);
+    return { ...loaded, config: { ...loaded.config, vrrp_instances: runnable } };
   }
 
   // --- the vrrp role ---

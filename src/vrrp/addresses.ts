@@ -38,6 +38,13 @@ export function advertisedAddresses(instance: VrrpInstance): Address[] {
     .filter((address) => address.length === length);
 }
 
+/** Where an instance's adverts go: to its unicast peers, or to its multicast group. */
+export function advertDestinations(instance: VrrpInstance): Address[] {
+  const { unicast_peer, mcast_group } = instance;
+  if (unicast_peer.length === 0) return [bytesOf(mcast_group)];
+  return unicast_peer.map((peer) => bytesOf(peer.address));
+}
+
 /** The address as the kernel wants it, on the link with this index. */
 export function kernelAddress(held: Held, index: number): NewAddress {
   const { spec, address } = held;

@@ -71,6 +71,8 @@ export function virtualRouter(instance: VrrpInstance, address: Address): Virtual
 export type Rejection =
   | AdvertError
   | "ttl"
+  | "other-cast"
+  | "stranger"
   | "other-version"
   | "auth-type-unknown"
   | "auth-type-other"
@@ -87,6 +89,8 @@ export function counterOf(rejection: Rejection): keyof Counters {
       return "ip_ttl_err";
     case "version":
     case "other-version":
+    case "other-cast":
+    case "stranger":
     case "type":
       return "invalid_type_rcvd";
     case "count":
@@ -107,8 +111,9 @@ export function counterOf(rejection: Rejection): keyof Counters {
 export interface Received {
   readonly vrid: number;
   readonly source: Address;
+  readonly destination: Address;
   /** What it says, or why it says nothing. */
-  readonly advert: Advert | AdvertError | "ttl";
+  readonly advert: Advert | AdvertError;
   readonly ttl: number;
   /** Bytes from the VRRP header on. */
   readonly length: number;
@@ -129,6 +134,10 @@ export function explainRejection(
     "length": `vrrp packet too short, length ${packet.length}`,
     "checksum": `Invalid VRRPv${version} checksum`,
     "ttl": `invalid TTL/HL. Received ${packet.ttl} and expect 255`,
+    "other-cast": isMulticast(packet.destination)
+      ? "discarding multicast packet on unicast instance"
+      : "discarding unicast packet on multicast instance",
+    "stranger": `unicast source address ${formatAddress(packet.source)} not a unicast peer`,
     "version": `invalid version. ${packet.versionType >> 4} and expect ${version}`,
     "other-version": `invalid version. ${packet.versionType >> 4} and expect ${version}`,
     "type": `Invalid packet type. ${packet.versionType & 15} and expect 1`,
@@ -149,24 +158,46 @@ const AUTH_PASS = 1;
 const AUTH_AH = 2;
 
 /**
- * Whether an advert that is well-formed counts for an instance: undefined when it does. `hasSecret` tells,
- * in constant time, whether authentication data are an auth_pass.
+ * Whether a packet counts for an instance: undefined when it does, else the first reason why not, in
+ * keepalived's order. `hasSecret` tells, in constant time, whether authentication data are an
+ * auth_pass.
  */
 export function judge(
+  instance: VrrpInstance,
+  packet: Received,
+  hasSecret: (data: Uint8Array, authPass: string) => boolean,
+): Rejection | undefined {
+  const { advert } = packet;
+  const isUnicast = instance.unicast_peer.length > 0;
+  if (isUnicast === isMulticast(packet.destination)) return "other-cast";
+  if (!isUnicast && packet.ttl !== 255) return "ttl";
+  if (typeof advert === "string") return advert;
+  if (advert.version !== instance.version) return "other-version";
+  const rejection = instance.version === 2 ? judgeVersion2(instance, advert, hasSecret) : undefined;
+  if (rejection !== undefined || !isUnicast || !instance.check_unicast_src) return rejection;
+  const source = formatAddress(packet.source);
+  return instance.unicast_peer.some((peer) => peer.address === source) ? undefined : "stranger";
+}
+
+/** RFC 3768 §7.1: authentication and the interval must be ours. */
+function judgeVersion2(
   instance: VrrpInstance,
   advert: Advert,
   hasSecret: (data: Uint8Array, authPass: string) => boolean,
 ): Rejection | undefined {
-  if (advert.version !== instance.version) return "other-version";
-  if (instance.version === 3) return undefined;
   if (advert.authType > AUTH_AH) return "auth-type-unknown";
   const wanted = authTypeOf(instance);
   if (advert.authType !== wanted) return "auth-type-other";
-  if (
-    wanted === AUTH_PASS && !hasSecret(advert.authData, instance.authentication?.auth_pass ?? "")
-  ) return "auth-data";
+  const authPass = instance.authentication?.auth_pass ?? "";
+  if (wanted === AUTH_PASS && !hasSecret(advert.authData, authPass)) return "auth-data";
   if (advert.advertisementIntervalUs !== instance.advert_int) return "interval-other";
   return undefined;
+}
+
+/** 224.0.0.0/4, ff00::/8. */
+function isMulticast(address: Address): boolean {
+  const first = address[0] ?? 0;
+  return address.length === 4 ? first >= 224 && first < 240 : first === 0xff;
 }
 
 function authTypeOf(instance: VrrpInstance): number {

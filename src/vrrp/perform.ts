@@ -64,7 +64,7 @@ import { encodeNeighbourFrame } from "../wire/icmp.ts";
 import { decodeIpv4, encodeIpv4Header } from "../wire/ipv4.ts";
 import { decodeAdvert, encodeAdvert } from "../wire/vrrp.ts";
 import { equalAuth, passData } from "../wire/vrrp_auth.ts";
-import { advertisedAddresses, type Held, kernelAddress } from "./addresses.ts";
+import { advertDestinations, advertisedAddresses, type Held, kernelAddress } from "./addresses.ts";
 import type { Received } from "./instance.ts";
 import type { LinkTable } from "./links.ts";
 
@@ -75,13 +75,19 @@ const FRAMES_PER_CALL = 256;
 /** Room for the notifications of thousands of links and addresses that change at once. */
 const MONITOR_BYTES = 4 * 1024 * 1024;
 
-/** A socket for the adverts of one link, shared by every instance on it. */
+/** A socket for the adverts of one link, shared by every instance on it that speaks the same way. */
 export interface Port {
   readonly fd: number;
   readonly link: Link;
-  readonly group: Address;
+  /** The multicast group it has joined; undefined for unicast. */
+  readonly group: Address | undefined;
   readonly batch: SendBatch;
-  readonly destination: Memory;
+}
+
+/** An advert ready to leave: a whole IP packet, and where it goes. */
+export interface Packet {
+  readonly bytes: Memory;
+  readonly to: Memory;
 }
 
 /** The kernel, as the vrrp role uses it. */
@@ -152,9 +158,9 @@ export class Kernel {
    * cannot be, which the log explains. It receives the group's packets with their IP headers and
    * sends packets whose headers we write.
    */
-  portFor(link: Link, group: Address): Port | undefined {
+  portFor(link: Link, group: Address | undefined): Port | undefined {
     for (const port of this.#ports) {
-      if (port.link.index === link.index && compareAddress(port.group, group) === 0) return port;
+      if (port.link.index === link.index && isSameGroup(port.group, group)) return port;
     }
     let fd = -1;
     try {
@@ -162,14 +168,9 @@ export class Kernel {
       bindToDevice(fd, link.name);
       setOption(fd, IPPROTO_IP, IP_HDRINCL, 1);
       setOption(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
-      setOption(fd, IPPROTO_IP, IP_MULTICAST_LOOP, 0);
-      setOption(fd, IPPROTO_IP, IP_MULTICAST_TTL, 255);
       setOption(fd, SOL_SOCKET, SO_PRIORITY, TC_PRIO_CONTROL);
-      const membership = ipMreqn(group, link.index);
-      setOptionBytes(fd, IPPROTO_IP, IP_MULTICAST_IF, membership);
-      setOptionBytes(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, membership);
-      const batch = new SendBatch(fd, ADVERTS_PER_CALL);
-      const port = { fd, link, group, batch, destination: sockaddrIn(group) };
+      if (group !== undefined) joinGroup(fd, group, link);
+      const port = { fd, link, group, batch: new SendBatch(fd, ADVERTS_PER_CALL) };
       this.#ports.add(port);
       return port;
     } catch (error) {
@@ -184,10 +185,12 @@ export class Kernel {
     if (this.#ports.delete(port)) closeDescriptor(port.fd);
   }
 
-  /** Queues an advert: a whole IP packet that must stay as it is until the flush. */
-  queueAdvert(port: Port, packet: Memory): void {
+  /** Queues an advert; its packets must stay as they are until the flush. */
+  queueAdvert(port: Port, packets: readonly Packet[]): void {
     if (port.batch.isEmpty) this.#dirty.push(port);
-    this.#complain(port.batch.add(packet, packet.bytes.length, port.destination), port);
+    for (const { bytes, to } of packets) {
+      this.#complain(port.batch.add(bytes, bytes.bytes.length, to), port);
+    }
   }
 
   /** Queues adding an address to its link. */
@@ -293,6 +296,18 @@ export class Kernel {
   }
 }
 
+function joinGroup(fd: number, group: Address, link: Link): void {
+  const membership = ipMreqn(group, link.index);
+  setOption(fd, IPPROTO_IP, IP_MULTICAST_LOOP, 0);
+  setOption(fd, IPPROTO_IP, IP_MULTICAST_TTL, TTL);
+  setOptionBytes(fd, IPPROTO_IP, IP_MULTICAST_IF, membership);
+  setOptionBytes(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, membership);
+}
+
+function isSameGroup(a: Address | undefined, b: Address | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : compareAddress(a, b) === 0;
+}
+
 /** One packet socket announces for every link; protocol 0 keeps it from receiving anything. */
 function openFrameBatch(): SendBatch {
   const fd = openSocket(AF_PACKET, SOCK_RAW, 0, "opening a socket for gratuitous ARP");
@@ -309,19 +324,17 @@ const TTL = 255;
 const AUTH_PASS = 1;
 
 /**
- * An advert as a whole IPv4 packet, made once and sent as it is until something in it changes. Its
- * identification is 0: the kernel fills it in.
+ * An instance's advert as whole IPv4 packets, one for its group or for each of its peers. They are made
+ * once and sent as they are until something in them changes; the kernel fills in the identification.
  */
-export function advertPacket(
+export function advertPackets(
   instance: VrrpInstance,
   priority: number,
   source: Address,
-  destination: Address,
-): Memory {
-  const ends = { source, destination };
+): readonly Packet[] {
   const { version, authentication } = instance;
   const hasPass = version === 2 && authentication?.auth_type === "PASS";
-  const message = encodeAdvert({
+  const advert = {
     version,
     vrid: instance.virtual_router_id,
     priority,
@@ -329,18 +342,22 @@ export function advertPacket(
     addresses: advertisedAddresses(instance),
     authType: hasPass ? AUTH_PASS : 0,
     authData: passData(hasPass ? authentication.auth_pass : ""),
-  }, ends);
-  const header = encodeIpv4Header({
-    ...ends,
-    protocol: IPPROTO_VRRP,
-    payloadLength: message.length,
-    ttl: TTL,
-    tos: TOS_INTERNETWORK_CONTROL,
+  };
+  return advertDestinations(instance).map((destination) => {
+    const ends = { source, destination };
+    const message = encodeAdvert(advert, ends);
+    const header = encodeIpv4Header({
+      ...ends,
+      protocol: IPPROTO_VRRP,
+      payloadLength: message.length,
+      ttl: TTL,
+      tos: TOS_INTERNETWORK_CONTROL,
+    });
+    const bytes = new Memory(header.length + message.length);
+    bytes.bytes.set(header);
+    bytes.bytes.set(message, header.length);
+    return { bytes, to: sockaddrIn(destination) };
   });
-  const packet = new Memory(header.length + message.length);
-  packet.bytes.set(header);
-  packet.bytes.set(message, header.length);
-  return packet;
 }
 
 /** An IPv4 packet of protocol 112 as a socket delivers it; undefined when it is no such thing. */
@@ -351,12 +368,13 @@ export function readPacket(bytes: Uint8Array): Received | undefined {
   return {
     vrid: message[1] ?? 0,
     source: header.source,
+    destination: header.destination,
     ttl: header.ttl,
     length: message.length,
     versionType: message[0] ?? 0,
     authType: message[4] ?? 0,
     interval: message[5] ?? 0,
-    advert: header.ttl === TTL ? decodeAdvert(message, header) : "ttl",
+    advert: decodeAdvert(message, header),
   };
 }
 

@@ -8,7 +8,6 @@
  */
 
 import { INTERFACE_SIGNALS, SIG_IGN } from "../../ffi/constants.ts";
-import type { Memory } from "../../ffi/memory.ts";
 import { claimPidFile, removePidFile } from "../../ffi/pid_file.ts";
 import { setDisposition, setNice } from "../../ffi/process.ts";
 import { releaseStartPages } from "../../ffi/start_pages.ts";
@@ -34,7 +33,7 @@ import {
 import { LinkTable } from "./links.ts";
 import { reconfigure, type RunningInstance, startRunning } from "./running.ts";
 import { noteLine, transitionLine } from "./log.ts";
-import { advertPacket, hasSecret, Kernel, type Port, readPacket } from "./perform.ts";
+import { advertPackets, hasSecret, Kernel, type Packet, type Port, readPacket } from "./perform.ts";
 
 /** Packets in one recvmmsg; the largest advert (255 IPv4 addresses, options) is about 1.1 KiB. */
 const PACKETS_PER_CALL = 32;
@@ -49,7 +48,7 @@ const SETTLE_US = 1_000_000;
 const NICE = -10;
 
 /** A running instance with its socket and its current advert. */
-type Running = RunningInstance<Port, Memory>;
+type Running = RunningInstance<Port, readonly Packet[]>;
 
 /** sysexits.h EX_SOFTWARE: our own mistake, after which the parent starts the role again. */
 const EX_SOFTWARE = 70;
@@ -254,7 +253,7 @@ class VrrpRole {
     if (running.port === undefined) this.#joinPort(running);
     const own = this.#sourceAddress(instance, link.index);
     if (own !== undefined) {
-      if (compareAddress(own, running.router.address) !== 0) running.packet = undefined;
+      if (compareAddress(own, running.router.address) !== 0) running.packets = undefined;
       running.router = virtualRouter(instance, own);
     }
     if (!link.up || !link.running) return "link-down";
@@ -263,7 +262,8 @@ class VrrpRole {
   }
 
   #sourceAddress(instance: VrrpInstance, index: number): Address | undefined {
-    if (instance.mcast_src_ip !== undefined) return parseAddress(instance.mcast_src_ip);
+    const wanted = instance.unicast_src_ip ?? instance.mcast_src_ip;
+    if (wanted !== undefined) return parseAddress(wanted);
     return this.#links.primaryAddress(index, instance.family, (one) => this.#isVirtual(one));
   }
 
@@ -294,8 +294,9 @@ class VrrpRole {
   #joinPort(running: Running): void {
     const { instance } = running;
     const link = this.#links.byName(instance.interface ?? "");
-    const group = parseAddress(instance.mcast_group);
-    if (link === undefined || group === undefined) return;
+    if (link === undefined) return;
+    const isUnicast = instance.unicast_peer.length > 0;
+    const group = isUnicast ? undefined : parseAddress(instance.mcast_group);
     const port = this.#kernel.portFor(link, group);
     if (port === undefined) return;
     running.port = port;
@@ -311,7 +312,7 @@ class VrrpRole {
   #leavePort(running: Running): void {
     const { port } = running;
     running.port = undefined;
-    running.packet = undefined;
+    running.packets = undefined;
     if (port === undefined) return;
     const users = this.#byPort.get(port);
     users?.delete(running.instance.virtual_router_id);
@@ -337,9 +338,7 @@ class VrrpRole {
     const running = packet === undefined ? undefined : users?.get(packet.vrid);
     if (packet === undefined || running === undefined || running.state.name === "INIT") return;
     const { advert } = packet;
-    const rejection = typeof advert === "string"
-      ? advert
-      : judge(running.instance, advert, hasSecret);
+    const rejection = judge(running.instance, packet, hasSecret);
     if (rejection === undefined && typeof advert !== "string") {
       this.#hearAdvert(running, advert, packet.source, now);
     } else if (rejection !== undefined) {
@@ -421,11 +420,11 @@ class VrrpRole {
   #advertise(running: Running, priority: number, now: number): void {
     const { port, instance, router, counters } = running;
     if (port === undefined) return;
-    if (running.packet === undefined || running.packetPriority !== priority) {
-      running.packet = advertPacket(instance, priority, router.address, port.group);
+    if (running.packets === undefined || running.packetPriority !== priority) {
+      running.packets = advertPackets(instance, priority, router.address);
       running.packetPriority = priority;
     }
-    this.#kernel.queueAdvert(port, running.packet);
+    this.#kernel.queueAdvert(port, running.packets);
     counters.advert_sent++;
     if (priority === 0) {
       counters.pri_zero_sent++;

@@ -1,6 +1,6 @@
 /**
  * What the role keeps of one instance while it runs: its state and deadline, what is derived from its
- * configuration, and what it has counted. The socket and the packet are the role's own kinds.
+ * configuration, and what it has counted. The socket and the packets are the role's own kinds.
  */
 
 import type { VrrpInstance } from "../config/vrrp.ts";
@@ -10,7 +10,7 @@ import type { State, VirtualRouter } from "./fsm.ts";
 import { type Counters, type FaultReason, freshCounters, virtualRouter } from "./instance.ts";
 
 /** One instance; its own deadline in the loop. */
-export interface RunningInstance<Port, Packet> extends Deadline {
+export interface RunningInstance<Port, Packets> extends Deadline {
   /** See diff.ts. */
   readonly key: string;
   /** Its place in the ledger, -1 for none. */
@@ -23,8 +23,8 @@ export interface RunningInstance<Port, Packet> extends Deadline {
   port: Port | undefined;
   /** The addresses it moves. */
   held: readonly Held[];
-  /** The current advert, and its priority. */
-  packet: Packet | undefined;
+  /** The current advert as packets, and its priority. */
+  packets: Packets | undefined;
   packetPriority: number;
   readonly counters: Counters;
   /** When each complaint was last logged. */
@@ -34,12 +34,12 @@ export interface RunningInstance<Port, Packet> extends Deadline {
 }
 
 /** An instance before its first event; it speaks from nowhere until its link is known. */
-export function startRunning<Port, Packet>(
+export function startRunning<Port, Packets>(
   key: string,
   slot: number,
   instance: VrrpInstance,
   fire: (now: number) => void,
-): RunningInstance<Port, Packet> {
+): RunningInstance<Port, Packets> {
   const nowhere = new Uint8Array(instance.family === 4 ? 4 : 16);
   return {
     key,
@@ -50,7 +50,7 @@ export function startRunning<Port, Packet>(
     fault: undefined,
     port: undefined,
     held: heldAddresses(instance),
-    packet: undefined,
+    packets: undefined,
     packetPriority: -1,
     counters: freshCounters(),
     complainedAt: new Map(),
@@ -62,12 +62,12 @@ export function startRunning<Port, Packet>(
 }
 
 /** Gives a running instance its new configuration; its state and counters stay. */
-export function reconfigure<Port, Packet>(
-  running: RunningInstance<Port, Packet>,
+export function reconfigure<Port, Packets>(
+  running: RunningInstance<Port, Packets>,
   next: VrrpInstance,
 ): void {
   running.instance = next;
   running.router = virtualRouter(next, running.router.address);
   running.held = heldAddresses(next);
-  running.packet = undefined;
+  running.packets = undefined;
 }

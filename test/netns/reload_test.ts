@@ -97,7 +97,11 @@ test("the same file again changes nothing", async () => {
 });
 
 const FATAL = [
-  { name: "an unknown interface", config: instance({ state: "MASTER", interface: "nope" }), says: "nope" },
+  {
+    name: "an unknown interface",
+    config: instance({ state: "MASTER", interface: "nope" }),
+    says: "nope",
+  },
   { name: "no file", config: undefined, says: "Config files missing" },
 ] as const;
 

@@ -84,7 +84,12 @@ test("addresses left over from a crash go before BACKUP is announced", async () 
 });
 
 const REFUSED = [
-  { name: "an unknown interface", config: instance({ interface: "nope" }), status: 2, says: "nope" },
+  {
+    name: "an unknown interface",
+    config: instance({ interface: "nope" }),
+    status: 2,
+    says: "nope",
+  },
   { name: "no file", config: undefined, status: 6, says: "Config files missing '/nowhere/" },
 ] as const;
 

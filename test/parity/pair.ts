@@ -60,13 +60,17 @@ function configuration(scenario: Scenario, variant: Variant, settings: Settings)
   const version = settings.version ?? (variant === "v3" ? 3 : 2);
   const advertInt = settings.advert_int ?? intervalOf(scenario, variant);
   const pass = settings.auth_pass ?? (variant === "v2 PASS" ? "secret" : undefined);
-  const addresses = Array.from({ length: settings.addresses ?? 1 }, (_, i) => `10.0.0.${100 + i}`);
+  const first = settings.firstAddress ?? 100;
+  const addresses = Array.from(
+    { length: settings.addresses ?? 1 },
+    (_, i) => `10.0.0.${first + i}`,
+  );
   return `global_defs {
   vrrp_version ${version}
 }
 vrrp_instance VI_1 {
   interface eth0
-  virtual_router_id 51
+  virtual_router_id ${settings.virtual_router_id ?? 51}
   priority ${settings.priority}
   advert_int ${advertInt}
   ${(settings.lines ?? []).join("\n  ")}
@@ -208,9 +212,9 @@ export class Pair {
 
   /** Kills what still runs and makes the network as it was. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(SIDES.flatMap((side) =>
-      this.#daemons[side].map((daemon) => daemon[Symbol.asyncDispose]())
-    ));
+    await Promise.all(
+      SIDES.flatMap((side) => this.#daemons[side].map((daemon) => daemon[Symbol.asyncDispose]())),
+    );
   }
 
   #daemon(side: Side): Daemon {

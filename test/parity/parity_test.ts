@@ -41,6 +41,8 @@ interface Difference {
   readonly line: RegExp;
   /** keepalived's line in the place of upkeep's; without it the line is left out. */
   readonly reference?: string;
+  /** The scenario that it is confined to. */
+  readonly scenario?: string;
   readonly why: string;
 }
 
@@ -78,6 +80,12 @@ const DIFFERENCES: readonly Difference[] = [
     why: "upkeep names the MASTER",
   },
   {
+    player: "keepalived",
+    line: /Receive advertisement timeout$/,
+    scenario: "an owner is MASTER at once",
+    why: "2.2.7 lets a timer of no length run out; upkeep did not wait",
+  },
+  {
     player: "upkeep",
     line: /Changing effective priority from \d+ to \d+$/,
     why: "2.2.7 does not tell what a reload changes",
@@ -91,7 +99,13 @@ const DIFFERENCES: readonly Difference[] = [
     player: "upkeep",
     line: /invalid version\. (\d) and expect (\d) \(from \S+\)$/,
     reference: "wrong version. Received $1 and expect $2",
-    why: "upkeep names the peer",
+    why: "upkeep names the peer, in other words",
+  },
+  {
+    player: "upkeep",
+    line: / \(from 10\.0\.0\.[12]\)$/,
+    reference: "",
+    why: "upkeep names the peer of which it complains",
   },
 ];
 
@@ -103,10 +117,13 @@ beforeAll(() => makeNetworks(PLAYED_AT_ONCE));
 afterAll(removeNetworks);
 
 const used = new Set<Difference>();
+let unplayed = 0;
 
 for (const scenario of SCENARIOS) {
   for (const variant of scenario.variants ?? EVERY_VARIANT) {
+    unplayed++;
     test.concurrent(`${variant}: ${scenario.name}`, async () => {
+      unplayed--;
       const { alone } = scenario;
       if (alone !== undefined) {
         expectSound(scenario, await play(scenario, variant, alone.cast));
@@ -120,6 +137,11 @@ for (const scenario of SCENARIOS) {
     }, TIMEOUT_MS);
   }
 }
+
+test("every difference is one", () => {
+  if (unplayed > 0) return; // Only some scenarios were asked for.
+  expect(DIFFERENCES.filter((one) => !used.has(one)).map(({ why }) => why)).toEqual([]);
+});
 
 /** What must be true of every story, whoever plays. */
 function expectSound(scenario: Scenario, story: Story): void {
@@ -149,7 +171,10 @@ function expectEqual(scenario: Scenario, story: Story, reference: Story): void {
     const player = story.cast[side];
     const [ours, theirs] = player === "keepalived"
       ? [instanceLines(story, side), instanceLines(reference, side)]
-      : [adapted(story, side, "upkeep"), adapted(reference, side, "keepalived")];
+      : [
+        adapted(scenario, story, side, "upkeep"),
+        adapted(scenario, reference, side, "keepalived"),
+      ];
     expect({ of: name(side), log: order(ours) }).toEqual({ of: name(side), log: order(theirs) });
     const from = addressOf(side);
     expect({ of: name(side), adverts: textsOf(story.adverts, from) })
@@ -169,9 +194,12 @@ function instanceLines(story: Story, side: Side): string[] {
 }
 
 /** The lines of a side as if there were no differences. */
-function adapted(story: Story, side: Side, player: Player): string[] {
+function adapted(scenario: Scenario, story: Story, side: Side, player: Player): string[] {
+  const differences = DIFFERENCES.filter((one) => {
+    return one.player === player && (one.scenario ?? scenario.name) === scenario.name;
+  });
   return instanceLines(story, side).flatMap((line) => {
-    const difference = DIFFERENCES.find((one) => one.player === player && one.line.test(line));
+    const difference = differences.find((one) => one.line.test(line));
     if (difference === undefined) return [line];
     used.add(difference);
     const { reference } = difference;

@@ -1,5 +1,5 @@
 /**
- * What two routers go through, independent of which daemon plays which. A is 192.0.2.1, B 192.0.2.2;
+ * What two routers go through, independent of which daemon plays which. A is 10.0.0.1, B 10.0.0.2;
  * a scenario is played by keepalived twice for reference, then with upkeep in place of either.
  *
  * Every step waits for a log line or an address, never for a fixed time, except where silence is what
@@ -18,8 +18,10 @@ export interface Settings {
   /** Seconds. */
   readonly advert_int?: number;
   readonly auth_pass?: string;
-  /** How many addresses, from 192.0.2.100 on. */
+  readonly virtual_router_id?: number;
+  /** How many addresses (default 1) from 10.0.0.`firstAddress` on (default 100). */
   readonly addresses?: number;
+  readonly firstAddress?: number;
   /** Further lines of the instance. */
   readonly lines?: readonly string[];
 }
@@ -95,7 +97,7 @@ export const SCENARIOS: readonly Scenario[] = [
     waits: [],
   },
   {
-    name: "an owner is MASTER at once and BACKUP stays so",
+    name: "an owner is MASTER at once",
     variants: ["v2", "v3"],
     A: { priority: 255, lines: ["state MASTER"] },
     B: { priority: 254 },
@@ -306,8 +308,23 @@ export const SCENARIOS: readonly Scenario[] = [
     waits: ["down"],
   },
   {
+    name: "a reload lengthens the MASTER's interval",
+    variants: ["v3"],
+    A: { priority: 200 },
+    B: { priority: 100 },
+    play: async (pair) => {
+      await electA(pair);
+      await pair.reload("A", { priority: 200, advert_int: 0.3 });
+      await pair.says("B", "advertisement interval updated");
+      await pair.silence(9);
+      await pair.holds("A");
+      await pair.crash("A");
+      await pair.says("B", MASTER);
+    },
+    waits: ["down"],
+  },
+  {
     name: "twenty addresses",
-    variants: ["v2", "v2 PASS", "v3"],
     A: { priority: 200, addresses: 20 },
     B: { priority: 100, addresses: 20 },
     play: async (pair) => {
@@ -387,6 +404,35 @@ export const SCENARIOS: readonly Scenario[] = [
       cast: { A: "keepalived", B: "upkeep" },
       why: "2.2.7 discards such adverts, 2.4.3 does not",
     },
+  },
+  {
+    name: "other addresses are obeyed, and logged",
+    variants: ["v3"],
+    A: { priority: 200, addresses: 2 },
+    B: { priority: 100, addresses: 2, firstAddress: 101 },
+    play: async (pair) => {
+      await electA(pair);
+      await pair.silence();
+      await pair.holds("A");
+    },
+    waits: [],
+    complaints: { B: /not present in|ip address/ },
+    alone: {
+      cast: { A: "keepalived", B: "upkeep" },
+      why: "2.2.7 discards such adverts, 2.4.3 does not",
+    },
+  },
+  {
+    name: "another virtual_router_id is none of our business",
+    variants: ["v3"],
+    A: { priority: 200 },
+    B: { priority: 100, virtual_router_id: 52, firstAddress: 110 },
+    play: async (pair) => {
+      await electA(pair);
+      await pair.says("B", MASTER);
+      await pair.silence();
+    },
+    isCrossing: true,
   },
   {
     name: "announcements: five for each address, five more after five seconds",

@@ -19,6 +19,10 @@ export interface DaemonSettings {
   readonly program?: string;
   /** More words for the command line. */
   readonly words?: readonly string[];
+  /** A command that becomes the program: `env`, `unshare` with their words. */
+  readonly before?: readonly string[];
+  /** Syslog too. */
+  readonly syslog?: boolean;
   /** More variables for the environment. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -36,7 +40,7 @@ export interface Pids {
   readonly vrrp: number;
 }
 
-/** A daemon in the foreground (`-n -l -G -D`). */
+/** A daemon in the foreground (`-n -l -D`, and `-G` but for syslog). */
 export class Daemon {
   /** The log so far, with what else was printed. */
   readonly lines: LogLine[] = [];
@@ -55,12 +59,12 @@ export class Daemon {
 
   /** Starts a daemon on a host with the text of a configuration. */
   constructor(network: Network, host: string, config: string, settings: DaemonSettings = {}) {
-    const { program = UPKEEP, words = [], environment = {} } = settings;
+    const { program = UPKEEP, words = [], before = [], environment = {} } = settings;
     writeFileSync(this.configFile, config);
     const files = ["-f", this.configFile, "-p", this.pidFile, "-r", this.vrrpPidFile];
-    const command = [...network.enter(host), program, "-n", "-l", "-G", "-D", ...files, ...words];
+    const options = ["-n", "-l", "-D", ...(settings.syslog ? [] : ["-G"]), ...files, ...words];
     this.startedUs = nowUs();
-    this.#child = Bun.spawn(command, {
+    this.#child = Bun.spawn([...network.enter(host), ...before, program, ...options], {
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
@@ -70,6 +74,11 @@ export class Daemon {
     });
     this.#seen.add(this.#child.pid);
     this.#drained = Promise.all([this.#read(this.#child.stdout), this.#read(this.#child.stderr)]);
+  }
+
+  /** The process id of the parent. */
+  get pid(): number {
+    return this.#child.pid;
   }
 
   /** The exit status when it has ended; null while it runs or when a signal ended it. */
@@ -123,7 +132,7 @@ export class Daemon {
 
   /** Sends a signal, by name or number, to the parent. */
   signal(signal: NodeJS.Signals | number): void {
-    this.#child.kill(signal);
+    process.kill(this.pid, signal);
   }
 
   /** The exit status, once it has ended by itself; throws when it has not within `ms`. */
@@ -145,10 +154,8 @@ export class Daemon {
 
   /** Kills every process of it at once, as a power failure would. */
   async crash(): Promise<void> {
-    const all = [...treeOf(this.#child.pid), ...this.#seen].filter(isAlive);
-    for (const pid of [-this.#child.pid, ...all]) tryKill(pid);
+    await killTree(this.pid, [...this.#seen]);
     await this.#child.exited;
-    await poll(() => !all.some(isAlive), 5000, "processes survive SIGKILL");
   }
 
   /** Kills what is left and removes the files. */
@@ -192,6 +199,13 @@ export function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** Kills a process with its group and all its descendants, and others that belong to it. */
+export async function killTree(pid: number, others: readonly number[] = []): Promise<void> {
+  const all = [...treeOf(pid), ...others].filter(isAlive);
+  for (const one of [-pid, ...all]) tryKill(one);
+  await poll(() => !all.some(isAlive), 5000, "processes survive SIGKILL");
 }
 
 function treeOf(pid: number): number[] {
