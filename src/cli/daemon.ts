@@ -5,7 +5,7 @@
 
 import { appendFileSync, closeSync, readSync, writeSync } from "node:fs";
 import { resolve } from "node:path";
-import { version as systemVersion } from "node:os";
+import { release, type, version } from "node:os";
 import { INTERFACE_SIGNALS } from "../../ffi/constants.ts";
 import { blockSignals, startSession } from "../../ffi/process.ts";
 import { explainProblem, type Problem } from "../config/problem.ts";
@@ -120,9 +120,9 @@ function testConfiguration(options: DaemonOptions): number {
   return configTestStatus(problems);
 }
 
-/** `uname -srv` without the first word. */
+/** As `uname -srv`. */
 function kernelText(): string {
-  return systemVersion();
+  return `${type()} ${release()} ${version()}`;
 }
 
 function print(text: string): void {

@@ -16,7 +16,12 @@ import type { State } from "../vrrp/fsm.ts";
 /** From the parent to the vrrp role. */
 export type ToRole =
   /** What is to be different: everything at the start, the difference after a reload. */
-  | { readonly type: "configure"; readonly changes: readonly Change[] }
+  | {
+    readonly type: "configure";
+    readonly changes: readonly Change[];
+    /** Whether lines for -D are wanted. */
+    readonly detail: boolean;
+  }
   /** Claim and write the role's pid file. */
   | { readonly type: "pid-file"; readonly path: string }
   /** Take everything of these instances off the links and end; nothing is advertised. */
@@ -26,13 +31,7 @@ export type ToRole =
 
 /** From the vrrp role to the parent. */
 export type FromRole =
-  | {
-    readonly type: "log";
-    readonly level: LogLevel;
-    readonly text: string;
-    /** For -D only. */
-    readonly detail: boolean;
-  }
+  | { readonly type: "log"; readonly level: LogLevel; readonly text: string }
   /** Log lines were dropped because nobody read them. */
   | { readonly type: "dropped"; readonly lines: number }
   /** An instance has changed its state. */
@@ -45,7 +44,7 @@ export type FromRole =
     readonly priority: number;
   }
   /** A change was performed; the instances are running. */
-  | { readonly type: "configured"; readonly tookUs: number }
+  | { readonly type: "configured" }
   /** The role's own mistake, just before it ends. */
   | { readonly type: "crash"; readonly stack: string };
 

@@ -70,6 +70,8 @@ export class Daemon {
   #role: Role | undefined;
   #stopping: { status: number } | undefined;
   #hasPidFile = false;
+  /** The role has performed its first configuration. */
+  #isReload = false;
   #delay: number | undefined;
   #respawnTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -87,7 +89,6 @@ export class Daemon {
       syslog: !options.noSyslog,
       facility: options.logFacility,
       flushFile: options.flushLogFile,
-      detail: options.logDetail > 0,
       ...(file === undefined ? {} : { file }),
     });
     const { promise, resolve: finish } = Promise.withResolvers<number>();
@@ -182,6 +183,7 @@ export class Daemon {
 
   #adopt(role: Role): void {
     this.#role = role;
+    this.#isReload = false;
     role.attach({
       message: (message) => this.#listen(message),
       ended: (status, signal) => this.#roleEnded(role, status, signal),
@@ -201,7 +203,8 @@ export class Daemon {
       this.#configureRole(diff(undefined, this.#config));
       return;
     }
-    this.#role.tell({ type: "configure", changes: this.#withSlots(changes) });
+    const detail = this.#options.logDetail > 0;
+    this.#role.tell({ type: "configure", changes: this.#withSlots(changes), detail });
     this.#role.tell({ type: "pid-file", path: this.#options.vrrpPidFile });
   }
 
@@ -220,7 +223,7 @@ export class Daemon {
     const speaker: Speaker = { role: "vrrp", pid: this.#role?.pid ?? process.pid };
     switch (message.type) {
       case "log":
-        this.#log.write(speaker, message.level, message.text, message.detail);
+        this.#log.write(speaker, message.level, message.text);
         return;
       case "dropped":
         this.#log.write(speaker, "warning", `${message.lines} log lines were lost`);
@@ -229,7 +232,8 @@ export class Daemon {
         this.#states.set(message.instance, message.to);
         return;
       case "configured":
-        this.#log.write(speaker, "info", `Configured in ${message.tookUs} usec`, true);
+        this.#log.write(speaker, "info", this.#isReload ? "Reload complete" : "Startup complete");
+        this.#isReload = true;
         return;
       case "crash":
         this.#log.write(speaker, "error", `VRRP process failed: ${message.stack}`);
@@ -356,8 +360,8 @@ export class Daemon {
     this.#finish(status);
   }
 
-  #say(level: LogLevel, text: string, detail = false): void {
-    this.#log.write({ role: "", pid: process.pid }, level, text, detail);
+  #say(level: LogLevel, text: string): void {
+    this.#log.write({ role: "", pid: process.pid }, level, text);
   }
 }
 

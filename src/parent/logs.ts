@@ -18,8 +18,6 @@ export interface LogTargets {
   /** The parent's log file; roles write beside it, with their name before the suffix. */
   readonly file?: string;
   readonly flushFile: boolean;
-  /** Lines that keepalived shows only with -D are shown. */
-  readonly detail: boolean;
 }
 
 /** Who said a line: the parent or a role. */
@@ -47,9 +45,8 @@ export class Log {
     this.#targets = targets;
   }
 
-  /** One line of a speaker; `detail` lines count only with -D. */
-  write(speaker: Speaker, level: LogLevel, text: string, detail = false): void {
-    if (detail && !this.#targets.detail) return;
+  /** One line of a speaker. */
+  write(speaker: Speaker, level: LogLevel, text: string): void {
     const entry = { ...speaker, at: new Date(), level, text };
     if (this.#route === undefined) this.#waiting.push(entry);
     else this.#route(entry);

@@ -5,6 +5,7 @@
 
 import { formatAddress } from "../lib/address.ts";
 import type { LogLevel } from "../lib/log.ts";
+import type { Held } from "./addresses.ts";
 import type { Action, State, VirtualRouter } from "./fsm.ts";
 
 /** A line for the log; `detail` lines are for -D only. */
@@ -80,4 +81,15 @@ export function noteLine(
     case "interval-learned":
       return line("info", `(${name}) advertisement interval updated by master ${peer}`, true);
   }
+}
+
+/** The lines of one burst of announcements, for -D: what begins, then each of them. */
+export function announcementLines(name: string, held: Held, repeat: number): string[] {
+  const { device, spec } = held;
+  const isV4 = held.address.length === 4;
+  const [many, one] = isV4
+    ? ["gratuitous ARPs", "gratuitous ARP"]
+    : ["unsolicited Neighbour Advert", "unsolicited Neighbour Advert"];
+  const begins = `(${name}) Sending/queueing ${many} on ${device} for ${spec.address}`;
+  return [begins, ...Array<string>(repeat).fill(`Sending ${one} on ${device} for ${spec.address}`)];
 }

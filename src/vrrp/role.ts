@@ -18,7 +18,7 @@ import type { LogLevel } from "../lib/log.ts";
 import { type Alarm, Loop } from "../loop.ts";
 import { RoleChannel, type ToRole } from "../parent/channel.ts";
 import type { Advert } from "../wire/vrrp.ts";
-import { changedAddresses, heldAddresses } from "./addresses.ts";
+import { changedAddresses, type Held, heldAddresses } from "./addresses.ts";
 import type { Change } from "./diff.ts";
 import { type Action, activeDownIntervalUs, deadline, type Event, step } from "./fsm.ts";
 import {
@@ -32,7 +32,7 @@ import {
 } from "./instance.ts";
 import { LinkTable } from "./links.ts";
 import { reconfigure, type RunningInstance, startRunning } from "./running.ts";
-import { noteLine, transitionLine } from "./log.ts";
+import { announcementLines, noteLine, transitionLine } from "./log.ts";
 import { advertPackets, hasSecret, Kernel, type Packet, type Port, readPacket } from "./perform.ts";
 
 /** Packets in one recvmmsg; the largest advert (255 IPv4 addresses, options) is about 1.1 KiB. */
@@ -84,7 +84,9 @@ class VrrpRole {
   /** The virtual addresses of all instances, as text; undefined when out of date. */
   #virtual: Set<string> | undefined;
   #linksChanged = false;
-  #configuredAt = Infinity;
+  /** A configuration was performed in this turn. */
+  #configured = false;
+  #detail = false;
   #pidFile: string | undefined;
 
   constructor(channel: number, ledger: Float64Array) {
@@ -119,7 +121,8 @@ class VrrpRole {
   #obey(message: ToRole, now: number): void {
     switch (message.type) {
       case "configure":
-        this.#configuredAt = now;
+        this.#detail = message.detail;
+        this.#configured = true;
         for (const change of message.changes) this.#configure(change, now);
         return;
       case "pid-file":
@@ -204,7 +207,7 @@ class VrrpRole {
       for (const held of removed) this.#kernel.queueRemove(held);
       for (const held of added) {
         this.#kernel.queueAdd(held);
-        this.#kernel.queueAnnounce(running.key, held, next.garp_master_repeat);
+        this.#announce(running, held, next.garp_master_repeat);
       }
     }
     this.#reassess(running, now);
@@ -225,7 +228,7 @@ class VrrpRole {
       const link = this.#links.byName(held.device);
       return link !== undefined && this.#links.holds(link.index, held.address);
     });
-    if (left.length > 0) this.#log("info", `(${running.instance.name}) removing VIPs.`);
+    if (left.length > 0) this.#detailed(running, "removing VIPs.");
     for (const held of left) this.#kernel.queueRemove(held);
   }
 
@@ -378,8 +381,18 @@ class VrrpRole {
   /** The one place where an instance's state changes. */
   #dispatch(running: Running, event: Event, now: number, keepAddresses = false): void {
     const { state, actions } = step(running.router, running.state, event, now);
+    const before = running.state.name;
     running.state = state;
-    for (const action of actions) this.#act(running, action, now, keepAddresses);
+    let isLogged = state.name === before;
+    for (const action of actions) {
+      // The log tells why, then where to, then what that took.
+      if (!isLogged && action.type !== "note") {
+        isLogged = true;
+        const line = transitionLine(running.instance.name, before, state.name);
+        if (line !== undefined) this.#log(line.level, line.text, line.detail);
+      }
+      this.#act(running, action, now, keepAddresses);
+    }
     this.#schedule(running);
   }
 
@@ -393,18 +406,18 @@ class VrrpRole {
         this.#advertise(running, action.priority, now);
         return;
       case "add":
+        if (running.held.length > 0) this.#detailed(running, "setting VIPs.");
         for (const held of running.held) this.#kernel.queueAdd(held);
         return;
       case "remove":
         this.#noteInLedger(running, 0);
         this.#kernel.dropAnnouncements(running.key);
         if (keepAddresses) return;
+        if (running.held.length > 0) this.#detailed(running, "removing VIPs.");
         for (const held of running.held) this.#kernel.queueRemove(held);
         return;
       case "announce":
-        for (const held of running.held) {
-          this.#kernel.queueAnnounce(running.key, held, action.repeat);
-        }
+        for (const held of running.held) this.#announce(running, held, action.repeat);
         return;
       case "transition":
         this.#transition(running, action);
@@ -415,6 +428,18 @@ class VrrpRole {
         return;
       }
     }
+  }
+
+  #announce(running: Running, held: Held, repeat: number): void {
+    this.#kernel.queueAnnounce(running.key, held, repeat);
+    if (!this.#detail) return;
+    for (const text of announcementLines(running.instance.name, held, repeat)) {
+      this.#log("info", text);
+    }
+  }
+
+  #detailed(running: Running, text: string): void {
+    this.#log("info", `(${running.instance.name}) ${text}`, true);
   }
 
   #advertise(running: Running, priority: number, now: number): void {
@@ -428,7 +453,7 @@ class VrrpRole {
     counters.advert_sent++;
     if (priority === 0) {
       counters.pri_zero_sent++;
-      this.#log("info", `(${instance.name}) sent 0 priority`, true);
+      this.#detailed(running, "sent 0 priority");
     } else {
       this.#noteInLedger(running, now);
     }
@@ -436,13 +461,10 @@ class VrrpRole {
 
   #transition(running: Running, action: Extract<Action, { type: "transition" }>): void {
     const { from, to } = action;
-    const { name } = running.instance;
     if (to === "MASTER") running.counters.become_master++;
     if (from === "MASTER") running.counters.release_master++;
-    const line = transitionLine(name, from, to);
-    if (line !== undefined) this.#log(line.level, line.text, line.detail);
-    const priority = running.router.priority;
-    this.#parent.tell({ type: "state", instance: name, from, to, priority });
+    const instance = running.instance.name;
+    this.#parent.tell({ type: "state", instance, from, to, priority: running.router.priority });
   }
 
   #noteInLedger(running: Running, at: number): void {
@@ -450,7 +472,7 @@ class VrrpRole {
   }
 
   #log(level: LogLevel, text: string, detail = false): void {
-    this.#parent.tell({ type: "log", level, text, detail });
+    if (!detail || this.#detail) this.#parent.tell({ type: "log", level, text });
   }
 
   #endTurn(now: number): void {
@@ -459,9 +481,9 @@ class VrrpRole {
       for (const running of this.#running.values()) this.#reassess(running, now);
     }
     this.#kernel.flush();
-    if (this.#configuredAt !== Infinity) {
-      this.#parent.tell({ type: "configured", tookUs: now - this.#configuredAt });
-      this.#configuredAt = Infinity;
+    if (this.#configured) {
+      this.#configured = false;
+      this.#parent.tell({ type: "configured" });
       this.#loop.schedule(this.#settle, now + SETTLE_US);
     }
     this.#loop.schedule(this.#retry, this.#parent.flush() ? Infinity : now + RETRY_US);

@@ -69,10 +69,10 @@ for (const name of ["keepalived", "upkeep"]) {
     // Whoever called may read the pid at once.
     const pid = Number(readFileSync(PID, "utf8"));
     try {
-      await poll(() => existsSync(VRRP_PID), 5000, "no pid file of the role");
-      await poll(() => readFileSync(VRRP_PID, "utf8") !== "", 1000, "no pid of the role");
       const [role] = childrenOf(pid);
-      expect(Number(readFileSync(VRRP_PID, "utf8"))).toBe(role!);
+      const named = (): boolean =>
+        existsSync(VRRP_PID) && readFileSync(VRRP_PID, "utf8") === `${role}\n`;
+      await poll(named, 5000, "no pid file of the role");
       for (const one of [pid, role!]) {
         expect(comm(one)).toBe(name);
         expect(stat(one)).toEqual({ session: pid, group: pid, terminal: 0 });

@@ -109,7 +109,7 @@ const DIFFERENCES: readonly Difference[] = [
   },
 ];
 
-const COMPLAINT = /invalid|mismatch|received an|expect|wrong|checksum|discard/i;
+const COMPLAINT = /invalid|mismatch|received an|expect|wrong|checksum|discard|not present/i;
 /** How a BACKUP that is about to preempt speaks of the MASTER. */
 const ELECTION = /received lower priority \(\d+\) advert from \S+ - discarding$/;
 

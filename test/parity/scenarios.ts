@@ -416,7 +416,9 @@ export const SCENARIOS: readonly Scenario[] = [
       await pair.holds("A");
     },
     waits: [],
-    complaints: { B: /not present in|ip address/ },
+    complaints: {
+      B: /ip address associated with VRID 51 not present in MASTER advert: 10.0.0.102/,
+    },
     alone: {
       cast: { A: "keepalived", B: "upkeep" },
       why: "2.2.7 discards such adverts, 2.4.3 does not",
