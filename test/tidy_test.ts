@@ -255,8 +255,8 @@ const ROOMS: readonly Room[] = [
         modules: SYSTEM,
       },
       {
-        name: `src/${own}/role.ts`,
-        where: new RegExp(`^src/${own}/(\\w+/)?role\\.ts$`),
+        name: `src/${own}/role.ts or router.ts`,
+        where: new RegExp(`^src/${own}/(\\w+/)?(role|router)\\.ts$`),
         values: new RegExp(`^(${around}|src/config/|src/loop\\.ts)`),
         modules: SYSTEM,
       },

@@ -22,6 +22,8 @@ export type ToRole =
     /** Whether lines for -D are wanted. */
     readonly detail: boolean;
   }
+  /** The start is over: give back what only it has needed, and be ready for the next election. */
+  | { readonly type: "settle" }
   /** Claim and write the role's pid file. */
   | { readonly type: "pid-file"; readonly path: string }
   /** Take everything of these instances off the links and end; nothing is advertised. */
@@ -179,14 +181,15 @@ export class Outbox {
 export class RoleChannel {
   /** The descriptor to watch. */
   readonly fd: number;
-  readonly #outbox: Outbox;
+  /** What the parent is to hear; {@link RoleChannel.flush} sends it. */
+  readonly outbox: Outbox;
   readonly #frames = new FrameReader<ToRole>();
   readonly #bytes = new Memory(64 * 1024);
 
   /** `fd` is a connected stream socket. */
   constructor(fd: number) {
     this.fd = fd;
-    this.#outbox = new Outbox((bytes) => sendNow(fd, Memory.of(bytes), 0, bytes.length));
+    this.outbox = new Outbox((bytes) => sendNow(fd, Memory.of(bytes), 0, bytes.length));
   }
 
   /** Hands what the parent has said to `obey`; false when the parent is gone. */
@@ -198,14 +201,9 @@ export class RoleChannel {
     }
   }
 
-  /** Queues a message; {@link RoleChannel.flush} sends it. */
-  tell(message: FromRole): void {
-    this.#outbox.push(message);
-  }
-
   /** Sends what the parent takes now; false when something still waits. */
   flush(): boolean {
-    this.#outbox.flush();
-    return !this.#outbox.isWaiting;
+    this.outbox.flush();
+    return !this.outbox.isWaiting;
   }
 }

@@ -73,6 +73,7 @@ export class Daemon {
   /** The role has performed its first configuration. */
   #isReload = false;
   #delay: number | undefined;
+  #settleTimer: ReturnType<typeof setTimeout> | undefined;
   #respawnTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(invocation: Invocation) {
@@ -150,7 +151,6 @@ export class Daemon {
     this.#configureRole(diff(undefined, config));
     void this.#log.open();
     notifySystemd("ready");
-    setTimeout(settle, SETTLE_MS).unref();
   }
 
   #load(): { config: Config; problems: readonly Problem[] } {
@@ -206,6 +206,15 @@ export class Daemon {
     const detail = this.#options.logDetail > 0;
     this.#role.tell({ type: "configure", changes: this.#withSlots(changes), detail });
     this.#role.tell({ type: "pid-file", path: this.#options.vrrpPidFile });
+    clearTimeout(this.#settleTimer);
+    this.#settleTimer = setTimeout(() => this.#settle(), SETTLE_MS);
+  }
+
+  /** The start is over: gives back what only it has needed, here and in the role. */
+  #settle(): void {
+    Bun.gc(true);
+    releaseStartPages();
+    this.#role?.tell({ type: "settle" });
   }
 
   /** Gives each added instance its place in the ledger, and what the ledger says of it. */
@@ -339,6 +348,7 @@ export class Daemon {
     if (this.#stopping !== undefined) return;
     this.#stopping = { status };
     clearTimeout(this.#respawnTimer);
+    clearTimeout(this.#settleTimer);
     const role = this.#role;
     role?.tell({ type: "shutdown", keepAddresses: this.#options.dontReleaseVrrp });
     notifySystemd("stopping");
@@ -363,10 +373,4 @@ export class Daemon {
   #say(level: LogLevel, text: string): void {
     this.#log.write({ role: "", pid: process.pid }, level, text);
   }
-}
-
-/** Gives back what only the start has needed. */
-function settle(): void {
-  Bun.gc(true);
-  releaseStartPages();
 }

@@ -1,7 +1,6 @@
 /**
- * The vrrp role: a process that only ever runs the tight loop. It learns from the parent what to be,
- * from the kernel which links work and from its peers who is MASTER; every state change of an
- * instance goes through `#dispatch`.
+ * The vrrp role: a process that only ever runs the tight loop. It learns from the parent what its virtual
+ * routers are to be, and leaves when the parent says so or is gone.
  *
  * It opens its sockets and dumps the links before the parent has read the configuration, so that the
  * first advert can leave as soon as it is known what to advertise.
@@ -11,47 +10,18 @@ import { INTERFACE_SIGNALS, SIG_IGN } from "../../ffi/constants.ts";
 import { claimPidFile, removePidFile } from "../../ffi/pid_file.ts";
 import { setDisposition, setNice } from "../../ffi/process.ts";
 import { releaseStartPages } from "../../ffi/start_pages.ts";
-import { ReceiveBatch } from "../../ffi/socket.ts";
-import type { VrrpInstance } from "../config/vrrp.ts";
-import { type Address, compareAddress, formatAddress, parseAddress } from "../lib/address.ts";
-import type { LogLevel } from "../lib/log.ts";
 import { type Alarm, Loop } from "../loop.ts";
-import { RoleChannel, type ToRole } from "../parent/channel.ts";
-import type { Advert } from "../wire/vrrp.ts";
-import { changedAddresses, type Held, heldAddresses } from "./addresses.ts";
-import type { Change } from "./diff.ts";
-import { type Action, activeDownIntervalUs, deadline, type Event, step } from "./fsm.ts";
-import {
-  counterOf,
-  explainFault,
-  explainRejection,
-  type FaultReason,
-  judge,
-  type Rejection,
-  virtualRouter,
-} from "./instance.ts";
-import { LinkTable } from "./links.ts";
-import { reconfigure, type RunningInstance, startRunning } from "./running.ts";
-import { announcementLines, noteLine, transitionLine } from "./log.ts";
-import { advertPackets, hasSecret, Kernel, type Packet, type Port, readPacket } from "./perform.ts";
+import { Outbox, RoleChannel, type ToRole } from "../parent/channel.ts";
+import { Router } from "./router.ts";
 
-/** Packets in one recvmmsg; the largest advert (255 IPv4 addresses, options) is about 1.1 KiB. */
-const PACKETS_PER_CALL = 32;
-const PACKET_BYTES = 2048;
-/** The same complaint about the same instance is logged once in this time. */
-const COMPLAINT_US = 10_000_000;
 /** How soon a channel that was full is tried again. */
 const RETRY_US = 20_000;
-/** When the start is surely over, after a configuration was performed. */
-const SETTLE_US = 1_000_000;
 /** Ahead of ordinary processes, behind nothing that matters; never real time unless asked for. */
 const NICE = -10;
-
-/** A running instance with its socket and its current advert. */
-type Running = RunningInstance<Port, readonly Packet[]>;
-
 /** sysexits.h EX_SOFTWARE: our own mistake, after which the parent starts the role again. */
 const EX_SOFTWARE = 70;
+/** After so many goes the code of an election is as fast as it gets without being compiled. */
+const REHEARSALS = 5;
 
 /**
  * Runs the role until its parent ends it; the exit status. `channel` is the descriptor of the channel to
@@ -64,7 +34,7 @@ export function runVrrpRole(channel: number, ledger: Float64Array): number {
   } catch (error) {
     const stack = error instanceof Error ? error.stack ?? error.message : String(error);
     const parent = new RoleChannel(channel);
-    parent.tell({ type: "crash", stack });
+    parent.outbox.push({ type: "crash", stack });
     parent.flush();
     return EX_SOFTWARE;
   }
@@ -72,35 +42,25 @@ export function runVrrpRole(channel: number, ledger: Float64Array): number {
 
 class VrrpRole {
   readonly #loop = new Loop();
-  readonly #links = new LinkTable();
   readonly #parent: RoleChannel;
-  readonly #ledger: Float64Array;
-  readonly #kernel: Kernel;
-  readonly #running = new Map<string, Running>();
-  readonly #byPort = new Map<Port, Map<number, Running>>();
-  readonly #receive = new ReceiveBatch(PACKETS_PER_CALL, PACKET_BYTES);
+  readonly #router: Router;
+  /** Who hears what the router says: the parent, or nobody during a rehearsal. */
+  #audience: Outbox;
   readonly #retry: Alarm;
-  readonly #settle: Alarm;
-  /** The virtual addresses of all instances, as text; undefined when out of date. */
-  #virtual: Set<string> | undefined;
-  #linksChanged = false;
   /** A configuration was performed in this turn. */
   #configured = false;
-  #detail = false;
   #pidFile: string | undefined;
 
   constructor(channel: number, ledger: Float64Array) {
     this.#parent = new RoleChannel(channel);
-    this.#ledger = ledger;
+    this.#audience = this.#parent.outbox;
+    this.#router = new Router(this.#loop, ledger, (message) => this.#audience.push(message));
     this.#retry = { dueAt: Infinity, heapIndex: -1, fire: () => {} };
-    this.#settle = { dueAt: Infinity, heapIndex: -1, fire: releaseStartPages };
-    this.#kernel = new Kernel(this.#links, (level, text) => this.#log(level, text));
   }
 
   run(): void {
     for (const signal of INTERFACE_SIGNALS) setDisposition(signal, SIG_IGN);
     this.#loop.watch(this.#parent.fd, (now) => this.#readChannel(now));
-    this.#loop.watch(this.#kernel.monitor.fd, () => this.#readMonitor());
     this.#loop.atTurnEnd((now) => this.#endTurn(now));
     try {
       setNice(NICE);
@@ -111,8 +71,6 @@ class VrrpRole {
     if (this.#pidFile !== undefined) removePidFile(this.#pidFile);
   }
 
-  // --- the parent ---
-
   #readChannel(now: number): void {
     // A parent that is gone counts as one that asked us to leave.
     if (!this.#parent.receive((message) => this.#obey(message, now))) this.#shutdown(false, now);
@@ -121,15 +79,18 @@ class VrrpRole {
   #obey(message: ToRole, now: number): void {
     switch (message.type) {
       case "configure":
-        this.#detail = message.detail;
+        this.#router.wantsDetail = message.detail;
         this.#configured = true;
-        for (const change of message.changes) this.#configure(change, now);
+        for (const change of message.changes) this.#router.configure(change, now);
         return;
       case "pid-file":
         this.#claim(message.path);
         return;
+      case "settle":
+        this.#settle(now);
+        return;
       case "withdraw":
-        this.#withdraw(message.changes);
+        this.#router.withdraw(message.changes);
         this.#loop.stop();
         return;
       case "shutdown":
@@ -145,347 +106,35 @@ class VrrpRole {
         this.#pidFile = path;
         return;
       }
-      this.#log("error", `VRRP child process: pid file ${path} is held by another process`);
+      this.#router.log("error", `VRRP child process: pid file ${path} is held by another process`);
     } catch (error) {
-      this.#log("error", `VRRP child process: cannot write pidfile: ${String(error)}`);
+      this.#router.log("error", `VRRP child process: cannot write pidfile: ${String(error)}`);
     }
-  }
-
-  #configure(change: Change, now: number): void {
-    switch (change.type) {
-      case "add":
-        this.#add(change, now);
-        return;
-      case "change":
-        this.#change(this.#running.get(change.key)!, change.instance, now);
-        return;
-      case "remove": {
-        const running = this.#running.get(change.key);
-        if (running === undefined) return;
-        this.#dispatch(running, { type: "shutdown" }, now);
-        this.#kernel.flush();
-        this.#running.delete(change.key);
-        this.#virtual = undefined;
-        this.#leavePort(running);
-        return;
-      }
-    }
-  }
-
-  #add(change: Extract<Change, { type: "add" }>, now: number): void {
-    const { key, instance, slot, adoptedAt } = change;
-    const running: Running = startRunning(key, slot, instance, (at) => {
-      this.#dispatch(running, { type: "timer" }, at);
-    });
-    this.#running.set(key, running);
-    this.#virtual = undefined;
-    const fault = this.#assess(running);
-    running.fault = fault;
-    const { router } = running;
-    const downUs = activeDownIntervalUs(router, router.advertisementIntervalUs);
-    if (fault === undefined && adoptedAt !== undefined && now < adoptedAt + downUs) {
-      this.#log("notice", `(${instance.name}) Still MASTER after a restart of the VRRP process`);
-      this.#dispatch(running, { type: "adoption" }, now);
-      return;
-    }
-    this.#noteInLedger(running, 0);
-    this.#removeLeftovers(running);
-    this.#dispatch(running, { type: fault === undefined ? "startup" : "fault" }, now);
-    if (fault !== undefined) this.#log("warning", this.#faultText(running, fault));
-  }
-
-  #change(running: Running, next: VrrpInstance, now: number): void {
-    const before = running.instance;
-    if (before.priority !== next.priority) {
-      const change = `from ${before.priority} to ${next.priority}`;
-      this.#log("info", `(${next.name}) Changing effective priority ${change}`);
-    }
-    reconfigure(running, next);
-    this.#virtual = undefined;
-    if (running.state.name === "MASTER") {
-      const { removed, added } = changedAddresses(before, next);
-      for (const held of removed) this.#kernel.queueRemove(held);
-      for (const held of added) {
-        this.#kernel.queueAdd(held);
-        this.#announce(running, held, next.garp_master_repeat);
-      }
-    }
-    this.#reassess(running, now);
-    this.#schedule(running);
-  }
-
-  /** Takes away what a predecessor may have left on the links. */
-  #withdraw(changes: readonly Change[]): void {
-    for (const change of changes) {
-      if (change.type !== "add") continue;
-      for (const held of heldAddresses(change.instance)) this.#kernel.queueRemove(held);
-    }
-    this.#kernel.flush();
-  }
-
-  #removeLeftovers(running: Running): void {
-    const left = running.held.filter((held) => {
-      const link = this.#links.byName(held.device);
-      return link !== undefined && this.#links.holds(link.index, held.address);
-    });
-    if (left.length > 0) this.#detailed(running, "removing VIPs.");
-    for (const held of left) this.#kernel.queueRemove(held);
   }
 
   #shutdown(keepAddresses: boolean, now: number): void {
-    for (const running of this.#running.values()) {
-      this.#dispatch(running, { type: "shutdown" }, now, keepAddresses);
-    }
+    this.#router.shutdown(keepAddresses, now);
     this.#loop.stop();
   }
 
-  // --- the kernel ---
-
-  #readMonitor(): void {
-    if (this.#kernel.readMonitor((address) => this.#isVirtual(address))) this.#linksChanged = true;
-  }
-
-  /** What keeps an instance from taking part, after making its port and router current. */
-  #assess(running: Running): FaultReason | undefined {
-    const { instance } = running;
-    const link = this.#links.byName(instance.interface ?? "");
-    if (running.port !== undefined && running.port.link.index !== link?.index) {
-      this.#leavePort(running);
-    }
-    if (link === undefined) return "no-link";
-    if (running.port === undefined) this.#joinPort(running);
-    const own = this.#sourceAddress(instance, link.index);
-    if (own !== undefined) {
-      if (compareAddress(own, running.router.address) !== 0) running.packets = undefined;
-      running.router = virtualRouter(instance, own);
-    }
-    if (!link.up || !link.running) return "link-down";
-    if (running.port === undefined || own === undefined) return "no-address";
-    return undefined;
-  }
-
-  #sourceAddress(instance: VrrpInstance, index: number): Address | undefined {
-    const wanted = instance.unicast_src_ip ?? instance.mcast_src_ip;
-    if (wanted !== undefined) return parseAddress(wanted);
-    return this.#links.primaryAddress(index, instance.family, (one) => this.#isVirtual(one));
-  }
-
-  /** Whether an address is one that our instances move: it is no link's own. */
-  #isVirtual(address: Address): boolean {
-    this.#virtual ??= new Set(
-      [...this.#running.values()].flatMap((one) => one.held.map((held) => held.spec.address)),
-    );
-    return this.#virtual.has(formatAddress(address));
-  }
-
-  #reassess(running: Running, now: number): void {
-    const before = running.fault;
-    const fault = this.#assess(running);
-    running.fault = fault;
-    if (fault !== undefined && before === undefined) {
-      this.#log("warning", this.#faultText(running, fault));
-      this.#dispatch(running, { type: "fault" }, now);
-    } else if (fault === undefined && before !== undefined) {
-      this.#dispatch(running, { type: "recovery" }, now);
-    }
-  }
-
-  #faultText(running: Running, fault: FaultReason): string {
-    return `(${running.instance.name}) ${explainFault(fault, running.instance)}`;
-  }
-
-  #joinPort(running: Running): void {
-    const { instance } = running;
-    const link = this.#links.byName(instance.interface ?? "");
-    if (link === undefined) return;
-    const isUnicast = instance.unicast_peer.length > 0;
-    const group = isUnicast ? undefined : parseAddress(instance.mcast_group);
-    const port = this.#kernel.portFor(link, group);
-    if (port === undefined) return;
-    running.port = port;
-    let users = this.#byPort.get(port);
-    if (users === undefined) {
-      users = new Map();
-      this.#byPort.set(port, users);
-      this.#loop.watch(port.fd, (now) => this.#readPort(port, now));
-    }
-    users.set(instance.virtual_router_id, running);
-  }
-
-  #leavePort(running: Running): void {
-    const { port } = running;
-    running.port = undefined;
-    running.packets = undefined;
-    if (port === undefined) return;
-    const users = this.#byPort.get(port);
-    users?.delete(running.instance.virtual_router_id);
-    if (users === undefined || users.size > 0) return;
-    this.#byPort.delete(port);
-    this.#loop.unwatch(port.fd);
-    this.#kernel.closePort(port);
-  }
-
-  // --- the peers ---
-
-  #readPort(port: Port, now: number): void {
-    const users = this.#byPort.get(port);
-    for (;;) {
-      const count = this.#receive.receive(port.fd);
-      for (let i = 0; i < count; i++) this.#hearPacket(users, this.#receive.packet(i), now);
-      if (!this.#receive.isFull(count)) return;
-    }
-  }
-
-  #hearPacket(users: Map<number, Running> | undefined, bytes: Uint8Array, now: number): void {
-    const packet = readPacket(bytes);
-    const running = packet === undefined ? undefined : users?.get(packet.vrid);
-    if (packet === undefined || running === undefined || running.state.name === "INIT") return;
-    const { advert } = packet;
-    const rejection = judge(running.instance, packet, hasSecret);
-    if (rejection === undefined && typeof advert !== "string") {
-      this.#hearAdvert(running, advert, packet.source, now);
-    } else if (rejection !== undefined) {
-      running.counters[counterOf(rejection)]++;
-      this.#complain(
-        running,
-        rejection,
-        explainRejection(running.instance, rejection, packet),
-        now,
-      );
-    }
-  }
-
-  #hearAdvert(running: Running, advert: Advert, source: Address, now: number): void {
-    const { counters, instance } = running;
-    counters.advert_rcvd++;
-    if (advert.priority === 0) counters.pri_zero_rcvd++;
-    const expected = instance.virtual_ipaddress.length;
-    if (advert.addresses.length !== expected) {
-      counters.addr_list_err++;
-      const counts = `${advert.addresses.length}, expected ${expected}!`;
-      const text = `(${instance.name}) received an unexpected ip number count ${counts}`;
-      this.#complain(running, "addresses", text, now);
-    }
-    const { priority, advertisementIntervalUs } = advert;
-    this.#dispatch(running, { type: "advert", priority, source, advertisementIntervalUs }, now);
-  }
-
-  #complain(running: Running, what: Rejection | "addresses", text: string, now: number): void {
-    if (now - (running.complainedAt.get(what) ?? -COMPLAINT_US) < COMPLAINT_US) return;
-    running.complainedAt.set(what, now);
-    this.#log("warning", text);
-  }
-
-  // --- the machine ---
-
-  /** The one place where an instance's state changes. */
-  #dispatch(running: Running, event: Event, now: number, keepAddresses = false): void {
-    const { state, actions } = step(running.router, running.state, event, now);
-    const before = running.state.name;
-    running.state = state;
-    let isLogged = state.name === before;
-    for (const action of actions) {
-      // The log tells why, then where to, then what that took.
-      if (!isLogged && action.type !== "note") {
-        isLogged = true;
-        const line = transitionLine(running.instance.name, before, state.name);
-        if (line !== undefined) this.#log(line.level, line.text, line.detail);
-      }
-      this.#act(running, action, now, keepAddresses);
-    }
-    this.#schedule(running);
-  }
-
-  #schedule(running: Running): void {
-    this.#loop.schedule(running, deadline(running.router, running.state));
-  }
-
-  #act(running: Running, action: Action, now: number, keepAddresses: boolean): void {
-    switch (action.type) {
-      case "advert":
-        this.#advertise(running, action.priority, now);
-        return;
-      case "add":
-        if (running.held.length > 0) this.#detailed(running, "setting VIPs.");
-        for (const held of running.held) this.#kernel.queueAdd(held);
-        return;
-      case "remove":
-        this.#noteInLedger(running, 0);
-        this.#kernel.dropAnnouncements(running.key);
-        if (keepAddresses) return;
-        if (running.held.length > 0) this.#detailed(running, "removing VIPs.");
-        for (const held of running.held) this.#kernel.queueRemove(held);
-        return;
-      case "announce":
-        for (const held of running.held) this.#announce(running, held, action.repeat);
-        return;
-      case "transition":
-        this.#transition(running, action);
-        return;
-      case "note": {
-        const line = noteLine(running.instance.name, running.router, action);
-        this.#log(line.level, line.text, line.detail);
-        return;
-      }
-    }
-  }
-
-  #announce(running: Running, held: Held, repeat: number): void {
-    this.#kernel.queueAnnounce(running.key, held, repeat);
-    if (!this.#detail) return;
-    for (const text of announcementLines(running.instance.name, held, repeat)) {
-      this.#log("info", text);
-    }
-  }
-
-  #detailed(running: Running, text: string): void {
-    this.#log("info", `(${running.instance.name}) ${text}`, true);
-  }
-
-  #advertise(running: Running, priority: number, now: number): void {
-    const { port, instance, router, counters } = running;
-    if (port === undefined) return;
-    if (running.packets === undefined || running.packetPriority !== priority) {
-      running.packets = advertPackets(instance, priority, router.address);
-      running.packetPriority = priority;
-    }
-    this.#kernel.queueAdvert(port, running.packets);
-    counters.advert_sent++;
-    if (priority === 0) {
-      counters.pri_zero_sent++;
-      this.#detailed(running, "sent 0 priority");
-    } else {
-      this.#noteInLedger(running, now);
-    }
-  }
-
-  #transition(running: Running, action: Extract<Action, { type: "transition" }>): void {
-    const { from, to } = action;
-    if (to === "MASTER") running.counters.become_master++;
-    if (from === "MASTER") running.counters.release_master++;
-    const instance = running.instance.name;
-    this.#parent.tell({ type: "state", instance, from, to, priority: running.router.priority });
-  }
-
-  #noteInLedger(running: Running, at: number): void {
-    if (running.slot >= 0) this.#ledger[running.slot] = at;
-  }
-
-  #log(level: LogLevel, text: string, detail = false): void {
-    if (!detail || this.#detail) this.#parent.tell({ type: "log", level, text });
-  }
-
   #endTurn(now: number): void {
-    if (this.#linksChanged) {
-      this.#linksChanged = false;
-      for (const running of this.#running.values()) this.#reassess(running, now);
-    }
-    this.#kernel.flush();
+    this.#router.flush(now);
     if (this.#configured) {
       this.#configured = false;
-      this.#parent.tell({ type: "configured" });
-      this.#loop.schedule(this.#settle, now + SETTLE_US);
+      this.#parent.outbox.push({ type: "configured" });
     }
     this.#loop.schedule(this.#retry, this.#parent.flush() ? Infinity : now + RETRY_US);
+  }
+
+  /** Gives back what only the start has needed, and takes hold of what the next election will. */
+  #settle(now: number): void {
+    releaseStartPages();
+    const nobody = new Outbox((bytes) => bytes.length);
+    this.#audience = nobody;
+    for (let i = 0; i < REHEARSALS; i++) {
+      this.#router.rehearse(now);
+      nobody.flush();
+    }
+    this.#audience = this.#parent.outbox;
   }
 }

@@ -1,11 +1,12 @@
 /** What /proc says of the processes: threads alike, signals blocked, descriptors counted. */
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { Capture, nowUs } from "../support/capture.ts";
 import { instance } from "../support/configs.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Network } from "../support/namespaces.ts";
+import { poll } from "../support/waiting.ts";
 
 setDefaultTimeout(60_000);
 
@@ -83,7 +84,7 @@ test("the role has the descriptors it needs and no others", async () => {
   using network = new Network(["a"]);
   await using daemon = new Daemon(network, "a", instance({ state: "MASTER" }));
   await daemon.waitForLog("(V) Entering MASTER STATE");
-  await daemon.waitForLog("Configured");
+  await poll(() => existsSync(daemon.vrrpPidFile), 5000, "no pid file of the role");
   const { vrrp } = daemon.pids();
   const links = descriptors(vrrp).map((link) => link.replace(/socket:\[\d+\]| \(deleted\)$/, ""));
   expect(links.sort()).toEqual([
@@ -113,14 +114,17 @@ test("reloads, signals and instances that come and go leave no descriptors behin
     addresses: ["10.0.8.100/32"],
   });
   await using daemon = new Daemon(network, "a", one);
-  await daemon.waitForLog("Configured");
+  await poll(() => existsSync(daemon.vrrpPidFile), 5000, "no pid file of the role");
   const { parent, vrrp } = daemon.pids();
   const round = async (): Promise<void> => {
     for (const config of [one + other, one]) {
       daemon.rewrite(config);
       daemon.signal("SIGHUP");
       await daemon.waitForLog("Reload finished");
-      await daemon.waitForLog("Configured");
+      const isThere = config !== one;
+      const done = (): boolean =>
+        network.addresses("a", "two").includes("10.0.8.100/32") === isThere;
+      await poll(done, 5000, "no reload");
     }
     for (const signal of [36, 37, 63, 64]) {
       daemon.signal(signal);

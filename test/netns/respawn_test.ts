@@ -4,7 +4,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { Capture, nowUs } from "../support/capture.ts";
 import { downUs, instance } from "../support/configs.ts";
-import { Daemon, isAlive } from "../support/daemon.ts";
+import { childrenOf, Daemon, isAlive } from "../support/daemon.ts";
 import { AddressMonitor } from "../support/monitor.ts";
 import { Network } from "../support/namespaces.ts";
 import { poll } from "../support/waiting.ts";
@@ -93,6 +93,29 @@ test("stopped while the role is away: it ends, and nothing stays", async () => {
   expect(await a.stop()).toBe(0);
   expect(network.addresses("a")).toEqual(["10.0.0.1/24"]);
   expect([a.pidFile, a.vrrpPidFile].filter(existsSync)).toEqual([]);
+});
+
+test("reloaded while the role is away: one role comes back, with the new configuration", async () => {
+  using network = new Network(["a"]);
+  await using capture = await Capture.start(network);
+  const settings = { version: 2, interval: 1, state: "MASTER" } as const;
+  await using a = new Daemon(network, "a", instance(settings));
+  await a.waitForLog("(V) Entering MASTER STATE");
+  process.kill(a.pids().vrrp, "SIGKILL");
+  await a.waitForLog("Still MASTER");
+  const killedUs = nowUs();
+  process.kill(a.pids().vrrp, "SIGKILL");
+  await a.waitForLog("delayed 1 seconds");
+  a.rewrite(instance({ ...settings, addresses: [VIP, "10.0.0.101/32"] }));
+  a.signal("SIGHUP");
+  await a.waitForLog("Reload finished");
+  await capture.waitForAdvert(({ addresses }) => addresses.includes("10.0.0.101"));
+  // Past the moment at which the role would have been started without the reload.
+  await capture.waitForAdvert(({ atUs }) => atUs > killedUs + 1_500_000);
+  expect(childrenOf(a.pid)).toHaveLength(1);
+  await poll(() => network.addresses("a").length === 3, 1000, "not both addresses");
+  expect(await a.stop()).toBe(0);
+  expect(network.addresses("a")).toEqual(["10.0.0.1/24"]);
 });
 
 test("--dont-respawn: the daemon ends with its role, and no address stays", async () => {

@@ -52,6 +52,24 @@ test("a storm of signals to every process from its first moments kills nothing",
   expect(capture.adverts.at(-1)!.priority).toBe(0);
 });
 
+test("a role that is started again is as safe as the first", async () => {
+  using network = new Network(["a"]);
+  await using daemon = new Daemon(network, "a", instance({ state: "MASTER", interval: 1 }));
+  await daemon.waitForLog("(V) Entering MASTER STATE");
+  const { vrrp } = daemon.pids();
+  process.kill(vrrp, "SIGKILL");
+  const next = (): number | undefined => childrenOf(daemon.pid).find((pid) => pid !== vrrp);
+  const limit = performance.now() + 5000;
+  // The loop of the test stands still meanwhile: the daemon's does not need it.
+  while (next() === undefined && performance.now() < limit);
+  const role = next()!;
+  const end = performance.now() + 200;
+  while (performance.now() < end) storm([role]);
+  await daemon.waitForLog("Still MASTER");
+  expect(daemon.pids().vrrp).toBe(role);
+  expect(await daemon.stop()).toBe(0);
+});
+
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   test(`${signal} to every process ends the daemon gracefully, once`, async () => {
     using network = new Network(["a"]);

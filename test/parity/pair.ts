@@ -9,7 +9,6 @@
 import { Daemon, UPKEEP } from "../support/daemon.ts";
 import { Network } from "../support/namespaces.ts";
 import { poll } from "../support/waiting.ts";
-import type { Scenario, Settings, Variant } from "./scenarios.ts";
 import {
   advertsOf,
   announcementsOf,
@@ -28,7 +27,34 @@ export type Player = "keepalived" | "upkeep";
 /** Who plays which. */
 export type Cast = Readonly<Record<Side, Player>>;
 
-/** What a scenario leaves behind. */
+/** What goes over the wire: version and authentication. */
+export type Variant = "v2" | "v2 PASS" | "v3";
+
+/** The statements of one router that its variant does not already make. */
+export interface Settings {
+  readonly priority: number;
+  readonly version?: 2 | 3;
+  /** Seconds. */
+  readonly advert_int?: number;
+  readonly auth_pass?: string;
+  readonly virtual_router_id?: number;
+  /** How many addresses (default 1) from 10.0.0.`firstAddress` on (default 100). */
+  readonly addresses?: number;
+  readonly firstAddress?: number;
+  /** Further lines of the instance. */
+  readonly lines?: readonly string[];
+}
+
+/** Two routers and what happens to them. */
+export interface Plot {
+  /** Seconds, instead of the variant's advert_int. */
+  readonly advert_int?: Partial<Record<Variant, number>>;
+  readonly A: Settings;
+  readonly B: Settings;
+  readonly play: (pair: Pair) => Promise<void>;
+}
+
+/** What a plot leaves behind when it was played. */
 export interface Story {
   readonly cast: Cast;
   /** The whole log of each side, without times. */
@@ -56,9 +82,9 @@ export function addressOf(side: Side): string {
 const ADVERT_INT: Readonly<Record<Variant, number>> = { "v2": 1, "v2 PASS": 1, "v3": 0.1 };
 
 /** The configuration file of a router. */
-function configuration(scenario: Scenario, variant: Variant, settings: Settings): string {
+function configuration(plot: Plot, variant: Variant, settings: Settings): string {
   const version = settings.version ?? (variant === "v3" ? 3 : 2);
-  const advertInt = settings.advert_int ?? intervalOf(scenario, variant);
+  const advertInt = settings.advert_int ?? intervalOf(plot, variant);
   const pass = settings.auth_pass ?? (variant === "v2 PASS" ? "secret" : undefined);
   const first = settings.firstAddress ?? 100;
   const addresses = Array.from(
@@ -82,15 +108,15 @@ vrrp_instance VI_1 {
 `;
 }
 
-function intervalOf(scenario: Scenario, variant: Variant): number {
-  return scenario.advert_int?.[variant] ?? ADVERT_INT[variant];
+function intervalOf(plot: Plot, variant: Variant): number {
+  return plot.advert_int?.[variant] ?? ADVERT_INT[variant];
 }
 
 /** The two routers while a scenario is played. */
 export class Pair {
   readonly intervalMs: number;
   readonly #network: Network;
-  readonly #scenario: Scenario;
+  readonly #plot: Plot;
   readonly #variant: Variant;
   readonly #cast: Cast;
   /** Everything started on a side, latest last. */
@@ -98,18 +124,18 @@ export class Pair {
   readonly #stopping: Promise<number>[] = [];
   readonly #masterAtMs: Partial<Record<Side, number>> = {};
 
-  constructor(network: Network, scenario: Scenario, variant: Variant, cast: Cast) {
+  constructor(network: Network, plot: Plot, variant: Variant, cast: Cast) {
     this.#network = network;
-    this.#scenario = scenario;
+    this.#plot = plot;
     this.#variant = variant;
     this.#cast = cast;
-    this.intervalMs = intervalOf(scenario, variant) * 1000;
+    this.intervalMs = intervalOf(plot, variant) * 1000;
   }
 
   /** Starts a router and waits until it has begun. */
   async start(side: Side): Promise<void> {
     const program = this.#cast[side] === "upkeep" ? UPKEEP : "keepalived";
-    const config = configuration(this.#scenario, this.#variant, this.#scenario[side]);
+    const config = configuration(this.#plot, this.#variant, this.#plot[side]);
     const daemon = new Daemon(this.#network, side, config, { program });
     this.#daemons[side].push(daemon);
     await poll(() => daemon.log.includes("Entering "), STEP_MS, `${side} does not begin`);
@@ -117,7 +143,7 @@ export class Pair {
 
   /** Starts a router so that it becomes MASTER half-way between two adverts of the other. */
   async startBetween(side: Side, other: Side): Promise<void> {
-    const { priority } = this.#scenario[side];
+    const { priority } = this.#plot[side];
     const unitMs = this.#variant === "v3" ? this.intervalMs : 1000;
     const aheadMs = STARTUP_MS + 3 * this.intervalMs + ((256 - priority) / 256) * unitMs;
     await this.#sleepTo(other, 0.5 - aheadMs / this.intervalMs);
@@ -138,7 +164,7 @@ export class Pair {
   /** Gives a router other settings and makes it read them. */
   reload(side: Side, settings: Settings): Promise<void> {
     const daemon = this.#daemon(side);
-    daemon.rewrite(configuration(this.#scenario, this.#variant, settings));
+    daemon.rewrite(configuration(this.#plot, this.#variant, settings));
     daemon.skipLog();
     daemon.signal("SIGHUP");
     return Promise.resolve();
@@ -176,7 +202,7 @@ export class Pair {
 
   /** Waits until a router holds every address and the other none. */
   holds(side: Side): Promise<void> {
-    const count = this.#scenario[side].addresses ?? 1;
+    const count = this.#plot[side].addresses ?? 1;
     return poll(
       () => this.#held(side) === count && this.#held(side === "A" ? "B" : "A") === 0,
       2000,
@@ -286,14 +312,14 @@ function tidy(network: Network): void {
 }
 
 /** Plays a scenario once. Throws with both logs when a step does not happen. */
-export async function play(scenario: Scenario, variant: Variant, cast: Cast): Promise<Story> {
+export async function play(plot: Plot, variant: Variant, cast: Cast): Promise<Story> {
   const network = await lend();
   try {
     tidy(network);
     await using tap = await Tap.start(network);
-    await using pair = new Pair(network, scenario, variant, cast);
+    await using pair = new Pair(network, plot, variant, cast);
     try {
-      await scenario.play(pair);
+      await plot.play(pair);
       await pair.finish();
     } catch (error) {
       const logs = SIDES.map((side) => `${side}: ${cast[side]}\n${pair.log(side).join("\n")}`);

@@ -6,25 +6,7 @@
  * is looked for.
  */
 
-import type { Cast, Pair, Side } from "./pair.ts";
-
-/** What goes over the wire: version and authentication. */
-export type Variant = "v2" | "v2 PASS" | "v3";
-
-/** The statements of one router that its variant does not already make. */
-export interface Settings {
-  readonly priority: number;
-  readonly version?: 2 | 3;
-  /** Seconds. */
-  readonly advert_int?: number;
-  readonly auth_pass?: string;
-  readonly virtual_router_id?: number;
-  /** How many addresses (default 1) from 10.0.0.`firstAddress` on (default 100). */
-  readonly addresses?: number;
-  readonly firstAddress?: number;
-  /** Further lines of the instance. */
-  readonly lines?: readonly string[];
-}
+import type { Cast, Pair, Plot, Side, Variant } from "./pair.ts";
 
 /**
  * How long after the last advert of one router the first of the other leaves: Active_Down_Interval,
@@ -32,16 +14,11 @@ export interface Settings {
  */
 export type Wait = "down" | "skew" | "at once" | "any";
 
-/** One story. */
-export interface Scenario {
+/** A plot with what has to come of it. */
+export interface Scenario extends Plot {
   readonly name: string;
   /** All when absent. */
   readonly variants?: readonly Variant[];
-  /** Seconds, instead of the variant's advert_int. */
-  readonly advert_int?: Partial<Record<Variant, number>>;
-  readonly A: Settings;
-  readonly B: Settings;
-  readonly play: (pair: Pair) => Promise<void>;
   /** One for each time the adverts on the wire come from the other router than before. */
   readonly waits?: readonly Wait[];
   /** What each side is to complain of; a complaint else is a failure. */
@@ -50,8 +27,6 @@ export interface Scenario {
   readonly isCrossing?: true;
   /** Gratuitous ARPs are compared one by one, and the time between bursts. */
   readonly comparesAnnouncements?: true;
-  /** The same lines in another order, and why. */
-  readonly reordered?: string;
   /** The only cast, without reference, and why keepalived 2.2.7 is none. */
   readonly alone?: { readonly cast: Cast; readonly why: string };
 }
@@ -136,6 +111,25 @@ export const SCENARIOS: readonly Scenario[] = [
       await pair.holds("B");
     },
     waits: ["skew"],
+  },
+  {
+    name: "unicast peers: a crash, a return, a graceful stop",
+    variants: ["v2", "v3"],
+    A: { priority: 200, lines: ["unicast_peer {", "  10.0.0.2", "}"] },
+    B: { priority: 100, lines: ["unicast_peer {", "  10.0.0.1", "}"] },
+    play: async (pair) => {
+      await electA(pair);
+      await pair.holds("A");
+      await pair.crash("A");
+      await pair.says("B", MASTER);
+      await pair.start("A");
+      await pair.says("A", MASTER);
+      await pair.says("B", BACKUP);
+      await pair.stop("A");
+      await pair.says("B", MASTER);
+      await pair.holds("B");
+    },
+    waits: ["down", "any", "skew"],
   },
   {
     name: "nopreempt leaves a lower MASTER alone until it stops",
@@ -273,7 +267,6 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "the interface of the MASTER goes down and comes back",
-    reordered: "upkeep says goodbye before it enters FAULT, keepalived after",
     variants: ["v2", "v3"],
     A: { priority: 200 },
     B: { priority: 100 },

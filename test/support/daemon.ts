@@ -68,7 +68,7 @@ export class Daemon {
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
-      // A session, and so a process group, of its own.
+      // A process group of its own, for crash().
       detached: true,
       env: { ...process.env, ...environment },
     });

@@ -4,16 +4,25 @@
  * other end is `to-NAME`, a port of the bridge `br0`, where all that crosses the wire can be captured.
  *
  * Namespaces are named after this process and a number, so runs side by side do not meet. They vanish
- * with {@link Network} (`using`), at the latest with this process.
+ * with {@link Network} (`using`), at the latest with this process, or when the next one starts.
  */
 
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 
 /** The name of the place that holds the bridge, to be used like a host's. */
 export const WIRE = "wire";
 
+/** Where ip-netns(8) keeps them. */
+const FOLDER = "/run/netns";
+
 const live = new Set<Network>();
 let count = 0;
+
+// What a run that was killed could not remove.
+for (const netns of existsSync(FOLDER) ? readdirSync(FOLDER) : []) {
+  const pid = /^upk(\d+)n\d/.exec(netns)?.[1];
+  if (pid !== undefined && !existsSync(`/proc/${pid}`)) remove(netns);
+}
 
 process.on("exit", () => {
   for (const network of live) network[Symbol.dispose]();
@@ -56,7 +65,7 @@ export class Network {
 
   /** The words that run a command as a process of that host: it is executed, not forked. */
   enter(host: string): readonly string[] {
-    return ["nsenter", `--net=/run/netns/${this.netns(host)}`, "--"];
+    return ["nsenter", `--net=${FOLDER}/${this.netns(host)}`, "--"];
   }
 
   /** Runs a command on a host and returns its standard output; throws when it fails. */
@@ -77,7 +86,7 @@ export class Network {
   [Symbol.dispose](): void {
     live.delete(this);
     for (const netns of this.#names.values()) {
-      if (existsSync(`/run/netns/${netns}`)) Bun.spawnSync(["ip", "netns", "delete", netns]);
+      if (existsSync(`${FOLDER}/${netns}`)) remove(netns);
     }
   }
 
@@ -105,6 +114,10 @@ const NO_IPV6 =
 
 function shell(script: string, before: readonly string[] = []): void {
   run([...before, "sh", "-ec", script]);
+}
+
+function remove(netns: string): void {
+  Bun.spawnSync(["ip", "netns", "delete", netns]);
 }
 
 function run(words: readonly string[]): string {
