@@ -155,11 +155,6 @@ export class SendBatch {
     return this.#count === 0;
   }
 
-  /** Drops all that waits. */
-  forget(): void {
-    this.#count = 0;
-  }
-
   /**
    * Sends all that waits. A packet the kernel refuses is skipped, the others still leave; the first
    * refusal is returned, not thrown.

@@ -7,7 +7,7 @@
  */
 
 import { INTERFACE_SIGNALS } from "../ffi/constants.ts";
-import { blockSignals, setProcessName } from "../ffi/process.ts";
+import { blockSignals, setProcessName, startSession } from "../ffi/process.ts";
 import { CHANNEL_FD, DETACHED_VARIABLE, LEDGER_FD, ROLE_VARIABLE } from "./parent/channel.ts";
 import type { EarlyRole } from "./parent/daemon.ts";
 import { makeLedger, openLedger } from "./parent/ledger.ts";
@@ -26,6 +26,10 @@ async function main(): Promise<number> {
   if (role === "vrrp") {
     const { runVrrpRole } = await import("./vrrp/role.ts");
     return runVrrpRole(CHANNEL_FD, openLedger(LEDGER_FD));
+  }
+  if (process.env[DETACHED_VARIABLE] !== undefined) {
+    startSession();
+    process.chdir("/");
   }
   if (name === "keepalived" || words[0]?.startsWith("-") === true) {
     const early = startEarly(argv0, words);

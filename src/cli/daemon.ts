@@ -7,7 +7,7 @@ import { appendFileSync, closeSync, readSync, writeSync } from "node:fs";
 import { resolve } from "node:path";
 import { release, type, version } from "node:os";
 import { INTERFACE_SIGNALS } from "../../ffi/constants.ts";
-import { blockSignals, startSession } from "../../ffi/process.ts";
+import { blockSignals } from "../../ffi/process.ts";
 import { explainProblem, type Problem } from "../config/problem.ts";
 import { configTestStatus } from "../config/problem.ts";
 import { load } from "../config/load.ts";
@@ -20,6 +20,7 @@ import { RELEASE } from "./release.ts";
 
 /** Where the launcher waits for the daemon's first words. */
 const READY_FD = 3;
+const READY = "ready";
 
 /**
  * Runs keepalived's command line; resolves with the exit status. `early` is a vrrp role that was started
@@ -46,33 +47,33 @@ export async function runDaemon(
   }
   if (options.errors.length > 0) return 1;
   if (options.configTest !== undefined) return testConfiguration(options);
-  const isDetached = process.env[DETACHED_VARIABLE] !== undefined;
+  const detachedFrom = process.env[DETACHED_VARIABLE];
   delete process.env[DETACHED_VARIABLE];
-  if (!options.dontFork && !isDetached) return await detach(argv0, argv);
-  return await runInForeground({ argv0, argv, options, early }, isDetached);
+  if (!options.dontFork && detachedFrom === undefined) return await detach(argv0, argv);
+  return await runInForeground({ argv0, argv, options, early }, detachedFrom);
 }
 
 async function runInForeground(
   call: Pick<Invocation, "argv0" | "argv" | "options" | "early">,
-  isDetached: boolean,
+  detachedFrom: string | undefined,
 ): Promise<number> {
   const daemon = new Daemon({
     ...call,
     banner: `Keepalived v${followedVersion} (upkeep ${RELEASE.version})`,
     kernel: kernelText(),
+    cwd: detachedFrom ?? process.cwd(),
   });
-  if (isDetached) {
-    startSession();
-    process.chdir("/");
+  const isUp = daemon.start();
+  if (detachedFrom !== undefined) {
+    if (isUp) writeSync(READY_FD, READY);
+    closeSync(READY_FD);
   }
-  daemon.start();
-  if (isDetached) closeSync(READY_FD);
   return await daemon.ended;
 }
 
 /**
- * Starts the daemon away from this terminal and waits until its pid file is written, so that whoever
- * called can rely on it; when it ends before that, its status is ours.
+ * Starts the daemon away from this terminal and waits until it is up, so that whoever called can rely on
+ * its pid file; when it ends before that, its status is ours.
  */
 async function detach(argv0: string, argv: readonly string[]): Promise<number> {
   // Signals that come before the daemon can hear them wait for it.
@@ -81,21 +82,22 @@ async function detach(argv0: string, argv: readonly string[]): Promise<number> {
     cmd: ["/proc/self/exe", ...argv],
     argv0,
     stdio: ["ignore", "ignore", "ignore", "pipe"],
-    env: { ...process.env, [DETACHED_VARIABLE]: "1" },
+    env: { ...process.env, [DETACHED_VARIABLE]: process.cwd() },
   });
-  child.unref();
   const ready = child.stdio[READY_FD];
-  const isReady = typeof ready === "number" && awaitEnd(ready);
-  await Promise.resolve();
-  return isReady && child.exitCode === null ? 0 : child.exitCode ?? 0;
+  if (typeof ready === "number" && awaitReady(ready)) {
+    child.unref();
+    return 0;
+  }
+  return await child.exited;
 }
 
-/** Waits until the other end of a pipe is closed. */
-function awaitEnd(fd: number): boolean {
+/** Waits for the daemon's word that it is up; false when it ends without. */
+function awaitReady(fd: number): boolean {
   const buffer = new Uint8Array(16);
   for (;;) {
     try {
-      if (readSync(fd, buffer) === 0) return true;
+      return readSync(fd, buffer) > 0;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return false;
       Bun.sleepSync(1);

@@ -56,7 +56,7 @@ export const CHANNEL_FD = 3;
 export const LEDGER_FD = 4;
 /** Names the role in its environment; deleted by the role at once. */
 export const ROLE_VARIABLE = "UPKEEP_ROLE";
-/** Set in the environment of the daemon that has left its terminal; deleted at once. */
+/** In the environment of the daemon that has left its terminal: where it was called; deleted at once. */
 export const DETACHED_VARIABLE = "UPKEEP_DETACHED";
 
 const HEADER_BYTES = 4;

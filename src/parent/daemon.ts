@@ -43,6 +43,8 @@ export interface Invocation {
   /** `upkeep`'s version and date, for the first log line. */
   readonly banner: string;
   readonly kernel: string;
+  /** Where relative names start from. */
+  readonly cwd: string;
   /** The vrrp role and its ledger, when they were started before the command line was read. */
   readonly early: EarlyRole | undefined;
 }
@@ -58,7 +60,6 @@ export class Daemon {
   readonly #invocation: Invocation;
   readonly #options: DaemonOptions;
   readonly #configFile: string;
-  readonly #cwd = process.cwd();
   readonly #log: Log;
   readonly #ledger: Ledger;
   readonly #slots = new Map<string, number>();
@@ -81,7 +82,7 @@ export class Daemon {
     const { options } = invocation;
     this.#options = options;
     this.#ledger = invocation.early?.ledger ?? makeLedger();
-    this.#configFile = resolve(options.configFile);
+    this.#configFile = resolve(invocation.cwd, options.configFile);
     const file = options.logFile === undefined
       ? undefined
       : options.logFile.file ?? `${process.env["TMPDIR"] ?? "/tmp"}/keepalived.log`;
@@ -97,8 +98,10 @@ export class Daemon {
     this.#finish = finish;
   }
 
-  /** Starts everything. What fails ends the daemon through {@link Daemon.ended}. */
-  start(): void {
+  /**
+   * Starts everything; whether the daemon is up. What fails ends it, through {@link Daemon.ended}.
+   */
+  start(): boolean {
     blockSignals(INTERFACE_SIGNALS);
     process.umask(this.#options.umask ?? DEFAULT_UMASK);
     openNotifications();
@@ -111,8 +114,11 @@ export class Daemon {
     setSignalMask();
     if (process.pid === 1) reapStrangers((pid) => pid === this.#role?.pid);
     this.#introduce();
-    if (!this.#claimPidFile()) return;
-    this.#firstConfiguration();
+    return this.#claimPidFile() && this.#firstConfiguration();
+  }
+
+  #pathOf(name: string): string {
+    return resolve(this.#invocation.cwd, name);
   }
 
   #introduce(): void {
@@ -128,7 +134,7 @@ export class Daemon {
   }
 
   #claimPidFile(): boolean {
-    const { pidFile } = this.#options;
+    const pidFile = this.#pathOf(this.#options.pidFile);
     try {
       this.#hasPidFile = claimPidFile(pidFile, process.pid);
       if (this.#hasPidFile) return true;
@@ -140,17 +146,18 @@ export class Daemon {
     return false;
   }
 
-  #firstConfiguration(): void {
+  #firstConfiguration(): boolean {
     const { config, problems } = this.#load();
     if (isFatal(problems)) {
       this.#stop(startStatus(problems));
-      return;
+      return false;
     }
     if (this.#options.dumpConf) { for (const line of dumpConfig(config)) this.#say("info", line); }
     this.#config = config;
     this.#configureRole(diff(undefined, config));
     void this.#log.open();
     notifySystemd("ready");
+    return true;
   }
 
   #load(): { config: Config; problems: readonly Problem[] } {
@@ -158,7 +165,7 @@ export class Daemon {
     const files = systemFiles({
       configId: this.#options.configId,
       allIncludeChecks: this.#options.allConfig,
-      cwd: this.#cwd,
+      cwd: this.#invocation.cwd,
     });
     const loaded = load(this.#configFile, files);
     const level = { fatal: "error", error: "warning", warning: "warning" } as const;
@@ -199,13 +206,13 @@ export class Daemon {
       return;
     }
     if (this.#role === undefined) {
-      this.#spawn();
-      this.#configureRole(diff(undefined, this.#config));
+      // A role that is to be started again later will be told everything then.
+      if (this.#respawnTimer === undefined) this.#restart();
       return;
     }
     const detail = this.#options.logDetail > 0;
     this.#role.tell({ type: "configure", changes: this.#withSlots(changes), detail });
-    this.#role.tell({ type: "pid-file", path: this.#options.vrrpPidFile });
+    this.#role.tell({ type: "pid-file", path: this.#pathOf(this.#options.vrrpPidFile) });
     clearTimeout(this.#settleTimer);
     this.#settleTimer = setTimeout(() => this.#settle(), SETTLE_MS);
   }
@@ -284,12 +291,14 @@ export class Daemon {
       return;
     }
     if (this.#config !== undefined && seconds * 1_000_000 > patienceUs(this.#config)) {
-      this.#withdraw();
+      // Peers will take over before the role is back: nothing of ours may stay on the links.
+      this.#withdraw(() => {});
     }
     this.#respawnTimer = setTimeout(() => this.#restart(), seconds * 1000);
   }
 
   #restart(): void {
+    this.#respawnTimer = undefined;
     if (this.#stopping !== undefined) return;
     this.#spawn();
     if (this.#role === undefined) return;
@@ -297,13 +306,18 @@ export class Daemon {
     this.#say("info", `Starting VRRP child process, pid=${this.#role.pid}`);
   }
 
-  /** Peers will take over before the role is back: nothing of ours may stay on the links. */
-  #withdraw(): void {
+  /** Takes off the links what a dead role has left there; `ended` is called when that is done. */
+  #withdraw(ended: () => void): void {
     const { argv0, argv } = this.#invocation;
     this.#ledger.lastAdvertAt.fill(0);
-    const role = new Role(argv0, argv, this.#ledger);
-    role.attach({ message: (message) => this.#listen(message), ended: () => {} });
-    role.tell({ type: "withdraw", changes: diff(undefined, this.#config) });
+    try {
+      const role = new Role(argv0, argv, this.#ledger);
+      role.attach({ message: (message) => this.#listen(message), ended });
+      role.tell({ type: "withdraw", changes: diff(undefined, this.#config) });
+    } catch (error) {
+      this.#say("error", `Cannot start a process to remove the addresses: ${String(error)}`);
+      ended();
+    }
   }
 
   // --- signals ---
@@ -354,7 +368,7 @@ export class Daemon {
     notifySystemd("stopping");
     if (this.#config !== undefined) this.#say("info", "Stopping");
     if (role === undefined) {
-      this.#leave(status);
+      this.#leaveWithoutRole(status);
       return;
     }
     setTimeout(() => {
@@ -363,9 +377,16 @@ export class Daemon {
     }, STOP_MS).unref();
   }
 
+  /** The role is dead or was never needed; it may have died as MASTER. */
+  #leaveWithoutRole(status: number): void {
+    const wasMaster = this.#ledger.lastAdvertAt.some((at) => at !== 0);
+    if (!wasMaster || this.#options.dontReleaseVrrp) this.#leave(status);
+    else this.#withdraw(() => this.#leave(status));
+  }
+
   #leave(status: number): void {
     this.#say("info", `Stopped ${this.#invocation.banner}`);
-    if (this.#hasPidFile) removePidFile(this.#options.pidFile);
+    if (this.#hasPidFile) removePidFile(this.#pathOf(this.#options.pidFile));
     this.#log.close();
     this.#finish(status);
   }

@@ -121,6 +121,9 @@ export type Action =
     readonly note: Note;
     readonly priority: number;
     readonly source: Address;
+    /** Of "interval-learned": the interval before and after. */
+    readonly fromUs?: number;
+    readonly toUs?: number;
   };
 
 /** What the machine noticed and did not turn into a transition. */
@@ -133,7 +136,8 @@ export type Note =
   | "lower-priority-discarded"
   | "priority-zero-as-master"
   | "priority-zero-as-backup"
-  | "interval-learned";
+  | "interval-learned"
+  | "preempt-delay";
 
 /** A new state and what it takes to get there. */
 export interface Step {
@@ -290,7 +294,11 @@ function backupHears(router: VirtualRouter, state: Backup, advert: Advert, now: 
   if (!router.preempt || priority >= router.priority) return heard(router, state, advert, now);
   if (router.preemptDelayUs > 0) {
     const preemptAt = state.preemptAt ?? now + router.preemptDelayUs;
-    if (now < preemptAt) return heard(router, { ...state, preemptAt }, advert, now);
+    if (now < preemptAt) {
+      const next = heard(router, { ...state, preemptAt }, advert, now);
+      if (state.preemptAt !== undefined) return next;
+      return { ...next, actions: [note("preempt-delay", priority, source), ...next.actions] };
+    }
   }
   // Discard: our timer keeps running and we preempt.
   return { state, actions: [note("lower-priority-discarded", priority, source)] };
@@ -310,7 +318,13 @@ function heard(router: VirtualRouter, state: Backup, advert: Advert, now: number
       activeAdverIntervalUs: learned,
       preemptAt: isLower ? state.preemptAt : undefined,
     },
-    actions: isNews ? [note("interval-learned", advert.priority, advert.source)] : [],
+    actions: isNews
+      ? [{
+        ...note("interval-learned", advert.priority, advert.source),
+        fromUs: known,
+        toUs: learned,
+      }]
+      : [],
   };
 }
 
@@ -407,7 +421,11 @@ function freshBackup(now: number): Backup {
   };
 }
 
-function note(what: Note, priority: number, source: Address): Action {
+function note(
+  what: Note,
+  priority: number,
+  source: Address,
+): Extract<Action, { type: "note" }> {
   return { type: "note", note: what, priority, source };
 }
 

@@ -102,8 +102,8 @@ garp       | MASTER         | advert 0                  | lower 3+0.2           
 garp       | MASTER         | advert 100 from 5         | lower 3+0.2            | MASTER | kept       | note same-priority-same-address 100 from 5
 
 preempt_delay: the first lower advert starts it; at most as good is never delayed
-delay      | BACKUP         | advert 99                 | delay 10               | BACKUP | peer       | note interval-learned 99 from 9
-delay      | BACKUP         | advert 99                 | delay 10, v2           | BACKUP | own        |
+delay      | BACKUP         | advert 99                 | delay 10               | BACKUP | peer       | note preempt-delay 99 from 9, note interval-learned 99 from 9
+delay      | BACKUP         | advert 99                 | delay 10, v2           | BACKUP | own        | note preempt-delay 99 from 9
 delay      | BACKUP         | advert 100                | delay 10               | BACKUP | peer       | note interval-learned 100 from 9
 `;
 
@@ -116,7 +116,7 @@ describe("stories", () => {
     story(`
 at        | event              | with     | to     | timer     | actions
 0         | startup            | delay 10 | BACKUP | 3.609375  |
-1         | advert 99 every 1  |          | BACKUP | 4.609375  |
+1         | advert 99 every 1  |          | BACKUP | 4.609375  | note preempt-delay 99 from 9
 4         | advert 99 every 1  |          | BACKUP | 7.609375  |
 7         | advert 98 every 1  |          | BACKUP | 10.609375 |
 10.999999 | advert 99 every 1  |          | BACKUP | 14.609374 |
@@ -129,11 +129,11 @@ at        | event              | with     | to     | timer     | actions
     story(`
 at        | event              | with     | to     | timer     | actions
 0         | startup            | delay 10 | BACKUP | 3.609375  |
-1         | advert 99 every 1  |          | BACKUP | 4.609375  |
+1         | advert 99 every 1  |          | BACKUP | 4.609375  | note preempt-delay 99 from 9
 2         | advert 100 every 1 |          | BACKUP | 5.609375  |
-5         | advert 99 every 1  |          | BACKUP | 8.609375  |
+5         | advert 99 every 1  |          | BACKUP | 8.609375  | note preempt-delay 99 from 9
 8         | advert 101 every 1 |          | BACKUP | 11.609375 |
-11        | advert 99 every 1  |          | BACKUP | 14.609375 |
+11        | advert 99 every 1  |          | BACKUP | 14.609375 | note preempt-delay 99 from 9
 14        | advert 99 every 1  |          | BACKUP | 17.609375 |
 17        | advert 99 every 1  |          | BACKUP | 20.609375 |
 20        | advert 99 every 1  |          | BACKUP | 23.609375 |
@@ -144,12 +144,12 @@ at        | event              | with     | to     | timer     | actions
     story(`
 at        | event              | with     | to     | timer     | actions
 0         | startup            | delay 10 | BACKUP | 3.609375  |
-1         | advert 99 every 1  |          | BACKUP | 4.609375  |
+1         | advert 99 every 1  |          | BACKUP | 4.609375  | note preempt-delay 99 from 9
 2         | advert 0 every 1   |          | BACKUP | 2.609375  | note priority-zero-as-backup 0 from 9
 2.5       | advert 98 every 1  |          | BACKUP | 6.109375  |
 6.109375  | timer              |          | MASTER | 7.1       | note timeout 100 from 5, advert 100, add, announce 5
 6.5       | advert 101 every 1 |          | BACKUP | 10.109375 | note higher-priority 101 from 9, remove
-7         | advert 99 every 1  |          | BACKUP | 10.609375 |
+7         | advert 99 every 1  |          | BACKUP | 10.609375 | note preempt-delay 99 from 9
 17        | advert 99 every 1  |          | BACKUP | 10.609375 | note lower-priority-discarded 99 from 9
 `));
 
@@ -157,10 +157,10 @@ at        | event              | with     | to     | timer     | actions
     story(`
 at        | event              | with     | to     | timer     | actions
 0         | startup            | delay 3  | BACKUP | 3.609375  |
-1         | advert 99 every 1  |          | BACKUP | 4.609375  |
+1         | advert 99 every 1  |          | BACKUP | 4.609375  | note preempt-delay 99 from 9
 2         | fault              |          | FAULT  | never     |
 3         | recovery           |          | BACKUP | 6.609375  |
-6         | advert 99 every 1  |          | BACKUP | 9.609375  |
+6         | advert 99 every 1  |          | BACKUP | 9.609375  | note preempt-delay 99 from 9
 8         | advert 99 every 1  |          | BACKUP | 11.609375 |
 9         | advert 99 every 1  |          | BACKUP | 11.609375 | note lower-priority-discarded 99 from 9
 `));

@@ -138,8 +138,8 @@ export function explainRejection(
       ? "discarding multicast packet on unicast instance"
       : "discarding unicast packet on multicast instance",
     "stranger": `unicast source address ${formatAddress(packet.source)} not a unicast peer`,
-    "version": `invalid version. ${packet.versionType >> 4} and expect ${version}`,
-    "other-version": `invalid version. ${packet.versionType >> 4} and expect ${version}`,
+    "version": `wrong version. Received ${packet.versionType >> 4} and expect ${version}`,
+    "other-version": `wrong version. Received ${packet.versionType >> 4} and expect ${version}`,
     "type": `Invalid packet type. ${packet.versionType & 15} and expect 1`,
     "count": "received an unexpected ip number count 0",
     "interval": "advertisement interval 0 received",

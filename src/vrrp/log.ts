@@ -3,7 +3,8 @@
  * them. Levels are keepalived's too.
  */
 
-import { formatAddress } from "../lib/address.ts";
+import type { VrrpInstance } from "../config/vrrp.ts";
+import { type Address, compareAddress, formatAddress } from "../lib/address.ts";
 import type { LogLevel } from "../lib/log.ts";
 import type { Held } from "./addresses.ts";
 import type { Action, State, VirtualRouter } from "./fsm.ts";
@@ -19,23 +20,55 @@ function line(level: LogLevel, text: string, detail = false): Line {
   return { level, text, detail };
 }
 
-/** The line of a transition; undefined where keepalived has none. */
-export function transitionLine(
+/** The lines of a transition; none where keepalived has none. */
+export function transitionLines(
   name: string,
-  from: State["name"],
-  to: State["name"],
-): Line | undefined {
-  switch (to) {
+  router: VirtualRouter,
+  from: State,
+  to: State,
+): readonly Line[] {
+  switch (to.name) {
     case "INIT":
-      return undefined;
-    case "MASTER":
-      return line("info", `(${name}) Entering MASTER STATE`);
+      return [];
+    case "MASTER": {
+      const entering = line("info", `(${name}) Entering MASTER STATE`);
+      const learned = from.name === "BACKUP" ? from.activeAdverIntervalUs : undefined;
+      const ownUs = router.advertisementIntervalUs;
+      if (learned === undefined || learned === ownUs) return [entering];
+      const change = `from ${ms(learned)} to locally configured ${ms(ownUs)}`;
+      return [line("info", `(${name}) changing advert interval ${change}`, true), entering];
+    }
     case "BACKUP":
     case "FAULT": {
-      const init = from === "INIT" ? " (init)" : "";
-      return line("info", `(${name}) Entering ${to} STATE${init}`);
+      const init = from.name === "INIT" ? " (init)" : "";
+      return [line("info", `(${name}) Entering ${to.name} STATE${init}`)];
     }
   }
+}
+
+function ms(us: number): string {
+  return `${us / 1000}ms`;
+}
+
+/** What is wrong with the addresses an advert carries, in keepalived's phrases; none when they are ours. */
+export function addressListLines(
+  instance: VrrpInstance,
+  expected: readonly Address[],
+  received: readonly Address[],
+): string[] {
+  const { name, virtual_router_id: vrid } = instance;
+  if (received.length !== expected.length) {
+    const counts = `${received.length}, expected ${expected.length}!`;
+    return [`(${name}) received an unexpected ip number count ${counts}`];
+  }
+  const missing = expected.filter((one) =>
+    !received.some((other) => compareAddress(one, other) === 0)
+  );
+  return missing.map((one) =>
+    `(${name}) ip address associated with VRID ${vrid} not present in MASTER advert: ${
+      formatAddress(one)
+    }`
+  );
 }
 
 /** The line of something the machine noticed. */
@@ -79,7 +112,17 @@ export function noteLine(
     case "priority-zero-as-backup":
       return line("info", `(${name}) Backup received priority 0 advertisement`, true);
     case "interval-learned":
-      return line("info", `(${name}) advertisement interval updated by master ${peer}`, true);
+      return line(
+        "info",
+        `(${name}) advertisement interval updated from ${ms(action.fromUs ?? 0)} to ${
+          ms(action.toUs ?? 0)
+        } by master`,
+        true,
+      );
+    case "preempt-delay": {
+      const seconds = (router.preemptDelayUs / 1_000_000).toFixed(6);
+      return line("info", `(${name}) start preempt delay (${seconds})`, true);
+    }
   }
 }
 

@@ -240,27 +240,34 @@ export class Kernel {
     }
   }
 
+  /** A port like `port` whose packets the kernel refuses. */
+  deafPort(port: Port): Port {
+    return { ...port, fd: -1, batch: new SendBatch(-1, 1) };
+  }
+
   /**
    * Forgets what is queued and flushes a request that changes nothing instead, so that no part of a flush
    * is run for the first time when it matters.
    */
   rehearse(): void {
-    for (const port of this.#dirty) port.batch.forget();
-    this.#dirty.length = 0;
-    this.#frames.length = 0;
-    this.#requests.length = 0;
     const request = { bytes: encodeGetLink(LOOPBACK), doing: "asking for the loopback link" };
-    this.#requests.push({ request, expected: 0 });
+    this.#requests.splice(0, Infinity, { request, expected: 0 });
+    this.#frames.length = 0;
     this.#flushFrames();
     this.flush();
   }
 
-  /** Lets everything that is queued happen. */
-  flush(): void {
+  /** Lets the queued adverts leave. */
+  flushAdverts(): void {
     for (const port of this.#dirty) {
-      if (this.#ports.has(port)) this.#complain(port.batch.flush(), port);
+      if (this.#ports.has(port) || port.fd < 0) this.#complain(port.batch.flush(), port);
     }
     this.#dirty.length = 0;
+  }
+
+  /** Lets everything that is queued happen. */
+  flush(): void {
+    this.flushAdverts();
     if (this.#requests.length > 0) this.#flushRequests();
     if (this.#frames.length > 0) this.#flushFrames();
   }
@@ -282,8 +289,11 @@ export class Kernel {
     const queued = this.#frames.splice(0);
     try {
       this.#frameBatch ??= openFrameBatch();
-      for (const { frame, to, repeat } of queued) {
-        for (let i = 0; i < repeat; i++) {
+      // In rounds: every address is announced once before any is announced again.
+      const rounds = Math.max(0, ...queued.map((one) => one.repeat));
+      for (let round = 0; round < rounds; round++) {
+        for (const { frame, to, repeat } of queued) {
+          if (round >= repeat) continue;
           const error = this.#frameBatch.add(frame, frame.bytes.length, to);
           if (error !== undefined) this.#refused(error);
         }

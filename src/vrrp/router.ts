@@ -13,18 +13,24 @@ import type { FromRole } from "../parent/channel.ts";
 import type { Advert } from "../wire/vrrp.ts";
 import { changedAddresses, type Held, heldAddresses } from "./addresses.ts";
 import type { Change } from "./diff.ts";
-import { type Action, activeDownIntervalUs, deadline, type Event, step } from "./fsm.ts";
+import {
+  type Action,
+  activeDownIntervalUs,
+  deadline,
+  type Event,
+  type State,
+  step,
+} from "./fsm.ts";
 import {
   counterOf,
   explainFault,
   explainRejection,
   type FaultReason,
   judge,
-  type Rejection,
   virtualRouter,
 } from "./instance.ts";
 import { LinkTable } from "./links.ts";
-import { announcementLines, noteLine, transitionLine } from "./log.ts";
+import { addressListLines, announcementLines, noteLine, transitionLines } from "./log.ts";
 import { advertPackets, hasSecret, Kernel, type Packet, type Port, readPacket } from "./perform.ts";
 import { reconfigure, type RunningInstance, startRunning } from "./running.ts";
 
@@ -128,6 +134,8 @@ export class Router {
     }
     this.#reassess(running, now);
     this.#schedule(running);
+    const isNews = before.priority !== next.priority || before.advert_int !== next.advert_int;
+    if (running.state.name === "MASTER" && isNews) this.#advertise(running, next.priority, now);
   }
 
   /** Takes away what a predecessor may have left on the links of added instances. */
@@ -171,10 +179,11 @@ export class Router {
    */
   rehearse(now: number): void {
     const [model] = this.#running.values();
-    if (model === undefined) return;
+    if (model?.port === undefined) return;
+    this.#kernel.flush();
     const { key, instance, port, router } = model;
     const actor: Running = startRunning(key, -1, instance, () => {});
-    actor.port = port;
+    actor.port = this.#kernel.deafPort(port);
     actor.router = router;
     this.#dispatch(actor, { type: "startup" }, now);
     for (let turn = 0; turn < 2; turn++) {
@@ -310,18 +319,15 @@ export class Router {
     const { counters, instance } = running;
     counters.advert_rcvd++;
     if (advert.priority === 0) counters.pri_zero_rcvd++;
-    const expected = instance.virtual_ipaddress.length;
-    if (advert.addresses.length !== expected) {
+    for (const text of addressListLines(instance, running.advertised, advert.addresses)) {
       counters.addr_list_err++;
-      const counts = `${advert.addresses.length}, expected ${expected}!`;
-      const text = `(${instance.name}) received an unexpected ip number count ${counts}`;
-      this.#complain(running, "addresses", text, now);
+      this.#complain(running, text, text, now);
     }
     const { priority, advertisementIntervalUs } = advert;
     this.#dispatch(running, { type: "advert", priority, source, advertisementIntervalUs }, now);
   }
 
-  #complain(running: Running, what: Rejection | "addresses", text: string, now: number): void {
+  #complain(running: Running, what: string, text: string, now: number): void {
     if (now - (running.complainedAt.get(what) ?? -COMPLAINT_US) < COMPLAINT_US) return;
     running.complainedAt.set(what, now);
     this.log("warning", text);
@@ -332,30 +338,53 @@ export class Router {
   /** The one place where an instance's state changes. */
   #dispatch(running: Running, event: Event, now: number, keepAddresses = false): void {
     const { state, actions } = step(running.router, running.state, event, now);
-    const before = running.state.name;
+    const before = running.state;
     running.state = state;
-    let isLogged = state.name === before;
+    const isTransition = state.name !== before.name;
+    if (isTransition) this.#advertiseAtOnce(running, actions, now);
+    let isLogged = !isTransition;
     for (const action of actions) {
       // The log tells why, then where to, then what that took.
       if (!isLogged && action.type !== "note") {
         isLogged = true;
-        const line = transitionLine(running.instance.name, before, state.name);
-        if (line !== undefined) this.log(line.level, line.text, line.detail);
+        this.#logTransition(running, before);
       }
-      this.#act(running, action, now, keepAddresses);
+      if (action.type !== "advert") this.#act(running, action, keepAddresses);
+      else if (action.priority === 0) this.#detailed(running, "sent 0 priority");
+      else if (!isTransition) this.#advertise(running, action.priority, now);
     }
     this.#schedule(running);
   }
 
-  #schedule(running: Running): void {
-    this.#loop.schedule(running, deadline(running.router, running.state));
+  /** An election is decided by its first advert: it does not wait for the rest of the turn. */
+  #advertiseAtOnce(running: Running, actions: readonly Action[], now: number): void {
+    for (const action of actions) {
+      if (action.type === "advert") this.#advertise(running, action.priority, now);
+    }
+    this.#kernel.flushAdverts();
   }
 
-  #act(running: Running, action: Action, now: number, keepAddresses: boolean): void {
+  #logTransition(running: Running, before: State): void {
+    const { instance, router, state } = running;
+    for (const line of transitionLines(instance.name, router, before, state)) {
+      this.log(line.level, line.text, line.detail);
+    }
+  }
+
+  #schedule(running: Running): void {
+    const { router, state } = running;
+    this.#loop.schedule(running, deadline(router, state));
+    if (state.name === "BACKUP" && running.port !== undefined) {
+      this.#prepare(running, router.priority);
+    }
+  }
+
+  #act(
+    running: Running,
+    action: Exclude<Action, { type: "advert" }>,
+    keepAddresses: boolean,
+  ): void {
     switch (action.type) {
-      case "advert":
-        this.#advertise(running, action.priority, now);
-        return;
       case "add":
         if (running.held.length > 0) this.#detailed(running, "setting VIPs.");
         for (const held of running.held) this.#kernel.queueAdd(held);
@@ -394,20 +423,24 @@ export class Router {
   }
 
   #advertise(running: Running, priority: number, now: number): void {
-    const { port, instance, router, counters } = running;
+    const { port, counters } = running;
     if (port === undefined) return;
-    if (running.packets === undefined || running.packetPriority !== priority) {
-      running.packets = advertPackets(instance, priority, router.address);
-      running.packetPriority = priority;
-    }
-    this.#kernel.queueAdvert(port, running.packets);
+    this.#kernel.queueAdvert(port, this.#prepare(running, priority));
     counters.advert_sent++;
     if (priority === 0) {
       counters.pri_zero_sent++;
-      this.#detailed(running, "sent 0 priority");
     } else {
       this.#noteInLedger(running, now);
     }
+  }
+
+  /** The packets of an advert, made anew only when something in them has changed. */
+  #prepare(running: Running, priority: number): readonly Packet[] {
+    if (running.packets === undefined || running.packetPriority !== priority) {
+      running.packets = advertPackets(running.instance, priority, running.router.address);
+      running.packetPriority = priority;
+    }
+    return running.packets;
   }
 
   #transition(running: Running, action: Extract<Action, { type: "transition" }>): void {

@@ -4,8 +4,9 @@
  */
 
 import type { VrrpInstance } from "../config/vrrp.ts";
+import type { Address } from "../lib/address.ts";
 import type { Deadline } from "../lib/deadlines.ts";
-import { type Held, heldAddresses } from "./addresses.ts";
+import { advertisedAddresses, type Held, heldAddresses } from "./addresses.ts";
 import type { State, VirtualRouter } from "./fsm.ts";
 import { type Counters, type FaultReason, freshCounters, virtualRouter } from "./instance.ts";
 
@@ -23,6 +24,8 @@ export interface RunningInstance<Port, Packets> extends Deadline {
   port: Port | undefined;
   /** The addresses it moves. */
   held: readonly Held[];
+  /** Those of them that its adverts carry. */
+  advertised: readonly Address[];
   /** The current advert as packets, and its priority. */
   packets: Packets | undefined;
   packetPriority: number;
@@ -50,6 +53,7 @@ export function startRunning<Port, Packets>(
     fault: undefined,
     port: undefined,
     held: heldAddresses(instance),
+    advertised: advertisedAddresses(instance),
     packets: undefined,
     packetPriority: -1,
     counters: freshCounters(),
@@ -69,5 +73,6 @@ export function reconfigure<Port, Packets>(
   running.instance = next;
   running.router = virtualRouter(next, running.router.address);
   running.held = heldAddresses(next);
+  running.advertised = advertisedAddresses(next);
   running.packets = undefined;
 }

@@ -187,7 +187,13 @@ function stateOf(words: string, since: number): State {
         preemptAt: undefined,
       };
     case "MASTER":
-      return { name, advertisedAt: since, announceAt: Infinity, announceRepeat: 0 };
+      return {
+        name,
+        advertisedAt: since,
+        announcedAt: since,
+        settled: true,
+        assertedAt: undefined,
+      };
   }
   throw new Error(`Unknown state: "${words}"`);
 }
