@@ -57,7 +57,10 @@ run(async () => {
     return;
   }
   if (values.minutes !== undefined) {
-    await measureGrowth(Number(values.minutes), values.json);
+    const title = "steady: RSS (sum of processes) as MASTER at advert_int 0.02";
+    const report = await Report.begin(title, values.json);
+    await measureGrowth(Number(values.minutes), values.json, report);
+    await report.end();
     return;
   }
   const report = await Report.begin("steady: a router while nothing happens", values.json);
@@ -247,9 +250,7 @@ interface Sample {
 }
 
 /** Both at the same time, each in a network of its own: memory does not mind company. */
-async function measureGrowth(minutes: number, json: boolean): Promise<void> {
-  const title = `steady: RSS (sum of processes) as MASTER at advert_int 0.02, ${minutes} min`;
-  const report = await Report.begin(title, json);
+async function measureGrowth(minutes: number, json: boolean, report: Report): Promise<void> {
   using networks = new DisposableStack();
   await using daemons = new AsyncDisposableStack();
   const config = instance({ state: "MASTER", priority: 255, interval: 0.02 });
@@ -282,7 +283,6 @@ async function measureGrowth(minutes: number, json: boolean): Promise<void> {
     report.add("slope of all samples (one every 10 s)", "KiB/min", player, slope(samples) * 1024);
   }
   report.print();
-  await report.end();
 }
 
 /** Least squares, in MiB per minute. */

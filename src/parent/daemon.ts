@@ -6,6 +6,7 @@
  * configuration is read here.
  */
 
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { INTERFACE_SIGNALS, SIGKILL } from "../../ffi/constants.ts";
 import { claimPidFile, removePidFile } from "../../ffi/pid_file.ts";
@@ -260,6 +261,7 @@ export class Daemon {
   #roleEnded(role: Role, status: number | null, signal: number): void {
     if (this.#role !== role) return;
     this.#role = undefined;
+    this.#removePidFileOf(role);
     if (this.#stopping !== undefined) {
       this.#leave(this.#stopping.status);
       return;
@@ -276,6 +278,16 @@ export class Daemon {
       this.#stop(1);
     } else {
       this.#respawn(role);
+    }
+  }
+
+  /** A role that was killed could not remove its pid file. */
+  #removePidFileOf(dead: Role): void {
+    const path = this.#pathOf(this.#options.vrrpPidFile);
+    try {
+      if (readFileSync(path, "utf8").trim() === String(dead.pid)) removePidFile(path);
+    } catch {
+      // It did, or there never was one.
     }
   }
 

@@ -198,7 +198,7 @@ export class Kernel {
 
   /** Queues adding an address to its link. */
   queueAdd(held: Held): void {
-    const link = this.#linkOf(held, "adding");
+    const link = this.#linkOf(held.device, `adding ${formatAddress(held.address)}`);
     if (link === undefined) return;
     const bytes = encodeNewAddress(kernelAddress(held, link.index));
     this.#requests.push({ request: { bytes, doing: describe("adding", held) }, expected: EEXIST });
@@ -219,12 +219,11 @@ export class Kernel {
     });
   }
 
-  /** Queues `repeat` announcements of an address; `owner` can take them back. */
-  queueAnnounce(owner: string, held: Held, repeat: number): void {
-    const link = this.#linkOf(held, "announcing");
+  /** Queues `repeat` announcements of an address over a link; `owner` can take them back. */
+  queueAnnounce(owner: string, device: string, address: Address, repeat: number): void {
+    const link = this.#linkOf(device, `announcing ${formatAddress(address)}`);
     if (link === undefined || link.address.length !== 6) return;
     const mac = link.address;
-    const { address } = held;
     const isV4 = address.length === 4;
     const frame = isV4
       ? encodeGratuitousArp({ mac, address })
@@ -305,12 +304,9 @@ export class Kernel {
     }
   }
 
-  #linkOf(held: Held, doing: string): Link | undefined {
-    const link = this.#links.byName(held.device);
-    if (link === undefined) {
-      const address = formatAddress(held.address);
-      this.#log("error", `No interface ${held.device} while ${doing} ${address}`);
-    }
+  #linkOf(device: string, doing: string): Link | undefined {
+    const link = this.#links.byName(device);
+    if (link === undefined) this.#log("error", `No interface ${device} while ${doing}`);
     return link;
   }
 

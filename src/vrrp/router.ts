@@ -411,7 +411,7 @@ export class Router {
   }
 
   #announce(running: Running, held: Held, repeat: number): void {
-    this.#kernel.queueAnnounce(running.key, held, repeat);
+    this.#kernel.queueAnnounce(running.key, held.device, held.address, repeat);
     if (!this.wantsDetail) return;
     for (const text of announcementLines(running.instance.name, held, repeat)) {
       this.log("info", text);
@@ -445,10 +445,21 @@ export class Router {
 
   #transition(running: Running, action: Extract<Action, { type: "transition" }>): void {
     const { from, to } = action;
+    if (from === "INIT" || from === "FAULT") this.#greetPeers(running);
     if (to === "MASTER") running.counters.become_master++;
     if (from === "MASTER") running.counters.release_master++;
     const instance = running.instance.name;
     this.#tell({ type: "state", instance, from, to, priority: running.router.priority });
+  }
+
+  /**
+   * Unicast peers may still be looking for our hardware address, and hold back their adverts until their
+   * next try: one announcement of our own address answers them.
+   */
+  #greetPeers(running: Running): void {
+    const { instance, router, key } = running;
+    if (instance.unicast_peer.length === 0 || instance.interface === undefined) return;
+    this.#kernel.queueAnnounce(key, instance.interface, router.address, 1);
   }
 
   #noteInLedger(running: Running, at: number): void {

@@ -41,7 +41,17 @@ export class Tap {
   readonly #child: Bun.Subprocess<"ignore", "ignore", "pipe">;
 
   private constructor(network: Network) {
-    const words = ["tcpdump", "-i", "br0", "-U", "-w", this.#file, "--immediate-mode"];
+    const words = [
+      "tcpdump",
+      "-i",
+      "br0",
+      "-U",
+      "-w",
+      this.#file,
+      "--immediate-mode",
+      "-B",
+      "4096",
+    ];
     this.#child = Bun.spawn([...network.enter(WIRE), ...words, "-Z", "root", FILTER], {
       stdin: "ignore",
       stdout: "ignore",

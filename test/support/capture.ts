@@ -58,7 +58,21 @@ export class Capture {
   #said = "";
 
   private constructor(network: Network) {
-    const words = ["tcpdump", "-i", "br0", "-U", "-w", "-", "--immediate-mode", "-Z", "root"];
+    const words = [
+      "tcpdump",
+      "-i",
+      "br0",
+      "-U",
+      "-w",
+      "-",
+      "--immediate-mode",
+      "-s",
+      "256",
+      "-B",
+      "4096",
+      "-Z",
+      "root",
+    ];
     this.#child = Bun.spawn([...network.enter(WIRE), ...words, FILTER], {
       stdin: "ignore",
       stdout: "pipe",
