@@ -102,9 +102,8 @@ class MessageVector {
     this.vectors = new Memory(capacity * IOVEC.size);
     for (let i = 0; i < capacity; i++) {
       const header = i * MMSGHDR.size;
-      const iov = this.vectors.at(i * IOVEC.size);
-      this.headers.view.setBigUint64(header + MSGHDR.iov, BigInt(iov), true);
-      this.headers.view.setBigUint64(header + MSGHDR.iovLength, 1n, true);
+      writeAddress(this.headers.view, header + MSGHDR.iov, this.vectors.at(i * IOVEC.size));
+      this.headers.view.setUint32(header + MSGHDR.iovLength, 1, true);
     }
   }
 

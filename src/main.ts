@@ -40,14 +40,30 @@ async function main(): Promise<number> {
   return await runVerb(words);
 }
 
+/** Options after which no vrrp role will be needed. */
+const OTHER_WORK = new Set([
+  "-t",
+  "-h",
+  "-v",
+  "-C",
+  "--config-test",
+  "--help",
+  "--version",
+  "--check",
+]);
+
+function staysInForeground(word: string): boolean {
+  const isCluster = word.startsWith("-") && !word.startsWith("--");
+  return word === "--dont-fork" || (isCluster && word.includes("n"));
+}
+
 /**
  * Starts the vrrp role when a glance at the command line says that one will run here. A wrong guess does
  * no harm: a role that is told nothing leaves the network alone, and goes when its channel closes.
  */
 function startEarly(argv0: string, words: readonly string[]): EarlyRole | undefined {
-  const isDaemon = process.env[DETACHED_VARIABLE] !== undefined ||
-    words.some((word) => word === "--dont-fork" || /^-[a-zA-Z]*n/.test(word));
-  const isOther = words.some((word) => /^(-[thvC]|--(check|config-test|help|version)$)/.test(word));
+  const isDaemon = process.env[DETACHED_VARIABLE] !== undefined || words.some(staysInForeground);
+  const isOther = words.some((word) => OTHER_WORK.has(word));
   if (!isDaemon || isOther) return undefined;
   blockSignals(INTERFACE_SIGNALS);
   try {

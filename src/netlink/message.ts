@@ -137,37 +137,34 @@ export function patchSequence(bytes: Uint8Array, seq: number, pid: number): void
   put32(bytes, 12, pid);
 }
 
-/** The messages of one received datagram, in order; `truncated` is known once all were taken. */
+/** The messages of one received datagram, in order. */
 export class Messages implements Iterable<Message> {
   /** Whether the datagram ended inside a message, or held a length that cannot be. */
-  truncated = false;
-  readonly #bytes: Uint8Array;
+  readonly truncated: boolean;
+  readonly #all: Message[] = [];
 
-  /** Reads nothing yet. */
+  /** Reads each whole message and stops at the first that is not. */
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
-
-  /** Yields each whole message and stops at the first that is not. */
-  *[Symbol.iterator](): Generator<Message, void> {
-    const bytes = this.#bytes;
     let offset = 0;
-    while (offset < bytes.length) {
+    let length = 0;
+    for (; offset < bytes.length; offset += align(length)) {
       const left = bytes.length - offset;
-      const length = left < NLMSG_HDRLEN ? 0 : get32(bytes, offset);
-      if (length < NLMSG_HDRLEN || length > left) {
-        this.truncated = true;
-        return;
-      }
-      yield {
+      length = left < NLMSG_HDRLEN ? 0 : get32(bytes, offset);
+      if (length < NLMSG_HDRLEN || length > left) break;
+      this.#all.push({
         type: get16(bytes, offset + 4),
         flags: get16(bytes, offset + 6),
         seq: get32(bytes, offset + 8),
         pid: get32(bytes, offset + 12),
         payload: bytes.subarray(offset + NLMSG_HDRLEN, offset + length),
-      };
-      offset += align(length);
+      });
     }
+    this.truncated = offset < bytes.length;
+  }
+
+  /** Walks the messages. */
+  [Symbol.iterator](): Iterator<Message> {
+    return this.#all[Symbol.iterator]();
   }
 }
 
@@ -267,7 +264,10 @@ export class AttributeReader {
   /** Text up to its first NUL. */
   text(): string {
     const end = this.#value.indexOf(0);
-    return new TextDecoder().decode(end < 0 ? this.#value : this.#value.subarray(0, end));
+    const value = end < 0 ? this.#value : this.#value.subarray(0, end);
+    // Names are ASCII nearly always; loading a decoder for them would delay the first advert.
+    if (value.every((byte) => byte < 0x80)) return String.fromCharCode(...value);
+    return new TextDecoder().decode(value);
   }
 
   /** A copy of the value, which must be `length` bytes when that is given (else: zeros). */

@@ -156,7 +156,6 @@ export class Daemon {
     if (this.#options.dumpConf) { for (const line of dumpConfig(config)) this.#say("info", line); }
     this.#config = config;
     this.#configureRole(diff(undefined, config));
-    void this.#log.open();
     notifySystemd("ready");
     return true;
   }
@@ -251,6 +250,8 @@ export class Daemon {
       case "configured":
         this.#log.write(speaker, "info", this.#isReload ? "Reload complete" : "Startup complete");
         this.#isReload = true;
+        // Not before: loading it would compete with the first advert for the processor.
+        void this.#log.open();
         return;
       case "crash":
         this.#log.write(speaker, "error", `VRRP process failed: ${message.stack}`);

@@ -12,13 +12,15 @@ import type { Ledger } from "./ledger.ts";
 import { Stream } from "./stream.ts";
 
 /**
- * What keeps the tight loop from waiting for the runtime's helpers: everything the collector and the
- * compilers do happens in the thread that needs it, and compilations that take long never do.
+ * The runtime's settings for the tight loop. Collecting and compiling happen in the thread that needs them:
+ * there is no helper to wait for. Code is compiled only when it has run for long: at the start that
+ * would cost a millisecond and be worth nothing.
  */
 const RUNTIME = {
   BUN_JSC_useConcurrentGC: "0",
   BUN_JSC_numberOfGCMarkers: "1",
   BUN_JSC_useConcurrentJIT: "0",
+  BUN_JSC_thresholdForJITAfterWarmUp: "20000",
 };
 
 /** What a role's owner wants to hear. */

@@ -52,7 +52,8 @@ export class Router {
   readonly #kernel: Kernel;
   readonly #running = new Map<string, Running>();
   readonly #byPort = new Map<Port, Map<number, Running>>();
-  readonly #receive = new ReceiveBatch(PACKETS_PER_CALL, PACKET_BYTES);
+  /** Made when the first packet comes: before that, it would delay the first advert. */
+  #receive: ReceiveBatch | undefined;
   /** The virtual addresses of all instances, as text; undefined when out of date. */
   #virtual: Set<string> | undefined;
   #linksChanged = false;
@@ -289,10 +290,11 @@ export class Router {
 
   #readPort(port: Port, now: number): void {
     const users = this.#byPort.get(port);
+    const batch = this.#receive ??= new ReceiveBatch(PACKETS_PER_CALL, PACKET_BYTES);
     for (;;) {
-      const count = this.#receive.receive(port.fd);
-      for (let i = 0; i < count; i++) this.#hearPacket(users, this.#receive.packet(i), now);
-      if (!this.#receive.isFull(count)) return;
+      const count = batch.receive(port.fd);
+      for (let i = 0; i < count; i++) this.#hearPacket(users, batch.packet(i), now);
+      if (!batch.isFull(count)) return;
     }
   }
 
