@@ -34,6 +34,8 @@ export const SO_RCVBUF = 8;
 export const SO_PRIORITY = 12;
 /** Bind to one link by name. */
 export const SO_BINDTODEVICE = 25;
+/** Stamp each packet with the moment of its arrival (SO_TIMESTAMPNS_OLD); also its message's type. */
+export const SO_TIMESTAMPNS = 35;
 /** Receive buffer size beyond the limit (CAP_NET_ADMIN). */
 export const SO_RCVBUFFORCE = 33;
 /** Do not block this once. */
@@ -86,6 +88,8 @@ export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
 
 // time.h, sys/timerfd.h
+/** The clock of the calendar. */
+export const CLOCK_REALTIME = 0;
 /** The clock that never jumps. */
 export const CLOCK_MONOTONIC = 1;
 /** Absolute time for timerfd_settime. */

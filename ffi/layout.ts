@@ -25,6 +25,9 @@ export const MSGHDR = {
 /** struct mmsghdr: a msghdr and the number of bytes moved. */
 export const MMSGHDR = { size: 64, length: 56 } as const;
 
+/** struct cmsghdr (64-bit): the data follow at 16. */
+export const CMSGHDR = { size: 16, level: 8, type: 12 } as const;
+
 /** struct iovec. */
 export const IOVEC = { size: 16, base: 0, length: 8 } as const;
 

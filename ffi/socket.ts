@@ -12,14 +12,16 @@ import {
   MSG_NOSIGNAL,
   MSG_TRUNC,
   SO_BINDTODEVICE,
+  SO_TIMESTAMPNS,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_STREAM,
   SOL_SOCKET,
 } from "./constants.ts";
-import { IOVEC, MMSGHDR, MSGHDR } from "./layout.ts";
+import { CMSGHDR, IOVEC, MMSGHDR, MSGHDR } from "./layout.ts";
 import { check, errno, libc, SysError } from "./libc.ts";
 import { cString, Memory } from "./memory.ts";
+import { monotonicUs, readTimespec, realtimeUs } from "./timer.ts";
 
 /** A non-blocking, close-on-exec socket. Throws SysError; `doing` says what it was for. */
 export function openSocket(family: number, type: number, protocol: number, doing: string): number {
@@ -178,21 +180,32 @@ export class SendBatch {
   }
 }
 
+/** Room for one time stamp beside each packet. */
+const CONTROL_BYTES = 64;
+
 /** Packets received in one recvmmsg, each in a slot of its own until the next call. */
 export class ReceiveBatch {
   readonly #slots: number;
   readonly #slotBytes: number;
   readonly #arena: Memory;
+  readonly #control: Memory;
   readonly #vector: MessageVector;
+  /** From the calendar's clock to the monotonic one, as of the last call. */
+  #offsetUs = 0;
 
   /** `slots` packets at most in one call, of `slotBytes` at most each. */
   constructor(slots: number, slotBytes: number) {
     this.#slots = slots;
     this.#slotBytes = slotBytes;
     this.#arena = new Memory(slots * slotBytes);
+    this.#control = new Memory(slots * CONTROL_BYTES);
     this.#vector = new MessageVector(slots);
+    const { view } = this.#vector.headers;
     for (let i = 0; i < slots; i++) {
       this.#vector.setBuffer(i, this.#arena.at(i * slotBytes), slotBytes);
+      const control = this.#control.at(i * CONTROL_BYTES);
+      writeAddress(view, i * MMSGHDR.size + MSGHDR.control, control);
+      view.setUint32(i * MMSGHDR.size + MSGHDR.controlLength, CONTROL_BYTES, true);
     }
   }
 
@@ -200,6 +213,7 @@ export class ReceiveBatch {
   receive(fd: number): number {
     const headers = this.#vector.headers.pointer;
     const count = libc.recvmmsg(fd, headers, this.#slots, MSG_DONTWAIT, null);
+    if (count > 0) this.#offsetUs = monotonicUs() - realtimeUs();
     if (count >= 0) return count;
     const code = errno();
     if (code === EAGAIN || code === EINTR) return 0;
@@ -217,6 +231,23 @@ export class ReceiveBatch {
     const length = view.getUint32(index * MMSGHDR.size + MMSGHDR.length, true);
     const start = index * this.#slotBytes;
     return this.#arena.bytes.subarray(start, start + Math.min(length, this.#slotBytes));
+  }
+
+  /**
+   * When the `index`-th packet arrived at this host, on the monotonic clock; undefined when the kernel
+   * did not stamp it. To be asked once: the slot is made ready for the next call.
+   */
+  arrivedAt(index: number): number | undefined {
+    const { view } = this.#control;
+    const start = index * CONTROL_BYTES;
+    this.#vector.headers.view.setUint32(
+      index * MMSGHDR.size + MSGHDR.controlLength,
+      CONTROL_BYTES,
+      true,
+    );
+    const isStamp = view.getInt32(start + CMSGHDR.level, true) === SOL_SOCKET &&
+      view.getInt32(start + CMSGHDR.type, true) === SO_TIMESTAMPNS;
+    return isStamp ? readTimespec(view, start + CMSGHDR.size) + this.#offsetUs : undefined;
   }
 
   /** Whether the `index`-th packet was longer than its slot. */

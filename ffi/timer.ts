@@ -3,7 +3,7 @@
  * in a double for 285 years. (epoll_pwait2 would be simpler, but needs Linux 5.11; 4.18 must work.)
  */
 
-import { CLOCK_MONOTONIC, TFD_TIMER_ABSTIME } from "./constants.ts";
+import { CLOCK_MONOTONIC, CLOCK_REALTIME, TFD_TIMER_ABSTIME } from "./constants.ts";
 import { check, libc } from "./libc.ts";
 import { Memory } from "./memory.ts";
 
@@ -13,9 +13,19 @@ const timespec = new Memory(16);
 /** Now on CLOCK_MONOTONIC, in whole microseconds. */
 export function monotonicUs(): number {
   libc.clock_gettime(CLOCK_MONOTONIC, timespec.pointer);
-  const { view } = timespec;
-  const seconds = view.getUint32(0, true) + view.getInt32(4, true) * 2 ** 32;
-  return seconds * 1_000_000 + Math.floor(view.getUint32(8, true) / 1000);
+  return readTimespec(timespec.view, 0);
+}
+
+/** Now on CLOCK_REALTIME, in whole microseconds since 1970. */
+export function realtimeUs(): number {
+  libc.clock_gettime(CLOCK_REALTIME, timespec.pointer);
+  return readTimespec(timespec.view, 0);
+}
+
+/** The struct timespec at `offset`, in whole microseconds. */
+export function readTimespec(view: DataView, offset: number): number {
+  const seconds = view.getUint32(offset, true) + view.getInt32(offset + 4, true) * 2 ** 32;
+  return seconds * 1_000_000 + Math.floor(view.getUint32(offset + 8, true) / 1000);
 }
 
 /** A timerfd that becomes readable at an absolute time on the monotonic clock. */

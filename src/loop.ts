@@ -12,8 +12,13 @@ import { Epoll } from "../ffi/epoll.ts";
 import { monotonicUs, Timer } from "../ffi/timer.ts";
 import { type Deadline, Deadlines } from "./lib/deadlines.ts";
 
+/** How long a wake-up takes at most, as a rule: that much earlier we get up for an urgent deadline. */
+const LEAD_US = 120;
+
 /** Something the loop calls at its deadline. */
 export interface Alarm extends Deadline {
+  /** The moment matters to the last microsecond, and comes rarely enough to wait for it awake. */
+  readonly isUrgent?: boolean;
   /** Called once when due; it may set a new deadline. */
   fire(now: number): void;
 }
@@ -29,6 +34,8 @@ export class Loop {
 
   /** The moment of this turn, in microseconds on the monotonic clock. */
   now = monotonicUs();
+  /** The moment of the turn before: what is received in this turn came after it. */
+  previous = this.now;
 
   constructor() {
     this.#epoll.add(this.#timer.fd, true);
@@ -69,11 +76,20 @@ export class Loop {
 
   /** One turn, waiting at most `timeoutMs` (-1: until something happens). */
   turn(timeoutMs: number): void {
-    const earliestAt = this.#deadlines.earliestAt;
-    const isOverdue = earliestAt <= this.now;
-    if (!isOverdue) this.#timer.arm(earliestAt);
+    const first = this.#deadlines.first;
+    const earliestAt = first?.dueAt ?? Infinity;
+    const wakeAt = first?.isUrgent === true ? earliestAt - LEAD_US : earliestAt;
+    const isOverdue = wakeAt <= this.now;
+    if (!isOverdue) this.#timer.arm(wakeAt);
     let count = this.#epoll.wait(isOverdue ? 0 : timeoutMs);
+    this.previous = this.now;
     this.now = monotonicUs();
+    const isNear = first?.isUrgent === true && earliestAt - this.now <= LEAD_US;
+    if (isNear && count <= 1 && earliestAt > this.now) {
+      while (this.now < earliestAt) this.now = monotonicUs();
+      this.#read(count);
+      count = this.#epoll.wait(0);
+    }
     for (;;) {
       this.#read(count);
       if (!this.#epoll.isFull(count)) break;

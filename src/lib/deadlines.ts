@@ -25,6 +25,11 @@ export class Deadlines<Item extends Deadline> {
     return this.#heap[0]?.dueAt ?? Infinity;
   }
 
+  /** The item with the earliest deadline. */
+  get first(): Item | undefined {
+    return this.#heap[0];
+  }
+
   /** How many items have a deadline. */
   get size(): number {
     return this.#heap.length;

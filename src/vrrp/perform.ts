@@ -22,6 +22,7 @@ import {
   IPPROTO_VRRP,
   SO_PRIORITY,
   SO_SNDBUF,
+  SO_TIMESTAMPNS,
   SOCK_RAW,
   SOL_SOCKET,
 } from "../../ffi/constants.ts";
@@ -172,6 +173,7 @@ export class Kernel {
       setOption(fd, IPPROTO_IP, IP_HDRINCL, 1);
       setOption(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
       setOption(fd, SOL_SOCKET, SO_PRIORITY, TC_PRIO_CONTROL);
+      setOption(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
       if (group !== undefined) joinGroup(fd, group, link);
       const port = { fd, link, group, batch: new SendBatch(fd, ADVERTS_PER_CALL) };
       this.#ports.add(port);

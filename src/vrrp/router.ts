@@ -293,7 +293,11 @@ export class Router {
     const batch = this.#receive ??= new ReceiveBatch(PACKETS_PER_CALL, PACKET_BYTES);
     for (;;) {
       const count = batch.receive(port.fd);
-      for (let i = 0; i < count; i++) this.#hearPacket(users, batch.packet(i), now);
+      for (let i = 0; i < count; i++) {
+        // An advert counts from its arrival, not from when we came to read it.
+        const arrivedAt = Math.min(now, Math.max(this.#loop.previous, batch.arrivedAt(i) ?? now));
+        this.#hearPacket(users, batch.packet(i), arrivedAt);
+      }
       if (!batch.isFull(count)) return;
     }
   }
@@ -375,6 +379,7 @@ export class Router {
 
   #schedule(running: Running): void {
     const { router, state } = running;
+    running.isUrgent = state.name === "BACKUP";
     this.#loop.schedule(running, deadline(router, state));
     if (state.name === "BACKUP" && running.port !== undefined) {
       this.#prepare(running, router.priority);

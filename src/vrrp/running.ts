@@ -32,6 +32,8 @@ export interface RunningInstance<Port, Packets> extends Deadline {
   readonly counters: Counters;
   /** When each complaint was last logged. */
   readonly complainedAt: Map<string, number>;
+  /** Its deadline decides an election. */
+  isUrgent: boolean;
   /** Called by the loop at the deadline. */
   readonly fire: (now: number) => void;
 }
@@ -61,6 +63,7 @@ export function startRunning<Port, Packets>(
     dueAt: Infinity,
     heapIndex: -1,
     rank: slot,
+    isUrgent: false,
     fire,
   };
 }
