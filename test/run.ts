@@ -208,7 +208,8 @@ function runLayer(layer: Layer): { count: Count; output: string } {
   const { status, output } = run([
     "bun",
     "test",
-    "--no-orphans",
+    // It would kill the daemons that leave their launcher, too.
+    ...(layer.executable === true ? [] : ["--no-orphans"]),
     "--only-failures",
     `--timeout=${(layer.testSeconds ?? 5) * 1000}`,
     ...filesOf(layer),

@@ -14,6 +14,7 @@ import { load } from "../config/load.ts";
 import { Daemon, type EarlyRole, type Invocation } from "../parent/daemon.ts";
 import { DETACHED_VARIABLE } from "../parent/channel.ts";
 import { systemFiles } from "../parent/files.ts";
+import { ownEnvironment } from "../parent/supervisor.ts";
 import { followedVersion, usageText, versionText } from "./daemon_help.ts";
 import { type DaemonOptions, readDaemonOptions } from "./options.ts";
 import { RELEASE } from "./release.ts";
@@ -82,7 +83,7 @@ async function detach(argv0: string, argv: readonly string[]): Promise<number> {
     cmd: ["/proc/self/exe", ...argv],
     argv0,
     stdio: ["ignore", "ignore", "ignore", "pipe"],
-    env: { ...process.env, [DETACHED_VARIABLE]: process.cwd() },
+    env: { ...ownEnvironment(), [DETACHED_VARIABLE]: process.cwd() },
   });
   const ready = child.stdio[READY_FD];
   if (typeof ready === "number" && awaitReady(ready)) {

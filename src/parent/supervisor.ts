@@ -23,6 +23,16 @@ const RUNTIME = {
   BUN_JSC_thresholdForJITAfterWarmUp: "20000",
 };
 
+/**
+ * The environment for a process of our own: without the variables that steer the runtime, which are meant
+ * for somebody's development tools. (One of them ends a process with its parent.)
+ */
+export function ownEnvironment(): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith("BUN_")),
+  );
+}
+
 /** What a role's owner wants to hear. */
 export interface RoleEvents {
   message(message: FromRole): void;
@@ -53,7 +63,7 @@ export class Role {
         cmd: ["/proc/self/exe", ...argv],
         argv0,
         stdio: ["ignore", "inherit", "inherit", theirs, ledger.fd],
-        env: { ...process.env, ...RUNTIME, [ROLE_VARIABLE]: "vrrp" },
+        env: { ...ownEnvironment(), ...RUNTIME, [ROLE_VARIABLE]: "vrrp" },
         onExit: ({ signalCode }, status) => {
           const signal = signalCode === null ? 0 : signalNumber(signalCode);
           this.#stream.end();

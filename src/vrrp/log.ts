@@ -36,7 +36,7 @@ export function transitionLines(
       const ownUs = router.advertisementIntervalUs;
       if (learned === undefined || learned === ownUs) return [entering];
       const change = `from ${ms(learned)} to locally configured ${ms(ownUs)}`;
-      return [line("info", `(${name}) changing advert interval ${change}`, true), entering];
+      return [entering, line("info", `(${name}) changing advert interval ${change}`, true)];
     }
     case "BACKUP":
     case "FAULT": {
