@@ -75,11 +75,13 @@ function startEarly(argv0: string, words: readonly string[]): EarlyRole | undefi
   }
 }
 
-main().then(
-  (status) => process.exit(status),
-  (error: unknown) => {
-    const text = error instanceof Error ? error.stack ?? error.message : String(error);
-    process.stderr.write(`${text}\n`);
-    process.exit(EX_SOFTWARE);
-  },
-);
+function fail(error: unknown): never {
+  const text = error instanceof Error ? error.stack ?? error.message : String(error);
+  process.stderr.write(`${text}\n`);
+  process.exit(EX_SOFTWARE);
+}
+
+main().then((status) => process.exit(status), fail);
+// Left alone, the runtime would end with 1, which says that starting again is of no use.
+process.on("uncaughtException", fail);
+process.on("unhandledRejection", fail);

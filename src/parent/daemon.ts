@@ -28,8 +28,10 @@ import { reapStrangers } from "./init.ts";
 import { isPermanent, nextDelay, patienceUs } from "./respawn.ts";
 import { hearSignals, type Request } from "./signals.ts";
 import { Role } from "./supervisor.ts";
-import { notifySystemd, openNotifications } from "./systemd.ts";
+import { notifyStatus, notifySystemd, openNotifications } from "./systemd.ts";
 
+/** When the first advert has surely left. */
+const LOG_MS = 30;
 /** When the start is surely over. */
 const SETTLE_MS = 1_000;
 /** How long a role may take to leave before it is killed, in milliseconds (keepalived's default). */
@@ -114,6 +116,8 @@ export class Daemon {
     // Whatever mask we were started with, and whatever came meanwhile, is heard from here on.
     setSignalMask();
     if (process.pid === 1) reapStrangers((pid) => pid === this.#role?.pid);
+    // Not at once: loading the library would compete with the first advert for the processor.
+    setTimeout(() => void this.#log.open(), LOG_MS);
     this.#introduce();
     return this.#claimPidFile() && this.#firstConfiguration();
   }
@@ -246,12 +250,11 @@ export class Daemon {
         return;
       case "state":
         this.#states.set(message.instance, message.to);
+        notifyStatus(this.#states);
         return;
       case "configured":
         this.#log.write(speaker, "info", this.#isReload ? "Reload complete" : "Startup complete");
         this.#isReload = true;
-        // Not before: loading it would compete with the first advert for the processor.
-        void this.#log.open();
         return;
       case "crash":
         this.#log.write(speaker, "error", `VRRP process failed: ${message.stack}`);
@@ -262,6 +265,7 @@ export class Daemon {
   #roleEnded(role: Role, status: number | null, signal: number): void {
     if (this.#role !== role) return;
     this.#role = undefined;
+    this.#states.clear();
     this.#removePidFileOf(role);
     if (this.#stopping !== undefined) {
       this.#leave(this.#stopping.status);

@@ -26,3 +26,19 @@ export function notifySystemd(what: "ready" | "reloading" | "stopping"): void {
       return;
   }
 }
+
+/** How many instances `systemctl status` names one by one. */
+const NAMED = 8;
+
+/** Shows the states of the instances in `systemctl status`. */
+export function notifyStatus(states: ReadonlyMap<string, string>): void {
+  if (target === undefined) return;
+  if (states.size <= NAMED) {
+    const each = [...states].map(([name, state]) => `${name} ${state}`);
+    target.send(`STATUS=${each.join(", ")}`);
+    return;
+  }
+  const counts = Map.groupBy(states.values(), (state) => state);
+  const each = [...counts].map(([state, all]) => `${all.length} ${state}`);
+  target.send(`STATUS=${each.join(", ")}`);
+}
