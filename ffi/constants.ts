@@ -106,12 +106,8 @@ export const O_NOFOLLOW = process.arch === "arm64" ? 0o100000 : 0o400000;
 export const O_CLOEXEC = 0o2000000;
 /** Read-only. */
 export const O_RDONLY = 0;
-/** Get descriptor flags. */
-export const F_GETFD = 1;
 /** Set descriptor flags. */
 export const F_SETFD = 2;
-/** Get open file description lock. */
-export const F_OFD_GETLK = 36;
 /** Set open file description lock. */
 export const F_OFD_SETLK = 37;
 /** Close on exec, as descriptor flag. */
@@ -155,14 +151,10 @@ export const SIG_IGN = 1;
 // sched.h, linux/sched.h
 /** A network namespace of one's own. */
 export const CLONE_NEWNET = 0x40000000;
-/** A mount namespace of one's own. */
-export const CLONE_NEWNS = 0x00020000;
 
 // linux/prctl.h
 /** Sets comm. */
 export const PR_SET_NAME = 15;
-/** Signal when the parent dies. */
-export const PR_SET_PDEATHSIG = 1;
 
 // errno.h (asm-generic/errno-base.h, asm-generic/errno.h: shared by x86-64 and arm64)
 const ERRNO: Record<number, string> = {
@@ -221,8 +213,6 @@ export const EINTR = 4;
 export const EAGAIN = 11;
 /** It is there already. */
 export const EEXIST = 17;
-/** No such process, or no such route. */
-export const ESRCH = 3;
 /** No such thing. */
 export const ENOENT = 2;
 /** No such link. */

@@ -1,11 +1,12 @@
 #!/bin/sh
 # Builds dist/upkeep, the one executable. A root daemon must not read .env or bunfig.toml from the
 # folder it happens to start in, hence the two --no-compile-autoload flags. Splitting keeps what a role
-# never runs out of the code it must load before its first line: a millisecond of every start.
+# never runs out of the code it must load before its first line: a millisecond of every start. The JIT
+# policy keeps code that only the start runs from being compiled; the daemon ends it when it has settled.
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p dist
 rm -f dist/*.map
-exec node_modules/.bin/bun build --compile --minify --bytecode --splitting --format=esm \
+exec node_modules/.bin/bun build --compile --minify --bytecode --compile-jit-policy=50 --splitting --format=esm \
   --sourcemap=linked --no-compile-autoload-dotenv --no-compile-autoload-bunfig \
   src/main.ts --outfile dist/upkeep

@@ -27,7 +27,11 @@ export function usageText(argv0: string): string {
     );
     return `\n${title}:\n${lines.join("")}`;
   });
-  return `Usage: ${argv0} [OPTION...]\n${groups.join("")}`;
+  const isKeepalived = argv0.slice(argv0.lastIndexOf("/") + 1) === "keepalived";
+  const verbs = isKeepalived
+    ? ""
+    : `       ${argv0} VERB [...]  for what else it does, see ${argv0} help\n`;
+  return `Usage: ${argv0} [OPTION...]\n${verbs}${groups.join("")}`;
 }
 
 /**

@@ -31,7 +31,7 @@ import {
 import { formatAddress, parseAddress } from "../lib/address.ts";
 import { type Alarm, Loop } from "../loop.ts";
 import { decodeEcho, encodeEcho } from "../wire/icmp.ts";
-import { decodeIpv4 } from "../wire/ipv4.ts";
+import { decodeIpv4, type Ipv4Header } from "../wire/ipv4.ts";
 import { decodeAdvert } from "../wire/vrrp.ts";
 import type { Sighting } from "./demo_timeline.ts";
 
@@ -87,22 +87,14 @@ function ping(loop: Loop, vip: Uint8Array, everyUs: number): void {
     },
   };
   loop.schedule(alarm, loop.now);
-  const packet = new Memory(PACKET_BYTES);
-  loop.watch(fd, (at) => {
-    for (;;) {
-      const count = receiveNow(fd, packet);
-      if (count <= 0) return;
-      const bytes = packet.bytes.subarray(0, count);
-      const header = decodeIpv4(bytes);
-      if (typeof header === "string") continue;
-      const echo = decodeEcho(bytes.subarray(header.headerLength, header.totalLength));
-      if (typeof echo === "string" || echo.type !== "reply" || echo.identifier !== identifier) {
-        continue;
-      }
-      // The field has 16 bits; the answer belongs to the latest request with these.
-      const age = (sequence - echo.sequence) & 0xffff;
-      tell({ type: "answer", at, sequence: sequence - age });
+  hear(loop, fd, (_header, message, at) => {
+    const echo = decodeEcho(message);
+    if (typeof echo === "string" || echo.type !== "reply" || echo.identifier !== identifier) {
+      return;
     }
+    // The field has 16 bits; the answer belongs to the latest request with these.
+    const age = (sequence - echo.sequence) & 0xffff;
+    tell({ type: "answer", at, sequence: sequence - age });
   });
 }
 
@@ -111,6 +103,19 @@ function listen(loop: Loop, { group, index, vrid }: NonNullable<ClientTask["adve
   const fd = openSocket(AF_INET, SOCK_RAW, IPPROTO_VRRP, "opening a socket for adverts");
   const member = ipMreqn(parseAddress(group) ?? new Uint8Array(4), index);
   setOptionBytes(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, member);
+  hear(loop, fd, (header, message, at) => {
+    const advert = decodeAdvert(message, header);
+    if (typeof advert === "string" || advert.vrid !== vrid) return;
+    tell({ type: "advert", at, source: formatAddress(header.source) });
+  });
+}
+
+/** Calls `each` with the header and the payload of every IPv4 packet that a raw socket receives. */
+function hear(
+  loop: Loop,
+  fd: number,
+  each: (header: Ipv4Header, message: Uint8Array, at: number) => void,
+): void {
   const packet = new Memory(PACKET_BYTES);
   loop.watch(fd, (at) => {
     for (;;) {
@@ -119,9 +124,7 @@ function listen(loop: Loop, { group, index, vrid }: NonNullable<ClientTask["adve
       const bytes = packet.bytes.subarray(0, count);
       const header = decodeIpv4(bytes);
       if (typeof header === "string") continue;
-      const advert = decodeAdvert(bytes.subarray(header.headerLength, header.totalLength), header);
-      if (typeof advert === "string" || advert.vrid !== vrid) continue;
-      tell({ type: "advert", at, source: formatAddress(header.source) });
+      each(header, bytes.subarray(header.headerLength, header.totalLength), at);
     }
   });
 }

@@ -32,42 +32,37 @@ export const RTM_NEWADDR = 20;
 /** The address is gone; in a request: remove it. */
 export const RTM_DELADDR = 21;
 /** Asks for addresses. */
-export const RTM_GETADDR = 22;
+const RTM_GETADDR = 22;
 
 /** Multicast group of IPv4 address notifications (linux/rtnetlink.h). */
 export const RTNLGRP_IPV4_IFADDR = 5;
 /** Multicast group of IPv6 address notifications. */
 export const RTNLGRP_IPV6_IFADDR = 9;
 
-/**
- * Flags of an address (linux/if_addr.h): another address of its subnet came first; for IPv6,
- * temporary.
- */
-export const IFA_F_SECONDARY = 0x01;
-/** Usable at once, without duplicate address detection (IPv6). */
+/** Flags of an address (linux/if_addr.h): usable at once, not looked for elsewhere first (IPv6). */
 export const IFA_F_NODAD = 0x02;
 /** Duplicate address detection found another owner. */
 export const IFA_F_DADFAILED = 0x08;
+/** The home address of a mobile node (IPv6). */
+export const IFA_F_HOMEADDRESS = 0x10;
 /** The preferred lifetime is over: never chosen as a source. */
 export const IFA_F_DEPRECATED = 0x20;
 /** Duplicate address detection is still going on. */
 export const IFA_F_TENTATIVE = 0x40;
-/** Valid for ever. */
-export const IFA_F_PERMANENT = 0x80;
+/** Temporary addresses are made after it (IPv6). */
+export const IFA_F_MANAGETEMPADDR = 0x100;
 /** Brings no route to its prefix. */
 export const IFA_F_NOPREFIXROUTE = 0x200;
+/** Joins the multicast group that it is. */
+export const IFA_F_MCAUTOJOIN = 0x400;
 
 /** Scopes (linux/rtnetlink.h): everywhere. */
-export const RT_SCOPE_UNIVERSE = 0;
-/** Valid in this site (IPv6). */
-export const RT_SCOPE_SITE = 200;
+const RT_SCOPE_UNIVERSE = 0;
 /** Valid on this link. */
 export const RT_SCOPE_LINK = 253;
-/** Valid in this host. */
-export const RT_SCOPE_HOST = 254;
 
 /** Lifetime without end, in the kernel's seconds (INFINITY_LIFE_TIME of net/addrconf.h). */
-export const INFINITY_LIFE_TIME = 0xffffffff;
+const INFINITY_LIFE_TIME = 0xffffffff;
 
 // linux/socket.h
 const AF_UNSPEC = 0;

@@ -31,27 +31,15 @@ export const RTM_NEWLINK = 16;
 /** The link is gone; in a request: remove it. */
 export const RTM_DELLINK = 17;
 /** Asks for one link or all. */
-export const RTM_GETLINK = 18;
+const RTM_GETLINK = 18;
 
 /** Multicast group of link notifications (linux/rtnetlink.h). */
 export const RTNLGRP_LINK = 1;
 
 /** Flags of a link (linux/if.h): switched on by the operator. */
-export const IFF_UP = 0x1;
-/** Broadcast addresses work. */
-export const IFF_BROADCAST = 0x2;
-/** It is a loopback. */
-export const IFF_LOOPBACK = 0x8;
-/** It has no other end but one. */
-export const IFF_POINTOPOINT = 0x10;
+const IFF_UP = 0x1;
 /** Switched on and able to carry packets (RFC 2863 operational state up or unknown). */
-export const IFF_RUNNING = 0x40;
-/** It answers no ARP. */
-export const IFF_NOARP = 0x80;
-/** Multicast works. */
-export const IFF_MULTICAST = 0x1000;
-/** The driver has a carrier. */
-export const IFF_LOWER_UP = 0x10000;
+const IFF_RUNNING = 0x40;
 
 const AF_UNSPEC = 0;
 

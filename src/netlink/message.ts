@@ -20,8 +20,6 @@ import { assert } from "../lib/assert.ts";
 
 /** Flags of every request (linux/netlink.h). */
 export const NLM_F_REQUEST = 0x01;
-/** The message is one of several, the last of which is NLMSG_DONE. */
-export const NLM_F_MULTI = 0x02;
 /** Asks for an NLMSG_ERROR reply on success too. */
 export const NLM_F_ACK = 0x04;
 /** The dump was taken while its table changed: ask again. */
@@ -34,30 +32,25 @@ export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;
 /** On a request that makes an object: make it when there is none. */
 export const NLM_F_CREATE = 0x400;
-/** On a request that makes an object: put it last. */
-export const NLM_F_APPEND = 0x800;
 /** On an acknowledgement: the request is quoted by its header alone. */
-export const NLM_F_CAPPED = 0x100;
+const NLM_F_CAPPED = 0x100;
 /** On an acknowledgement: attributes follow the quoted request. */
 export const NLM_F_ACK_TLVS = 0x200;
 
-/** Message types below every family's own (linux/netlink.h). */
-export const NLMSG_NOOP = 1;
-/** An acknowledgement: an error number (0: success) and the request it answers. */
+/**
+ * Message types below every family's own (linux/netlink.h). An acknowledgement: an error number (0:
+ * success) and the request it answers.
+ */
 export const NLMSG_ERROR = 2;
 /** The end of a dump. */
 export const NLMSG_DONE = 3;
-/** Data was lost. */
-export const NLMSG_OVERRUN = 4;
 
-/** Bit of an attribute's type: its value is made of attributes. Classic rtnetlink leaves it out. */
-export const NLA_F_NESTED = 0x8000;
 const NLA_TYPE_MASK = 0x3fff;
 
 const NLMSGERR_ATTR_MSG = 1;
 
 /** Bytes of a message's header, NLMSG_HDRLEN. */
-export const NLMSG_HDRLEN = 16;
+const NLMSG_HDRLEN = 16;
 const NLA_HDRLEN = 4;
 
 /**
@@ -94,7 +87,7 @@ export interface Ack {
 }
 
 /** The 16-bit number at `offset`, which the caller knows to be inside. */
-export function get16(bytes: Uint8Array, offset: number): number {
+function get16(bytes: Uint8Array, offset: number): number {
   return bytes[offset]! | (bytes[offset + 1]! << 8);
 }
 
@@ -104,7 +97,7 @@ export function get32(bytes: Uint8Array, offset: number): number {
 }
 
 /** Writes a 16-bit number at `offset`. */
-export function put16(bytes: Uint8Array, offset: number, value: number): void {
+function put16(bytes: Uint8Array, offset: number, value: number): void {
   bytes[offset] = value;
   bytes[offset + 1] = value >>> 8;
 }

@@ -133,7 +133,8 @@ export class Outbox {
       this.#dropped++;
       return;
     }
-    if (message.type === "state" && this.#waiting > STATE_LIMIT) {
+    // While one is kept back, none overtakes it.
+    if (message.type === "state" && (this.#waiting > STATE_LIMIT || this.#states.size > 0)) {
       const kept = this.#states.get(message.instance);
       this.#states.set(message.instance, { ...message, from: kept?.from ?? message.from });
       return;

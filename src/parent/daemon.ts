@@ -223,6 +223,7 @@ export class Daemon {
 
   /** The start is over: gives back what only it has needed, here and in the role. */
   #settle(): void {
+    Bun.unsafe.setJITPolicy(1);
     Bun.gc(true);
     releaseStartPages();
     this.#role?.tell({ type: "settle" });

@@ -86,7 +86,7 @@ export class Log {
     for (const entry of this.#waiting.splice(0)) {
       for (const sink of sinks) sink(entry);
     }
-    for (const fd of this.#files.values()) closeSync(fd);
+    for (const fd of this.#files.values()) if (fd >= 0) closeSync(fd);
     this.#files.clear();
   }
 
@@ -124,15 +124,15 @@ export class Log {
       this.#files.set(path, fd);
     }
     if (fd < 0) return;
-    writeAll(fd, `${consoleTime(entry.at)}: ${entry.text}\n`);
-    if (this.#targets.flushFile) fsyncSync(fd);
+    writeAll(fd, `${consoleTime(entry.at)}: ${entry.text}\n`, this.#targets.flushFile);
   }
 }
 
 /** A log that nobody can read any more must not end the daemon. */
-function writeAll(fd: number, text: string): void {
+function writeAll(fd: number, text: string, isFlushed = false): void {
   try {
     writeSync(fd, text);
+    if (isFlushed) fsyncSync(fd);
   } catch {
     // A closed pipe or a full disk: the line is lost, the addresses are not.
   }

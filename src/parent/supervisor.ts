@@ -13,14 +13,14 @@ import { Stream } from "./stream.ts";
 
 /**
  * The runtime's settings for the tight loop. Collecting and compiling happen in the thread that needs them:
- * there is no helper to wait for. Code is compiled only when it has run for long: at the start that
- * would cost a millisecond and be worth nothing.
+ * there is no helper to wait for.
  */
 const RUNTIME = {
   BUN_JSC_useConcurrentGC: "0",
   BUN_JSC_numberOfGCMarkers: "1",
   BUN_JSC_useConcurrentJIT: "0",
-  BUN_JSC_thresholdForJITAfterWarmUp: "20000",
+  // Bytes between two collections: few and short ones, and memory that stays where it is.
+  BUN_JSC_gcMaxHeapSize: "1500000",
 };
 
 /**

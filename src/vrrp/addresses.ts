@@ -6,14 +6,14 @@
 import type { VirtualAddress, VrrpInstance } from "../config/vrrp.ts";
 import { type Address, parseAddress } from "../lib/address.ts";
 import { assert } from "../lib/assert.ts";
-import type { NewAddress } from "../netlink/address.ts";
-
-/** linux/if_addr.h: no duplicate address detection, home address, and flags set by keyword. */
-const IFA_F_NODAD = 0x02;
-const IFA_F_HOMEADDRESS = 0x10;
-const IFA_F_MANAGETEMPADDR = 0x100;
-const IFA_F_NOPREFIXROUTE = 0x200;
-const IFA_F_MCAUTOJOIN = 0x400;
+import {
+  IFA_F_HOMEADDRESS,
+  IFA_F_MANAGETEMPADDR,
+  IFA_F_MCAUTOJOIN,
+  IFA_F_NODAD,
+  IFA_F_NOPREFIXROUTE,
+  type NewAddress,
+} from "../netlink/address.ts";
 
 /** One virtual address and the name of the link that is to hold it. */
 export interface Held {

@@ -4,11 +4,16 @@
  */
 
 import { type Address, compareAddress, type Family } from "../lib/address.ts";
-import type { InterfaceAddress } from "../netlink/address.ts";
+import {
+  IFA_F_DADFAILED,
+  IFA_F_DEPRECATED,
+  IFA_F_TENTATIVE,
+  type InterfaceAddress,
+} from "../netlink/address.ts";
 import type { Link } from "../netlink/link.ts";
 
-/** Flags of an address that make it useless as a source: DADFAILED, DEPRECATED, TENTATIVE. */
-const UNUSABLE = 0x08 | 0x20 | 0x40;
+/** Flags of an address that make it useless as a source. */
+const UNUSABLE = IFA_F_DADFAILED | IFA_F_DEPRECATED | IFA_F_TENTATIVE;
 
 /** Links by index and name, with their addresses in the kernel's order. */
 export class LinkTable {
@@ -89,6 +94,8 @@ export class LinkTable {
   }
 }
 
+/** IPv4 tells one address from another by its other end, too; IPv6 lets that one change. */
 function isSame(a: InterfaceAddress, b: InterfaceAddress): boolean {
-  return a.prefixLength === b.prefixLength && compareAddress(a.address, b.address) === 0;
+  return a.prefixLength === b.prefixLength && compareAddress(a.address, b.address) === 0 &&
+    (a.address.length === 16 || compareAddress(a.peer ?? a.address, b.peer ?? b.address) === 0);
 }

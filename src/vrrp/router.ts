@@ -40,6 +40,8 @@ const PACKET_BYTES = 2048;
 /** The same complaint about the same instance is logged once in this time. */
 const COMPLAINT_US = 10_000_000;
 
+const TIMER: Event = { type: "timer" };
+
 /** A running instance with its socket and its current advert. */
 type Running = RunningInstance<Port, readonly Packet[]>;
 
@@ -73,6 +75,12 @@ export class Router {
     loop.watch(this.#kernel.monitor.fd, () => this.#readMonitor());
   }
 
+  /** How many adverts a second leave when every instance is MASTER. */
+  get advertsPerSecond(): number {
+    const rates = [...this.#running.values()].map((one) => 1_000_000 / one.instance.advert_int);
+    return rates.reduce((sum, rate) => sum + rate, 0);
+  }
+
   /** Performs one change of the configuration. */
   configure(change: Change, now: number): void {
     switch (change.type) {
@@ -98,7 +106,7 @@ export class Router {
   #add(change: Extract<Change, { type: "add" }>, now: number): void {
     const { key, instance, slot, adoptedAt } = change;
     const running: Running = startRunning(key, slot, instance, (at) => {
-      this.#dispatch(running, { type: "timer" }, at);
+      this.#dispatch(running, TIMER, at);
     });
     this.#running.set(key, running);
     this.#virtual = undefined;
