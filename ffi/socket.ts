@@ -240,12 +240,12 @@ export class ReceiveBatch {
   arrivedAt(index: number): number | undefined {
     const { view } = this.#control;
     const start = index * CONTROL_BYTES;
-    this.#vector.headers.view.setUint32(
-      index * MMSGHDR.size + MSGHDR.controlLength,
-      CONTROL_BYTES,
-      true,
-    );
-    const isStamp = view.getInt32(start + CMSGHDR.level, true) === SOL_SOCKET &&
+    const headers = this.#vector.headers.view;
+    const lengthAt = index * MMSGHDR.size + MSGHDR.controlLength;
+    const length = headers.getUint32(lengthAt, true);
+    headers.setUint32(lengthAt, CONTROL_BYTES, true);
+    // Without a stamp the kernel leaves what an earlier packet had there.
+    const isStamp = length > 0 && view.getInt32(start + CMSGHDR.level, true) === SOL_SOCKET &&
       view.getInt32(start + CMSGHDR.type, true) === SO_TIMESTAMPNS;
     return isStamp ? readTimespec(view, start + CMSGHDR.size) + this.#offsetUs : undefined;
   }

@@ -14,7 +14,7 @@ import { load } from "../config/load.ts";
 import { Daemon, type EarlyRole, type Invocation } from "../parent/daemon.ts";
 import { DETACHED_VARIABLE } from "../parent/channel.ts";
 import { systemFiles } from "../parent/files.ts";
-import { ownEnvironment } from "../parent/supervisor.ts";
+import { OWN_ENVIRONMENT } from "../parent/supervisor.ts";
 import { followedVersion, usageText, versionText } from "./daemon_help.ts";
 import { type DaemonOptions, readDaemonOptions } from "./options.ts";
 import { RELEASE } from "./release.ts";
@@ -83,7 +83,7 @@ async function detach(argv0: string, argv: readonly string[]): Promise<number> {
     cmd: ["/proc/self/exe", ...argv],
     argv0,
     stdio: ["ignore", "ignore", "ignore", "pipe"],
-    env: { ...ownEnvironment(), [DETACHED_VARIABLE]: process.cwd() },
+    env: { ...process.env, ...OWN_ENVIRONMENT, [DETACHED_VARIABLE]: process.cwd() },
   });
   const ready = child.stdio[READY_FD];
   if (typeof ready === "number" && awaitReady(ready)) {

@@ -24,14 +24,10 @@ const RUNTIME = {
 };
 
 /**
- * The environment for a process of our own: without the variables that steer the runtime, which are meant
- * for somebody's development tools. (One of them ends a process with its parent.)
+ * What a process of our own finds changed in its environment: it does not end with its parent, as that
+ * variable of somebody's development tools would have it.
  */
-export function ownEnvironment(): Record<string, string | undefined> {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !name.startsWith("BUN_")),
-  );
-}
+export const OWN_ENVIRONMENT = { BUN_FEATURE_FLAG_NO_ORPHANS: undefined };
 
 /** What a role's owner wants to hear. */
 export interface RoleEvents {
@@ -63,7 +59,7 @@ export class Role {
         cmd: ["/proc/self/exe", ...argv],
         argv0,
         stdio: ["ignore", "inherit", "inherit", theirs, ledger.fd],
-        env: { ...ownEnvironment(), ...RUNTIME, [ROLE_VARIABLE]: "vrrp" },
+        env: { ...process.env, ...OWN_ENVIRONMENT, ...RUNTIME, [ROLE_VARIABLE]: "vrrp" },
         onExit: ({ signalCode }, status) => {
           const signal = signalCode === null ? 0 : signalNumber(signalCode);
           this.#stream.end();
