@@ -274,6 +274,17 @@ test("arrival is when the packet came, not when it was read, on the monotonic cl
   setOption(to.fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
   const sender = new SendBatch(from.fd, 8);
   const receiver = new ReceiveBatch(8, 64);
+  // The kernel begins to stamp on arrival a moment after the first socket has asked for it.
+  const limit = monotonicUs() + 5_000_000;
+  for (let isStamping = false; !isStamping;) {
+    sender.add(packet(0), 4, to.address);
+    sender.flush();
+    const sentAt = monotonicUs();
+    while (monotonicUs() < sentAt + 2000);
+    expect(receiver.receive(to.fd)).toBe(1);
+    isStamping = receiver.arrivedAt(0)! < sentAt + 1000;
+    expect(monotonicUs()).toBeLessThan(limit);
+  }
   for (let round = 0; round < 3; round++) {
     const before = monotonicUs();
     for (const i of upTo(3)) sender.add(packet(i), 4, to.address);

@@ -26,7 +26,7 @@ export type Change =
  * adverts go. All else can change while it keeps its state.
  */
 export function instanceKey(instance: VrrpInstance): string {
-  const peers = instance.unicast_peer.map((peer) => peer.address).join(",");
+  const peers = instance.unicast_peer.map((peer) => peer.address).sort().join(",");
   const where = peers === "" ? instance.mcast_group : peers;
   return `${instance.interface ?? ""}/${instance.family}/${instance.virtual_router_id}/${where}`;
 }
