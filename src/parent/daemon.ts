@@ -20,7 +20,7 @@ import { unbuilt } from "../config/validate.ts";
 import type { LogLevel } from "../lib/log.ts";
 import { dumpConfig } from "../report/data.ts";
 import { type Change, diff } from "../vrrp/diff.ts";
-import type { FromRole } from "./channel.ts";
+import { encodeFrame, FrameReader, type FromRole, type ToRole } from "./channel.ts";
 import { systemFiles } from "./files.ts";
 import { type Ledger, makeLedger, slotOf } from "./ledger.ts";
 import { Log, type Speaker } from "./logs.ts";
@@ -37,6 +37,7 @@ const SETTLE_MS = 1_000;
 /** How long a role may take to leave before it is killed, in milliseconds (keepalived's default). */
 const STOP_MS = 5_000;
 const DEFAULT_UMASK = 0o177;
+const REHEARSALS = 20;
 
 /** How the daemon was called. */
 export interface Invocation {
@@ -68,6 +69,7 @@ export class Daemon {
   readonly #slots = new Map<string, number>();
   readonly #states = new Map<string, string>();
   readonly #finish: (status: number) => void;
+  readonly #farewell: ToRole;
   /** Resolves with the exit status when the daemon has ended. */
   readonly ended: Promise<number>;
   #config: Config | undefined;
@@ -84,6 +86,7 @@ export class Daemon {
     this.#invocation = invocation;
     const { options } = invocation;
     this.#options = options;
+    this.#farewell = { type: "shutdown", keepAddresses: options.dontReleaseVrrp };
     this.#ledger = invocation.early?.ledger ?? makeLedger();
     this.#configFile = resolve(invocation.cwd, options.configFile);
     const file = options.logFile === undefined
@@ -227,6 +230,10 @@ export class Daemon {
     Bun.gc(true);
     releaseStartPages();
     this.#role?.tell({ type: "settle" });
+    // What the last message needs is run now, so that peers need not wait for it then.
+    for (let i = 0; i < REHEARSALS; i++) {
+      new FrameReader<ToRole>().push(encodeFrame(this.#farewell));
+    }
   }
 
   /** Gives each added instance its place in the ledger, and what the ledger says of it. */
@@ -379,10 +386,10 @@ export class Daemon {
   #stop(status: number): void {
     if (this.#stopping !== undefined) return;
     this.#stopping = { status };
+    const role = this.#role;
+    role?.tell(this.#farewell);
     clearTimeout(this.#respawnTimer);
     clearTimeout(this.#settleTimer);
-    const role = this.#role;
-    role?.tell({ type: "shutdown", keepAddresses: this.#options.dontReleaseVrrp });
     notifySystemd("stopping");
     if (this.#config !== undefined) this.#say("info", "Stopping");
     if (role === undefined) {

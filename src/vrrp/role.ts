@@ -11,7 +11,7 @@ import { claimPidFile, removePidFile } from "../../ffi/pid_file.ts";
 import { setDisposition, setNice } from "../../ffi/process.ts";
 import { releaseStartPages } from "../../ffi/start_pages.ts";
 import { type Alarm, Loop } from "../loop.ts";
-import { Outbox, RoleChannel, type ToRole } from "../parent/channel.ts";
+import { encodeFrame, FrameReader, Outbox, RoleChannel, type ToRole } from "../parent/channel.ts";
 import { Router } from "./router.ts";
 
 /** How soon a channel that was full is tried again. */
@@ -146,6 +146,7 @@ class VrrpRole {
         this.#audience = nobody;
         this.#router.rehearse(at);
         nobody.flush();
+        new FrameReader<ToRole>().push(encodeFrame({ type: "settle" }));
         this.#audience = this.#parent.outbox;
         if (--rounds > 0) this.#loop.schedule(rehearsal, at + REHEARSAL_US);
         else Bun.unsafe.setJITPolicy(this.#router.advertsPerSecond > BUSY ? 1 : NEVER);

@@ -32,7 +32,7 @@ import {
 import { LinkTable } from "./links.ts";
 import { addressListLines, announcementLines, noteLine, transitionLines } from "./log.ts";
 import { advertPackets, hasSecret, Kernel, type Packet, type Port, readPacket } from "./perform.ts";
-import { reconfigure, type RunningInstance, startRunning } from "./running.ts";
+import { forgetPackets, reconfigure, type RunningInstance, startRunning } from "./running.ts";
 
 /** Packets in one recvmmsg; the largest advert (255 IPv4 addresses, options) is about 1.1 KiB. */
 const PACKETS_PER_CALL = 32;
@@ -225,7 +225,7 @@ export class Router {
     if (running.port === undefined) this.#joinPort(running);
     const own = this.#sourceAddress(instance, link.index);
     if (own !== undefined) {
-      if (compareAddress(own, running.router.address) !== 0) running.packets = undefined;
+      if (compareAddress(own, running.router.address) !== 0) forgetPackets(running);
       running.router = virtualRouter(instance, own);
     }
     if (!link.up || !link.running) return "link-down";
@@ -284,7 +284,7 @@ export class Router {
   #leavePort(running: Running): void {
     const { port } = running;
     running.port = undefined;
-    running.packets = undefined;
+    forgetPackets(running);
     if (port === undefined) return;
     const users = this.#byPort.get(port);
     users?.delete(running.instance.virtual_router_id);
@@ -389,9 +389,10 @@ export class Router {
     const { router, state } = running;
     running.isUrgent = state.name === "BACKUP";
     this.#loop.schedule(running, deadline(router, state));
-    if (state.name === "BACKUP" && running.port !== undefined) {
-      this.#prepare(running, router.priority);
-    }
+    if (state.name !== "BACKUP" || running.port === undefined) return;
+    // Ready before it is needed.
+    this.#prepare(running, router.priority);
+    this.#prepare(running, 0);
   }
 
   #act(
@@ -451,8 +452,10 @@ export class Router {
 
   /** The packets of an advert, made anew only when something in them has changed. */
   #prepare(running: Running, priority: number): readonly Packet[] {
+    const { instance, router } = running;
+    if (priority === 0) return running.farewell ??= advertPackets(instance, 0, router.address);
     if (running.packets === undefined || running.packetPriority !== priority) {
-      running.packets = advertPackets(running.instance, priority, running.router.address);
+      running.packets = advertPackets(instance, priority, router.address);
       running.packetPriority = priority;
     }
     return running.packets;

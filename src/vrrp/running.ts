@@ -29,6 +29,8 @@ export interface RunningInstance<Port, Packets> extends Deadline {
   /** The current advert as packets, and its priority. */
   packets: Packets | undefined;
   packetPriority: number;
+  /** The same with priority 0, for when it leaves. */
+  farewell: Packets | undefined;
   readonly counters: Counters;
   /** When each complaint was last logged. */
   readonly complainedAt: Map<string, number>;
@@ -58,6 +60,7 @@ export function startRunning<Port, Packets>(
     advertised: advertisedAddresses(instance),
     packets: undefined,
     packetPriority: -1,
+    farewell: undefined,
     counters: freshCounters(),
     complainedAt: new Map(),
     dueAt: Infinity,
@@ -77,5 +80,11 @@ export function reconfigure<Port, Packets>(
   running.router = virtualRouter(next, running.router.address);
   running.held = heldAddresses(next);
   running.advertised = advertisedAddresses(next);
+  forgetPackets(running);
+}
+
+/** Something in the adverts has changed: they are made anew. */
+export function forgetPackets<Port, Packets>(running: RunningInstance<Port, Packets>): void {
   running.packets = undefined;
+  running.farewell = undefined;
 }
