@@ -8,7 +8,13 @@
 
 import { INTERFACE_SIGNALS } from "../ffi/constants.ts";
 import { blockSignals, setProcessName, startSession } from "../ffi/process.ts";
-import { CHANNEL_FD, DETACHED_VARIABLE, LEDGER_FD, ROLE_VARIABLE } from "./parent/channel.ts";
+import {
+  ANNOUNCE_FD,
+  CHANNEL_FD,
+  DETACHED_VARIABLE,
+  LEDGER_FD,
+  ROLE_VARIABLE,
+} from "./parent/channel.ts";
 import type { EarlyRole } from "./parent/daemon.ts";
 import { makeLedger, openLedger } from "./parent/ledger.ts";
 import { Role } from "./parent/supervisor.ts";
@@ -25,7 +31,7 @@ async function main(): Promise<number> {
   setProcessName(name);
   if (role === "vrrp") {
     const { runVrrpRole } = await import("./vrrp/role.ts");
-    return runVrrpRole(CHANNEL_FD, openLedger(LEDGER_FD));
+    return runVrrpRole(CHANNEL_FD, openLedger(LEDGER_FD), ANNOUNCE_FD);
   }
   if (process.env[DETACHED_VARIABLE] !== undefined) {
     startSession();

@@ -54,6 +54,8 @@ export type FromRole =
 export const CHANNEL_FD = 3;
 /** The ledger's descriptor in the role. */
 export const LEDGER_FD = 4;
+/** The packet socket's descriptor in the role. */
+export const ANNOUNCE_FD = 5;
 /** Names the role in its environment; deleted by the role at once. */
 export const ROLE_VARIABLE = "UPKEEP_ROLE";
 /** In the environment of the daemon that has left its terminal: where it was called; deleted at once. */

@@ -136,9 +136,7 @@ export class Daemon {
     const words = [argv0, ...argv].map((word) => `'${word}'`).join(" ");
     this.#say("info", `Command line: ${words}`);
     for (const notice of this.#options.notices) this.#say("warning", notice);
-    if (this.#role !== undefined) {
-      this.#say("info", `Starting VRRP child process, pid=${this.#role.pid}`);
-    }
+    this.#sayStarted();
   }
 
   #claimPidFile(): boolean {
@@ -273,24 +271,29 @@ export class Daemon {
   #roleEnded(role: Role, status: number | null, signal: number): void {
     if (this.#role !== role) return;
     this.#role = undefined;
+    const isNeeded = (this.#config?.vrrp_instances.length ?? 0) > 0 || this.#options.allRoles;
+    const isDismissed = this.#stopping !== undefined || (status === 0 && !isNeeded);
+    const isPermanentEnd = status !== null && isPermanent(status);
+    const isLast = isDismissed || isPermanentEnd || this.#options.dontRespawn;
+    // The next role first: every millisecond counts against the patience of the peers, words do not.
+    const seconds = isLast ? undefined : this.#respawn(role);
     this.#states.clear();
     this.#removePidFileOf(role);
-    if (this.#stopping !== undefined) {
-      this.#leave(this.#stopping.status);
-      return;
-    }
-    const isWanted = (this.#config?.vrrp_instances.length ?? 0) > 0 || this.#options.allRoles;
-    if (status === 0 && !isWanted) return;
+    if (this.#stopping !== undefined) this.#leave(this.#stopping.status);
+    if (isDismissed) return;
     const how = signal > 0 ? `due to signal ${signal}` : `with status ${status}`;
     this.#say("error", `pid ${role.pid} exited ${how}`);
-    if (status !== null && isPermanent(status)) {
+    if (isPermanentEnd) {
       this.#say("error", `VRRP child process exited with permanent error ${status}. Terminating`);
       this.#stop(status);
-    } else if (this.#options.dontRespawn) {
+    } else if (seconds === undefined) {
       this.#say("error", "VRRP child process died: Exiting");
       this.#stop(1);
     } else {
-      this.#respawn(role);
+      this.#say("error", `VRRP child process(${role.pid}) died: Respawning`);
+      const delay = `Restart of VRRP process delayed ${seconds} seconds to limit respawn rate`;
+      if (seconds > 0) this.#say("info", delay);
+      this.#sayStarted();
     }
   }
 
@@ -304,30 +307,34 @@ export class Daemon {
     }
   }
 
-  #respawn(dead: Role): void {
-    this.#delay = nextDelay(this.#delay, monotonicUs() - dead.startedAt);
-    const seconds = this.#delay;
-    this.#say("error", `VRRP child process(${dead.pid}) died: Respawning`);
-    if (seconds > 0) {
-      this.#say("info", `Restart of VRRP process delayed ${seconds} seconds to limit respawn rate`);
-    }
+  /** Starts the next role, now or later; the delay in seconds. */
+  #respawn(dead: Role): number {
+    const seconds = nextDelay(this.#delay, monotonicUs() - dead.startedAt);
+    this.#delay = seconds;
     if (seconds === 0) {
       this.#restart();
-      return;
+      return 0;
     }
     if (this.#config !== undefined && seconds * 1_000_000 > patienceUs(this.#config)) {
       // Peers will take over before the role is back: nothing of ours may stay on the links.
       this.#withdraw(() => {});
     }
-    this.#respawnTimer = setTimeout(() => this.#restart(), seconds * 1000);
+    this.#respawnTimer = setTimeout(() => {
+      this.#restart();
+      this.#sayStarted();
+    }, seconds * 1000);
+    return seconds;
   }
 
   #restart(): void {
     this.#respawnTimer = undefined;
     if (this.#stopping !== undefined) return;
     this.#spawn();
+    if (this.#role !== undefined) this.#configureRole(diff(undefined, this.#config));
+  }
+
+  #sayStarted(): void {
     if (this.#role === undefined) return;
-    this.#configureRole(diff(undefined, this.#config));
     this.#say("info", `Starting VRRP child process, pid=${this.#role.pid}`);
   }
 

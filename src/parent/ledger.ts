@@ -1,14 +1,23 @@
 /**
+ * What outlives a vrrp role.
+ *
  * The ledger: memory shared with the vrrp role in which it notes, for each instance that is MASTER, when
  * its last advert left. It outlives the role, so that after a crash the parent knows who may go on as
  * MASTER without any peer having noticed. Writing to it costs the role nothing.
+ *
+ * And the packet socket for gratuitous ARP: the kernel takes some 10 ms to close one, which a dying role would
+ * have to wait for before anybody learns of its death. So the parent holds it too.
  */
 
+import { AF_PACKET, SO_SNDBUF, SOCK_RAW, SOL_SOCKET } from "../../ffi/constants.ts";
 import { mapShared } from "../../ffi/memory.ts";
 import { openSharedMemory } from "../../ffi/process.ts";
+import { openSocket, setOption } from "../../ffi/socket.ts";
 
 /** Instances beyond this number are not adopted after a crash, they start as BACKUP. */
 const SLOTS = 16_384;
+/** Room for the announcements of some thousand addresses at once. */
+const ANNOUNCE_BYTES = 4 * 1024 * 1024;
 const BYTES = SLOTS * Float64Array.BYTES_PER_ELEMENT;
 
 /** Moments of last adverts (microseconds on the monotonic clock; 0 is not MASTER), by slot. */
@@ -16,12 +25,26 @@ export interface Ledger {
   /** To be inherited by the role. */
   readonly fd: number;
   readonly lastAdvertAt: Float64Array;
+  /** A packet socket, to be inherited too; undefined without the right to one. */
+  readonly announceFd: number | undefined;
 }
 
 /** A new, empty ledger. Throws SysError. */
 export function makeLedger(): Ledger {
   const fd = openSharedMemory("upkeep-ledger", BYTES);
-  return { fd, lastAdvertAt: openLedger(fd) };
+  return { fd, lastAdvertAt: openLedger(fd), announceFd: openAnnouncer() };
+}
+
+/** One packet socket announces for every link; protocol 0 keeps it from receiving anything. */
+function openAnnouncer(): number | undefined {
+  try {
+    const fd = openSocket(AF_PACKET, SOCK_RAW, 0, "opening a socket for gratuitous ARP");
+    setOption(fd, SOL_SOCKET, SO_SNDBUF, ANNOUNCE_BYTES);
+    return fd;
+  } catch {
+    // The role will say so when it needs it.
+    return undefined;
+  }
 }
 
 /** The ledger behind an inherited descriptor. Throws SysError. */

@@ -8,7 +8,6 @@
 
 import {
   AF_INET,
-  AF_PACKET,
   EADDRNOTAVAIL,
   EEXIST,
   ENODEV,
@@ -21,7 +20,6 @@ import {
   IPPROTO_IP,
   IPPROTO_VRRP,
   SO_PRIORITY,
-  SO_SNDBUF,
   SO_TIMESTAMPNS,
   SOCK_RAW,
   SOL_SOCKET,
@@ -108,11 +106,17 @@ export class Kernel {
   readonly #dirty: Port[] = [];
   readonly #requests: { request: Request; expected: number }[] = [];
   readonly #frames: { owner: string; frame: Memory; to: Memory; repeat: number }[] = [];
+  readonly #announcer: number;
   #frameBatch: SendBatch | undefined;
 
-  /** Fills `links` and keeps it current. Throws SysError when the kernel gives no netlink socket. */
-  constructor(links: LinkTable, log: (level: LogLevel, text: string) => void) {
+  /** Fills `links` and keeps it current; `announcer` is a packet socket. Throws SysError when the kernel gives no netlink socket. */
+  constructor(
+    links: LinkTable,
+    announcer: number,
+    log: (level: LogLevel, text: string) => void,
+  ) {
     this.#links = links;
+    this.#announcer = announcer;
     this.#log = log;
     this.#dump();
   }
@@ -289,7 +293,7 @@ export class Kernel {
   #flushFrames(): void {
     const queued = this.#frames.splice(0);
     try {
-      this.#frameBatch ??= openFrameBatch();
+      this.#frameBatch ??= new SendBatch(this.#announcer, FRAMES_PER_CALL);
       // In rounds: every address is announced once before any is announced again.
       const rounds = Math.max(0, ...queued.map((one) => one.repeat));
       for (let round = 0; round < rounds; round++) {
@@ -332,13 +336,6 @@ function joinGroup(fd: number, group: Address, link: Link): void {
 
 function isSameGroup(a: Address | undefined, b: Address | undefined): boolean {
   return a === undefined || b === undefined ? a === b : compareAddress(a, b) === 0;
-}
-
-/** One packet socket announces for every link; protocol 0 keeps it from receiving anything. */
-function openFrameBatch(): SendBatch {
-  const fd = openSocket(AF_PACKET, SOCK_RAW, 0, "opening a socket for gratuitous ARP");
-  setOption(fd, SOL_SOCKET, SO_SNDBUF, 4 * 1024 * 1024);
-  return new SendBatch(fd, FRAMES_PER_CALL);
 }
 
 function describe(doing: string, held: Held): string {

@@ -33,11 +33,16 @@ const REHEARSAL_US = 7_000;
 
 /**
  * Runs the role until its parent ends it; the exit status. `channel` is the descriptor of the channel to
- * the parent, `ledger` the shared memory in which each MASTER's last advert is noted.
+ * the parent, `ledger` the shared memory in which each MASTER's last advert is noted, `announcer` the packet
+ * socket for gratuitous ARP.
  */
-export function runVrrpRole(channel: number, ledger: Float64Array): number {
+export function runVrrpRole(
+  channel: number,
+  ledger: Float64Array,
+  announcer: number,
+): number {
   try {
-    new VrrpRole(channel, ledger).run();
+    new VrrpRole(channel, ledger, announcer).run();
     return 0;
   } catch (error) {
     const stack = error instanceof Error ? error.stack ?? error.message : String(error);
@@ -59,10 +64,12 @@ class VrrpRole {
   #configured = false;
   #pidFile: string | undefined;
 
-  constructor(channel: number, ledger: Float64Array) {
+  constructor(channel: number, ledger: Float64Array, announcer: number) {
     this.#parent = new RoleChannel(channel);
     this.#audience = this.#parent.outbox;
-    this.#router = new Router(this.#loop, ledger, (message) => this.#audience.push(message));
+    this.#router = new Router(this.#loop, ledger, announcer, (message) => {
+      this.#audience.push(message);
+    });
     this.#retry = { dueAt: Infinity, heapIndex: -1, fire: () => {} };
   }
 

@@ -64,14 +64,20 @@ export class Router {
   wantsDetail = false;
 
   /**
-   * Reads the links and listens to the kernel. `ledger` is where each MASTER's last advert is noted, `tell`
+   * Reads the links and listens to the kernel. `ledger` is where each MASTER's last advert is noted,
+   * `announcer` the packet socket for gratuitous ARP, `tell`
    * takes what the parent should know. Throws SysError when the kernel gives no netlink sockets.
    */
-  constructor(loop: Loop, ledger: Float64Array, tell: (message: FromRole) => void) {
+  constructor(
+    loop: Loop,
+    ledger: Float64Array,
+    announcer: number,
+    tell: (message: FromRole) => void,
+  ) {
     this.#loop = loop;
     this.#ledger = ledger;
     this.#tell = tell;
-    this.#kernel = new Kernel(this.#links, (level, text) => this.log(level, text));
+    this.#kernel = new Kernel(this.#links, announcer, (level, text) => this.log(level, text));
     loop.watch(this.#kernel.monitor.fd, () => this.#readMonitor());
   }
 
