@@ -21,9 +21,8 @@ const RUNTIME = {
   BUN_JSC_useConcurrentJIT: "0",
   // A thread that prepares memory for a heap that will never be that large.
   BUN_JSC_useWarmUpMarkedBlocks: "0",
-  // Bytes between two collections: none during the start, short ones later, and memory that stays
-  // where it is.
-  BUN_JSC_gcMaxHeapSize: "3000000",
+  // Bytes between two collections: short ones, and memory that stays where it is.
+  BUN_JSC_gcMaxHeapSize: "1500000",
 };
 
 /**

@@ -1,7 +1,8 @@
 /** The dump against keepalived 2.2.7's own, taken with `keepalived -n -l -d` on the same settings. */
 import { expect, test } from "bun:test";
 import type { Globals } from "../config/globals.ts";
-import type { VirtualAddress, VrrpInstance } from "../config/vrrp.ts";
+import type { VrrpInstance } from "../config/vrrp.ts";
+import { instanceWith, virtualAddress } from "../../test/support/instances.ts";
 import { dumpConfig } from "./data.ts";
 
 const globals: Globals = {
@@ -24,50 +25,7 @@ const globals: Globals = {
   vrrp_garp_lower_prio_repeat: 5,
 };
 
-const plain: VrrpInstance = {
-  name: "X",
-  place: { file: "/etc/keepalived/keepalived.conf", line: 1 },
-  version: 2,
-  family: 4,
-  state: "BACKUP",
-  interface: "d0",
-  virtual_router_id: 7,
-  priority: 100,
-  advert_int: 1_000_000,
-  nopreempt: false,
-  preempt_delay: 0,
-  accept: true,
-  garp_master_delay: 5_000_000,
-  garp_master_repeat: 5,
-  garp_master_refresh: 0,
-  garp_master_refresh_repeat: 1,
-  garp_lower_prio_delay: 5_000_000,
-  garp_lower_prio_repeat: 5,
-  mcast_group: "224.0.0.18",
-  unicast_peer: [],
-  check_unicast_src: false,
-  virtual_ipaddress: [],
-  virtual_ipaddress_excluded: [],
-  track_script: [],
-  track_interface: [],
-  track_process: [],
-  smtp_alert: false,
-};
-
-function virtual(address: string, rest: Partial<VirtualAddress> = {}): VirtualAddress {
-  return {
-    address,
-    prefixLength: address.includes(":") ? 128 : 32,
-    scope: 0,
-    home: false,
-    dad: false,
-    mngtmpaddr: false,
-    noprefixroute: false,
-    autojoin: false,
-    no_track: false,
-    ...rest,
-  };
-}
+const plain = instanceWith({ name: "X", interface: "d0" });
 
 function dump(instance: Partial<VrrpInstance>): string[] {
   const lines = dumpConfig({ globals, vrrp_instances: [{ ...plain, ...instance }] });
@@ -75,7 +33,7 @@ function dump(instance: Partial<VrrpInstance>): string[] {
 }
 
 test("a plain instance, line by line", () => {
-  expect(dump({ virtual_ipaddress: [virtual("10.0.4.1")] }).join("\n")).toBe(`\
+  expect(dump({ virtual_ipaddress: [virtualAddress("10.0.4.1")] }).join("\n")).toBe(`\
 ------< VRRP Topology >------
  VRRP Instance = X
    VRRP Version = 2
@@ -156,15 +114,15 @@ test("global settings that are there only when given", () => {
 const addresses: readonly (readonly [expected: string, address: VirtualAddress])[] = [
   [
     "10.0.0.1/24 brd 10.0.0.255 dev d0 scope link",
-    virtual("10.0.0.1", { prefixLength: 24, brd: "10.0.0.255", scope: 253 }),
+    virtualAddress("10.0.0.1", { prefixLength: 24, brd: "10.0.0.255", scope: 253 }),
   ],
   [
     "10.0.0.2 brd 10.0.0.255 dev d1 scope global no_track",
-    virtual("10.0.0.2", { dev: "d1", brd: "10.0.0.255", no_track: true }),
+    virtualAddress("10.0.0.2", { dev: "d1", brd: "10.0.0.255", no_track: true }),
   ],
   [
     "10.0.4.1 dev d0 scope global label d0:x peer 10.0.4.2/32 noprefixroute autojoin no_track",
-    virtual("10.0.4.1", {
+    virtualAddress("10.0.4.1", {
       label: "d0:x",
       peer: { address: "10.0.4.2", prefixLength: 32 },
       noprefixroute: true,
@@ -172,13 +130,13 @@ const addresses: readonly (readonly [expected: string, address: VirtualAddress])
       no_track: true,
     }),
   ],
-  ["10.0.0.5 dev d0 scope host", virtual("10.0.0.5", { scope: 254 })],
-  ["10.0.0.6 dev d0 scope site", virtual("10.0.0.6", { scope: 200 })],
-  ["10.0.0.7 dev d0 scope nowhere", virtual("10.0.0.7", { scope: 255 })],
-  ["10.0.0.8 dev d0 scope 99", virtual("10.0.0.8", { scope: 99 })],
+  ["10.0.0.5 dev d0 scope host", virtualAddress("10.0.0.5", { scope: 254 })],
+  ["10.0.0.6 dev d0 scope site", virtualAddress("10.0.0.6", { scope: 200 })],
+  ["10.0.0.7 dev d0 scope nowhere", virtualAddress("10.0.0.7", { scope: 255 })],
+  ["10.0.0.8 dev d0 scope 99", virtualAddress("10.0.0.8", { scope: 99 })],
   [
     "fe80::1/64 dev d0 scope global home -nodad mngtmpaddr noprefixroute preferred_lft forever",
-    virtual("fe80::1", {
+    virtualAddress("fe80::1", {
       prefixLength: 64,
       home: true,
       dad: true,
@@ -188,10 +146,10 @@ const addresses: readonly (readonly [expected: string, address: VirtualAddress])
   ],
   [
     "2001:db8::2 dev d0 scope global preferred_lft 100",
-    virtual("2001:db8::2", { preferred_lft: 100 }),
+    virtualAddress("2001:db8::2", { preferred_lft: 100 }),
   ],
-  ["fe80::3 dev d0 scope global deprecated", virtual("fe80::3", { preferred_lft: 0 })],
-  ["::1/32 dev d0 scope global preferred_lft forever", virtual("::1", { prefixLength: 32 })],
+  ["fe80::3 dev d0 scope global deprecated", virtualAddress("fe80::3", { preferred_lft: 0 })],
+  ["::1/32 dev d0 scope global preferred_lft forever", virtualAddress("::1", { prefixLength: 32 })],
 ];
 
 for (const [expected, address] of addresses) {
