@@ -1,7 +1,7 @@
 /** The dump against keepalived 2.2.7's own, taken with `keepalived -n -l -d` on the same settings. */
 import { expect, test } from "bun:test";
 import type { Globals } from "../config/globals.ts";
-import type { VrrpInstance } from "../config/vrrp.ts";
+import type { VirtualAddress, VrrpInstance } from "../config/vrrp.ts";
 import { instanceWith, virtualAddress } from "../../test/support/instances.ts";
 import { dumpConfig } from "./data.ts";
 
