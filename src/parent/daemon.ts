@@ -26,7 +26,7 @@ import { type Ledger, makeLedger, slotOf } from "./ledger.ts";
 import { Log, type Speaker } from "./logs.ts";
 import { reapStrangers } from "./init.ts";
 import { isPermanent, nextDelay, patienceUs } from "./respawn.ts";
-import { hearSignals, type Request } from "./signals.ts";
+import { hearSignals, rehearseSignal, type Request } from "./signals.ts";
 import { Role } from "./supervisor.ts";
 import { notifyStatus, notifySystemd, openNotifications } from "./systemd.ts";
 
@@ -228,7 +228,8 @@ export class Daemon {
     Bun.gc(true);
     releaseStartPages();
     this.#role?.tell({ type: "settle" });
-    // What the last message needs is run now, so that peers need not wait for it then.
+    // What the stop needs is run now, so that peers need not wait for it then.
+    rehearseSignal();
     for (let i = 0; i < REHEARSALS; i++) {
       new FrameReader<ToRole>().push(encodeFrame(this.#farewell));
     }

@@ -35,6 +35,15 @@ export function hearSignals(ignoreInterrupt: boolean, hear: (request: Request) =
   }
 }
 
+/**
+ * Goes through the delivery of a signal that asks for nothing, so that the one that ends the daemon finds
+ * its way in memory. (SIGWINCH: nobody sends it to a daemon, and unheard it does nothing.)
+ */
+export function rehearseSignal(): void {
+  process.once("SIGWINCH", () => {});
+  process.kill(process.pid, "SIGWINCH");
+}
+
 function arm(signal: number, close: number, hear: () => void): void {
   const [watched, closed] = socketPair();
   moveDescriptor(closed, signal);
