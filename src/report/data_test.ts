@@ -2,27 +2,13 @@
 import { expect, test } from "bun:test";
 import type { Globals } from "../config/globals.ts";
 import type { VirtualAddress, VrrpInstance } from "../config/vrrp.ts";
-import { instanceWith, virtualAddress } from "../../test/support/instances.ts";
+import { configWith, instanceWith, virtualAddress } from "../../test/support/instances.ts";
 import { dumpConfig } from "./data.ts";
 
 const globals: Globals = {
+  ...configWith([]).globals,
   router_id: "r1",
-  notification_email: [],
-  smtp_connect_timeout: 30_000_000,
-  enable_script_security: false,
-  max_auto_priority: 0,
-  dynamic_interfaces: false,
-  allow_if_changes: false,
-  vrrp_check_unicast_src: false,
-  vrrp_version: 2,
-  vrrp_mcast_group4: "224.0.0.18",
-  vrrp_mcast_group6: "ff02::12",
-  vrrp_garp_master_delay: 5_000_000,
-  vrrp_garp_master_repeat: 5,
   vrrp_garp_master_refresh: 60_000_000,
-  vrrp_garp_master_refresh_repeat: 1,
-  vrrp_garp_lower_prio_delay: 5_000_000,
-  vrrp_garp_lower_prio_repeat: 5,
 };
 
 const plain = instanceWith({ name: "X", interface: "d0" });
