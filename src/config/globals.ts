@@ -3,17 +3,20 @@
  * several times; its statements add up.
  */
 import { familyOf, formatAddress, parseAddress } from "../lib/address.ts";
-import { bool, flag, integer, later, nameList, wholeSeconds, word, words } from "./readers.ts";
 import {
-  block,
-  complain,
-  type Context,
-  firstWord,
-  readBlock,
-  readInteger,
-  type Row,
-} from "./schema.ts";
-import type { Node } from "./tree.ts";
+  act,
+  bool,
+  flag,
+  integer,
+  later,
+  nameList,
+  text,
+  wholeSeconds,
+  word,
+  words,
+} from "./readers.ts";
+import { block, complain, firstWord, type LineRow, readInteger, type Values } from "./schema.ts";
+import { quote } from "./words.ts";
 
 /** An identity for scripts, by name. */
 export interface ScriptUser {
@@ -68,7 +71,7 @@ function frames<D extends number | undefined>(
   keyword: string,
   doc: string,
   initial: D,
-): Row<number | D> {
+): LineRow<number | D> {
   return integer(doc, initial, {
     min: 0,
     max: UINT_MAX,
@@ -78,22 +81,22 @@ function frames<D extends number | undefined>(
 }
 
 /** A multicast address of one family. */
-function group(doc: string, initial: string, family: 4 | 6): Row<string> {
+function group(doc: string, initial: string, family: 4 | 6): LineRow<string> {
   return word<string, string>(doc, initial, (first, node, context) => {
     const keyword = `vrrp_mcast_group${family}`;
-    const address = parseAddress(first.text);
+    const address = parseAddress(first);
     const isMulticast = address !== undefined &&
       (family === 4 ? (address[0]! & 0xf0) === 0xe0 : address[0] === 0xff);
     const refuse = (message: string): undefined => {
-      complain(context, node, "general", message, first);
+      complain(context, node, "general", message, 1);
     };
-    if (address === undefined) return refuse(`Can't parse ${keyword} [${first.text}]. Skipping`);
+    if (address === undefined) return refuse(`Can't parse ${keyword} [${first}]. Skipping`);
     if (familyOf(address) !== family) {
-      return refuse(`${keyword} [${first.text}] is not IPv${family}. Skipping`);
+      return refuse(`${keyword} [${first}] is not IPv${family}. Skipping`);
     }
-    if (!isMulticast) return refuse(`${keyword} [${first.text}] is not multicast. Skipping`);
+    if (!isMulticast) return refuse(`${keyword} [${first}] is not multicast. Skipping`);
     if (family === 6 && (address[1]! & 15) !== 2) {
-      refuse(`${keyword} [${first.text}] should be link-local multicast.`);
+      refuse(`${keyword} [${first}] should be link-local multicast.`);
     }
     return formatAddress(address);
   });
@@ -101,16 +104,14 @@ function group(doc: string, initial: string, family: 4 | 6): Row<string> {
 
 /** The keywords of global_defs. */
 export const globalDefs = block(() => ({
-  router_id: words(
-    "router_id STRING - name of this router in mails; the host name",
+  router_id: text(
+    "STRING - name of this router in mails and SNMP; default the host name",
     "routerid name missing - ignoring",
-    ([first]) => first!.text,
   ),
   notification_email: later(nameList("notification_email { ADDRESS ... } - who gets alert mails")),
-  notification_email_from: later(words(
-    "notification_email_from ADDRESS - sender of alert mails; keepalived@HOSTNAME",
+  notification_email_from: later(text(
+    "ADDRESS - sender of alert mails; default keepalived@HOSTNAME",
     "emailfrom missing - ignoring",
-    ([first]) => first!.text,
   )),
   smtp_server: later(smtpServer()),
   smtp_connect_timeout: later(integer(
@@ -134,9 +135,10 @@ export const globalDefs = block(() => ({
     "script_user USER [[:]GROUP] - who runs scripts; keepalived_script if it exists",
     "No script username specified",
     ([user, group]): ScriptUser => ({
-      user: user!.text,
-      ...(group === undefined ? {} : { group: group.text }),
+      user: user!,
+      ...(group === undefined ? {} : { group }),
     }),
+    ({ user, group }) => [user, ...(group === undefined ? [] : [group])].map(quote).join(" "),
   )),
   enable_script_security: later(flag(
     "enable_script_security - refuse scripts that root runs and others may change; off",
@@ -192,41 +194,14 @@ export const globalDefs = block(() => ({
     undefined,
     { min: 0, max: INT_MAX, says: (text) => `Invalid vrrp_garp_lower_prio_repeat '${text}'` },
   ),
-  include_check: {
-    ...flag("include_check [[+|-]CHECK ...] - include mistakes that are fatal; none"),
-  },
-}), {
-  lines: "process_names process_name vrrp_process_name checker_process_name lvs_process_name " +
-    "bfd_process_name use_symlink_paths set_supplementary_groups smtp_helo_name startup_script " +
-    "startup_script_timeout shutdown_script shutdown_script_timeout min_auto_priority_delay " +
-    "smtp_alert_vrrp smtp_alert_checker checker_log_all_failures no_email_faults default_interface " +
-    "disable_local_igmp v3_checksum_as_v2 lvs_timeouts lvs_flush lvs_flush_on_stop " +
-    "lvs_flush_onstop lvs_sync_daemon vrrp_down_timer_adverts vrrp_garp_interval " +
-    "vrrp_gna_interval vrrp_min_garp vrrp_garp_extra_if vrrp_vmac_garp_intvl " +
-    "vrrp_lower_prio_no_advert vrrp_higher_prio_send_advert vrrp_iptables vrrp_ipsets nftables " +
-    "nftables_priority nftables_ifindex vrrp_skip_check_adv_addr vrrp_strict vrrp_priority " +
-    "vrrp_no_swap vrrp_rt_priority vrrp_cpu_affinity vrrp_rlimit_rttime vrrp_rlimit_rtime " +
-    "nftables_ipvs nftables_ipvs_priority nftables_ipvs_start_fwmark nftables_counters " +
-    "notify_fifo notify_fifo_script vrrp_notify_fifo vrrp_notify_fifo_script " +
-    "vrrp_notify_priority_changes fifo_write_vrrp_states_on_reload lvs_notify_fifo " +
-    "lvs_notify_fifo_script checker_priority checker_no_swap checker_rt_priority " +
-    "checker_cpu_affinity checker_rlimit_rttime checker_rlimit_rtime bfd_priority bfd_no_swap " +
-    "bfd_rt_priority bfd_cpu_affinity bfd_rlimit_rttime bfd_rlimit_rtime snmp_socket " +
-    "enable_traps enable_snmp_vrrp enable_snmp_keepalived enable_snmp_rfc enable_snmp_rfcv2 " +
-    "enable_snmp_rfcv3 enable_snmp_checker snmp_vs_stats_update_interval " +
-    "snmp_rs_stats_update_interval enable_dbus dbus_service_name dbus_no_interface_name " +
-    "vrrp_netlink_cmd_rcv_bufs vrrp_netlink_cmd_rcv_bufs_force vrrp_netlink_monitor_rcv_bufs " +
-    "vrrp_netlink_monitor_rcv_bufs_force process_monitor_rcv_bufs " +
-    "process_monitor_rcv_bufs_force lvs_netlink_cmd_rcv_bufs lvs_netlink_cmd_rcv_bufs_force " +
-    "lvs_netlink_monitor_rcv_bufs lvs_netlink_monitor_rcv_bufs_force rs_init_notifies " +
-    "no_checker_emails vrrp_rx_bufs_policy vrrp_rx_bufs_multiplier vrrp_startup_delay " +
-    "vrrp_delay_after_boot log_unknown_vrids vrrp_owner_ignore_adverts vmac_prefix " +
-    "vmac_addr_prefix umask random_seed reload_check_config reload_time_file reload_repeat " +
-    "reload_file config_save_dir tmp_config_directory data_use_instance json_version " +
-    "iproute_usr_dir iproute_etc_dir state_dump_file stats_dump_file json_dump_file",
-});
+  include_check: act(
+    "[[+|-]CHECK ...] - include mistakes that are fatal: readable, match, wildcard_match, " +
+      "brace_match; all of them without a word; default none",
+    (node, context) => context.setIncludeChecks(node.words.slice(1)),
+  ),
+}));
 
-function smtpServer(): Row<Globals["smtp_server"] | undefined> {
+function smtpServer(): LineRow<Globals["smtp_server"] | undefined> {
   return {
     doc: "smtp_server HOST|IP [PORT] - relay for alert mails, port 25; none, no mails",
     shape: "line",
@@ -235,14 +210,14 @@ function smtpServer(): Row<Globals["smtp_server"] | undefined> {
       const host = firstWord(node, context);
       const port = node.words[2];
       if (host === undefined) return undefined;
-      if (port === undefined) return { host: host.text, port: 25 };
-      const number = readInteger(node, port, context, { min: 1, max: 65_535 });
-      return number === undefined ? undefined : { host: host.text, port: number };
+      if (port === undefined) return { host: host, port: 25 };
+      const number = readInteger(node, 2, context, { min: 1, max: 65_535 });
+      return number === undefined ? undefined : { host: host, port: number };
     },
   };
 }
 
-function maxAutoPriority(): Row<number> {
+function maxAutoPriority(): LineRow<number> {
   return {
     doc: "max_auto_priority [N] - ceiling of the automatic real-time priority, -1 to 99; 0, off",
     shape: "line",
@@ -250,18 +225,18 @@ function maxAutoPriority(): Row<number> {
     read: (node, context) => {
       const first = node.words[1];
       if (first === undefined) return 99;
-      const value = readInteger(node, first, context, { min: -1, max: 99 });
+      const value = readInteger(node, 1, context, { min: -1, max: 99 });
       if (value === undefined) {
-        const message = `max_auto_priority '${first.text}' must be in [0, 99] ` +
+        const message = `max_auto_priority '${first}' must be in [0, 99] ` +
           `(or -1 to disable) - ignoring`;
-        complain(context, node, "general", message, first);
+        complain(context, node, "general", message, 1);
       }
       return value;
     },
   };
 }
 
-function dynamicInterfaces(): Row<"" | "on" | "allow_if_changes"> {
+function dynamicInterfaces(): LineRow<"" | "on" | "allow_if_changes"> {
   return {
     doc: "dynamic_interfaces [allow_if_changes] - interfaces may appear later; off",
     shape: "line",
@@ -269,20 +244,19 @@ function dynamicInterfaces(): Row<"" | "on" | "allow_if_changes"> {
     read: (node, context) => {
       const option = node.words[1];
       if (option === undefined) return "on";
-      if (option.text === "allow_if_changes") return "allow_if_changes";
-      const message = `Unknown dynamic_interfaces option '${option.text}'`;
-      complain(context, node, "general", message, option, { hint: "allow_if_changes or nothing" });
+      if (option === "allow_if_changes") return "allow_if_changes";
+      const message = `Unknown dynamic_interfaces option '${option}'`;
+      complain(context, node, "general", message, 1, { hint: "allow_if_changes or nothing" });
       return undefined;
     },
   };
 }
 
-/** Reads the statements of every global_defs, in order, and fills in the defaults. */
-export function readGlobals(nodes: readonly Node[], context: Context): Globals {
-  const values = readBlock(globalDefs, nodes, context);
+/** What global_defs says, with the defaults filled in. */
+export function completeGlobals(values: Values<typeof globalDefs>, hostName: string): Globals {
   const { notification_email_from, smtp_server, script_user, smtp_alert } = values;
   return {
-    router_id: values.router_id ?? context.files.hostName,
+    router_id: values.router_id ?? hostName,
     notification_email: values.notification_email,
     ...(notification_email_from === undefined ? {} : { notification_email_from }),
     ...(smtp_server === undefined ? {} : { smtp_server }),

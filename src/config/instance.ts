@@ -3,8 +3,8 @@
  * that exclude each other corrected with keepalived's messages.
  */
 import type { Globals } from "./globals.ts";
-import { complain, type Context, readBlock } from "./schema.ts";
-import type { Node } from "./tree.ts";
+import type { Problems } from "./problem.ts";
+import type { Said } from "./readers.ts";
 import type { Track, VirtualAddress, VrrpInstance } from "./vrrp.ts";
 import { vrrpInstance, type WrittenInstance } from "./vrrp_keywords.ts";
 
@@ -17,42 +17,22 @@ const LONGEST_V3_US = 40_950_000;
 /** Says something about an instance as a whole; the log line carries no place. */
 type Say = (message: string) => void;
 
-/** Reads the block of one instance and completes it. */
-export function readInstance(node: Node, outer: Context, globals: Globals): VrrpInstance {
-  const name = node.words[1]!.text;
-  const context: Context = { ...outer, who: name, protocol: { family: 0, version: 0 } };
-  const body = node.body ?? [];
-  const written: WrittenInstance = {
-    ...readBlock(vrrpInstance, body, context),
-    nopreempt: lastOf(body, "nopreempt", "preempt") === "nopreempt",
-    accept: lastOf(body, "accept", "no_accept") !== "no_accept",
-  };
-  const say: Say = (message) =>
-    complain(context, node, "general", `(${name}) ${message}`, undefined, { prefix: "none" });
-  return complete(name, node, written, context, globals, say);
-}
-
-/** Which of two opposite keywords was written last. */
-function lastOf(body: readonly Node[], ...keywords: readonly string[]): string | undefined {
-  const words = body.map((node) => node.words[0]!.text);
-  return words.findLast((word) => keywords.includes(word));
-}
-
-function complete(
-  name: string,
-  node: Node,
-  written: WrittenInstance,
-  context: Context,
+/** Completes what the block of an instance says. */
+export function completeInstance(
+  { name, place, protocol, values: written }: Said<WrittenInstance>,
   globals: Globals,
-  say: Say,
+  problems: Problems,
 ): VrrpInstance {
-  const family = context.protocol.family === 6 ? 6 : 4;
-  const version = context.protocol.version === 0 ? globals.vrrp_version : context.protocol.version;
+  const say: Say = (message) => problems.addAt(place, "general", `(${name}) ${message}`);
+  const family = protocol.family === 6 ? 6 : 4;
+  const version = protocol.version === 0 ? globals.vrrp_version : protocol.version;
   const link = written.interface;
   const onLink = (address: VirtualAddress): VirtualAddress =>
     link === undefined || address.dev !== undefined ? address : { ...address, dev: link };
   const peers = written.unicast_peer;
-  const speaksOfUnicast = lastOf(node.body ?? [], "unicast_src_ip", "unicast_peer") !== undefined;
+  // An empty block is another array than the one of an instance that has none.
+  const hasPeerBlock = peers !== vrrpInstance.initial()["unicast_peer"];
+  const speaksOfUnicast = hasPeerBlock || written.unicast_src_ip !== undefined;
   if (speaksOfUnicast && peers.length === 0) {
     say(
       "A unicast keyword has been specified without any unicast peers. Defaulting to multicast. " +
@@ -65,7 +45,7 @@ function complete(
   if (masterWithAh) say("Initial state master is incompatible with AH authentication - clearing");
   return {
     name,
-    place: { file: node.file, line: node.line },
+    place,
     version,
     family,
     ...election,
@@ -73,7 +53,7 @@ function complete(
     ...definedOf(written, "interface", "mcast_src_ip", "unicast_src_ip"),
     virtual_router_id: written.virtual_router_id ?? 0,
     advert_int: advertInterval(written.advert_int, version, say),
-    accept: written.accept,
+    accept: written.accept ?? true,
     garp_master_delay: written.garp_master_delay ?? globals.vrrp_garp_master_delay,
     garp_master_repeat: written.garp_master_repeat ?? globals.vrrp_garp_master_repeat,
     garp_master_refresh: written.garp_master_refresh ?? globals.vrrp_garp_master_refresh,

@@ -1,17 +1,18 @@
 /**
  * text → Config. A start, a reload, a configuration test and a preview all come through here:
- * files → statements → tree → values → what one block says about another.
+ * files → statements → values → what is complete → what one block says about another.
  */
 import type { Files } from "./files.ts";
-import { globalDefs, type Globals, readGlobals } from "./globals.ts";
-import { readInstance } from "./instance.ts";
-import type { Problem } from "./problem.ts";
-import { block, type Context, type Mode, section, warnUnsupported } from "./schema.ts";
-import { readSource } from "./source.ts";
-import { growTree, type Node } from "./tree.ts";
+import { completeGlobals, type Globals } from "./globals.ts";
+import { completeInstance } from "./instance.ts";
+import { Parser } from "./parser.ts";
+import { type Problem, Problems } from "./problem.ts";
+import { root } from "./root.ts";
+import type { Context, Mode, Values } from "./schema.ts";
+import { readSource, type SetChecks } from "./source.ts";
+import { suggest } from "./suggest.ts";
 import { validate } from "./validate.ts";
 import type { VrrpInstance } from "./vrrp.ts";
-import { vrrpInstance } from "./vrrp_keywords.ts";
 
 /** Everything a configuration says. Plain JSON. */
 export interface Config {
@@ -19,23 +20,15 @@ export interface Config {
   readonly vrrp_instances: readonly VrrpInstance[];
 }
 
+/** What the files say, keyword by keyword, before defaults from elsewhere. */
+export type WrittenConfig = Values<typeof root>;
+
 /** A configuration with what is wrong with it. */
 export interface Loaded {
   readonly config: Config;
+  readonly written: WrittenConfig;
   readonly problems: readonly Problem[];
 }
-
-/** The outermost keywords. */
-const root = block(() => ({
-  global_defs: section("global_defs { ... } - settings of the whole daemon", globalDefs),
-  vrrp_instance: section("vrrp_instance NAME { ... } - one virtual router", vrrpInstance),
-}), {
-  lines: "linkbeat_use_polling net_namespace net_namespace_ipvs namespace_with_ipsets " +
-    "use_pid_dir instance child_wait_time",
-  blocks: "track_group static_ipaddress static_routes static_rules vrrp_sync_group garp_group " +
-    "linkbeat_interfaces vrrp_script vrrp_track_process interface_up_down_delays SSL " +
-    "virtual_server_group virtual_server bfd_instance track_file vrrp_track_file",
-});
 
 /**
  * Reads the file (or glob pattern) at `path` and all it includes. Never throws. With a fatal
@@ -43,53 +36,40 @@ const root = block(() => ({
  * behind them that a start takes with a warning.
  */
 export function load(path: string, files: Files, mode: Mode = "run"): Loaded {
-  const problems: Problem[] = [];
-  const { statements, fileCount } = readSource(path, files, problems);
-  const nodes = growTree(statements, root, problems);
-  const names = new Map<string, Set<string>>();
-  const outer: Context = {
+  const problems = new Problems();
+  let setChecks: SetChecks = () => {};
+  const context: Context = {
     problems,
     files,
     mode,
     prefix: "line",
     who: "",
     protocol: { family: 0, version: 0 },
-    dynamicInterfaces: false,
-    names,
+    names: new Map(),
     unsupported: new Set(),
+    setIncludeChecks: (names) => setChecks(names),
+    suggest: (keyword, block) => suggest(keyword, block, root),
   };
-  // Global defaults count for every instance, wherever in the file they stand.
-  const globalNodes = nodes.flatMap((node) =>
-    node.words[0]!.text === "global_defs" ? node.body ?? [] : []
-  );
-  const globals = readGlobals(globalNodes, outer);
-  const context = {
-    ...outer,
-    prefix: "file",
-    dynamicInterfaces: globals.dynamic_interfaces,
-  } as const;
-  const vrrp_instances: VrrpInstance[] = [];
-  for (const node of nodes) {
-    const keyword = node.words[0]!.text;
-    if (keyword === "vrrp_instance") vrrp_instances.push(readInstance(node, context, globals));
-    else if (keyword !== "global_defs") noteUnbuilt(node, context, names);
-  }
-  validate(vrrp_instances, problems);
-  return {
-    config: { globals, vrrp_instances },
-    problems: fileCount > 1 ? problems.map(withFile) : problems,
-  };
+  const parser = new Parser(root, context);
+  const fileCount = readSource(path, files, problems, (statement, set) => {
+    setChecks = set;
+    parser.read(statement);
+  });
+  const written = parser.finish() as WrittenConfig;
+  const config = complete(written, files, problems);
+  if (config.globals.dynamic_interfaces) problems.forgive("bad_interface");
+  validate(config.vrrp_instances, problems);
+  const all = problems.finish();
+  return { config, written, problems: fileCount > 1 ? all.map(withFile) : all };
 }
 
-/** Reports a block that is skipped, and keeps its name for those who refer to it. */
-function noteUnbuilt(node: Node, context: Context, names: Map<string, Set<string>>): void {
-  warnUnsupported(node, context);
-  const keyword = node.words[0]!.text;
-  const name = node.words[1]?.text;
-  if (name === undefined) return;
-  const known = names.get(keyword);
-  if (known === undefined) names.set(keyword, new Set([name]));
-  else known.add(name);
+/** Fills in the defaults: those of global_defs count wherever in the files they stand. */
+function complete(written: WrittenConfig, files: Files, problems: Problems): Config {
+  const globals = completeGlobals(written.global_defs, files.hostName);
+  return {
+    globals,
+    vrrp_instances: written.vrrp_instance.map((one) => completeInstance(one, globals, problems)),
+  };
 }
 
 /** With several files involved, a line number alone says too little. */

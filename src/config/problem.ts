@@ -3,6 +3,7 @@
  * throws: each mistake becomes a Problem with its place, and whoever asked decides what to print
  * and whether to go on.
  */
+import type { SourceFile } from "./statement.ts";
 
 /**
  * The classes of mistakes, in ascending order of weight: a configuration test keeps the last of this
@@ -34,6 +35,12 @@ const PROBLEM_KINDS = [
 /** The class of a mistake. */
 export type ProblemKind = (typeof PROBLEM_KINDS)[number];
 
+/** Where a file was included. */
+export interface Inclusion {
+  readonly file: string;
+  readonly line: number;
+}
+
 /** One mistake. Plain JSON. */
 export interface Problem {
   /** `fatal` ends a start and refuses a reload; an `error` dropped its statement, no more. */
@@ -53,6 +60,8 @@ export interface Problem {
   readonly word?: string;
   /** What would be right. */
   readonly hint?: string;
+  /** How the file came to be read, innermost first; absent for the main file. */
+  readonly includedBy?: readonly Inclusion[];
   /** The line as written, unless it may hold a secret. */
   readonly source?: string;
   /** How this mistake alone ends a start and a configuration test, where the kind does not say. */
@@ -61,11 +70,17 @@ export interface Problem {
 
 /** A place that a problem can point at. */
 export interface Spot {
-  readonly file: string;
+  readonly file: SourceFile;
   readonly line: number;
   readonly column: number;
   /** The physical line, without its end. */
   readonly source: string;
+}
+
+/** A line of a file, as the operator names it. Plain JSON. */
+export interface Place {
+  readonly file: string;
+  readonly line: number;
 }
 
 /** The parts of a Problem that only some mistakes need. */
@@ -84,13 +99,99 @@ export function problemAt(
     severity: severityOf(kind),
     kind,
     message,
-    file: spot.file,
+    file: spot.file.name,
+    ...(spot.file.includedBy === undefined ? {} : { includedBy: inclusionsOf(spot.file) }),
     line: spot.line,
     column: spot.column,
     prefix: "file",
     ...(spot.source === "" || maySpill(spot.source) ? {} : { source: spot.source }),
     ...extras,
   };
+}
+
+function inclusionsOf(file: SourceFile): readonly Inclusion[] {
+  const chain: Inclusion[] = [];
+  for (let by = file.includedBy; by !== undefined; by = by.file.includedBy) {
+    chain.push({ file: by.file.name, line: by.line });
+  }
+  return chain;
+}
+
+/** More would help nobody. */
+const MOST_PROBLEMS = 1000;
+
+/** The mistakes found so far. Garbage may hold millions: those that decide nothing are counted only. */
+export class Problems {
+  readonly list: Problem[] = [];
+  readonly #files = new Map<string, SourceFile>();
+  readonly #lines = new Map<SourceFile, readonly string[]>();
+  #dropped = 0;
+  /** The heaviest kind among the dropped ones, as a mistake of its own. */
+  #heaviest: Problem | undefined;
+
+  /** Keeps a mistake; fatal ones always, others while there is room. */
+  add(problem: Problem): void {
+    if (problem.severity === "fatal" || this.list.length < MOST_PROBLEMS) {
+      this.list.push(problem);
+      return;
+    }
+    this.#dropped++;
+    if (this.#heaviest === undefined || weightOf(problem) > weightOf(this.#heaviest)) {
+      this.#heaviest = problem;
+    }
+  }
+
+  /** Makes the lines of a file known to mistakes that are found when it has long been read. */
+  knowFile(file: SourceFile): void {
+    const known = this.#files.get(file.name);
+    // Of two files of one name no line is shown rather than a wrong one.
+    const isOther = known !== undefined && known.text !== file.text;
+    this.#files.set(file.name, isOther ? { ...file, text: "" } : file);
+  }
+
+  /** Keeps a mistake of what stands at a place as a whole, or of no place; its log line names none. */
+  addAt(
+    place: Place | undefined,
+    kind: ProblemKind,
+    message: string,
+    extras: ProblemExtras = {},
+  ): void {
+    const { file: name, line } = place ?? { file: "", line: 0 };
+    const file = this.#files.get(name) ?? { name, text: "" };
+    const source = line === 0 ? "" : this.#linesOf(file)[line - 1]?.trimEnd() ?? "";
+    const column = line === 0 ? 0 : source.length - source.trimStart().length + 1;
+    this.add(
+      problemAt({ file, line, column, source }, kind, message, { prefix: "none", ...extras }),
+    );
+  }
+
+  #linesOf(file: SourceFile): readonly string[] {
+    let lines = this.#lines.get(file);
+    if (lines === undefined) this.#lines.set(file, lines = file.text.split("\n"));
+    return lines;
+  }
+
+  /** Takes back every mistake of a kind: it has turned out to be none. */
+  forgive(kind: ProblemKind): void {
+    const others = this.list.filter((problem) => problem.kind !== kind);
+    this.list.splice(0, Infinity, ...others);
+  }
+
+  /** Says how many were dropped, if any, in a mistake of the same weight. */
+  finish(): readonly Problem[] {
+    if (this.#heaviest !== undefined) {
+      const { kind, severity } = this.#heaviest;
+      const message = `${this.#dropped} more mistakes are not shown`;
+      const nowhere = { file: "", line: 0, column: 0, prefix: "none" } as const;
+      this.list.push({ severity, kind, message, ...nowhere });
+      this.#heaviest = undefined;
+    }
+    return this.list;
+  }
+}
+
+function weightOf({ kind }: Problem): number {
+  return PROBLEM_KINDS.indexOf(kind);
 }
 
 function severityOf(kind: ProblemKind): "error" | "warning" {
@@ -156,6 +257,7 @@ export function explainProblem(problem: Problem): string {
       lines.push(`  ${gutter} | ${indent}${"^".repeat(Math.max(1, width))}`);
     }
   }
+  for (const by of problem.includedBy ?? []) lines.push(`  included by ${by.file}:${by.line}`);
   if (problem.hint !== undefined) lines.push(`  hint: ${problem.hint}`);
   return lines.join("\n");
 }

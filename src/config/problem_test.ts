@@ -11,7 +11,12 @@ import {
   startStatus,
 } from "./problem.ts";
 
-const spot = { file: "k.conf", line: 3, column: 5, source: "\tpriority 300 # high" };
+const spot = {
+  file: { name: "k.conf", text: "" },
+  line: 3,
+  column: 5,
+  source: "\tpriority 300 # high",
+};
 
 function of(...kinds: readonly ProblemKind[]): readonly Problem[] {
   return kinds.map((kind) => problemAt(spot, kind, "x"));

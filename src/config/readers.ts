@@ -1,28 +1,36 @@
 /**
- * The readers that keyword tables are made of. Each gives a row: a value with its default, and the
- * messages of its mistakes in keepalived's own words.
+ * The readers that keyword tables are made of. Each gives a row: a value with its default, the messages
+ * of its mistakes in keepalived's own words, and the way back from the value to the text.
  */
+import type { Place } from "./problem.ts";
 import {
+  type Block,
+  type BlockRow,
   complain,
   type Context,
   firstWord,
+  type LineRow,
+  type ListRow,
   type NumberRules,
+  type Protocol,
   readInteger,
   readSeconds,
-  type Row,
+  type Rows,
+  type Values,
+  type Written,
 } from "./schema.ts";
-import type { Node } from "./tree.ts";
+import type { Statement } from "./statement.ts";
 import type { Script } from "./vrrp.ts";
-import { shellWords, type Word } from "./words.ts";
+import { quote, quoteShell, shellWords } from "./words.ts";
 
 /** A message about a refused word: `who` is the block's name. */
-type Says = (word: string, who: string) => string;
+export type Says = (word: string, who: string) => string;
 
 /** The rules of a whole number. */
 export interface IntegerRules extends NumberRules {
   /** The second message when the number is refused. */
   readonly says?: Says;
-  /** The value of a refused number; without it the former value stays. */
+  /** The value of a refused number, as it is kept; without it the former value stays. */
   readonly otherwise?: number;
   /** The message when 0 is raised to 1. */
   readonly raised?: Says;
@@ -35,7 +43,8 @@ export function integer<D extends number | undefined>(
   doc: string,
   initial: D,
   rules: IntegerRules,
-): Row<number | D> {
+): LineRow<number | D> {
+  const { times = 1, says, raised, otherwise } = rules;
   return {
     doc,
     shape: "line",
@@ -43,19 +52,18 @@ export function integer<D extends number | undefined>(
     read: (node, context) => {
       const word = firstWord(node, context);
       if (word === undefined) return undefined;
-      const value = readInteger(node, word, context, rules);
+      const value = readInteger(node, 1, context, rules);
       if (value === undefined) {
-        if (rules.says !== undefined) {
-          complain(context, node, "general", rules.says(word.text, context.who), word);
-        }
-        return rules.otherwise;
+        if (says !== undefined) complain(context, node, "general", says(word, context.who), 1);
+        return otherwise;
       }
-      if (value === 0 && rules.raised !== undefined) {
-        complain(context, node, "general", rules.raised(word.text, context.who), word);
-        return 1;
+      if (value === 0 && raised !== undefined) {
+        complain(context, node, "general", raised(word, context.who), 1);
+        return times;
       }
-      return value * (rules.times ?? 1);
+      return value * times;
     },
+    format: (value) => value === undefined ? [] : [`${value / times}`],
   };
 }
 
@@ -64,7 +72,7 @@ export function wholeSeconds<D extends number | undefined>(
   doc: string,
   initial: D,
   says: Says,
-): Row<number | D> {
+): LineRow<number | D> {
   return integer(doc, initial, { min: 0, max: 4294, times: 1_000_000, says });
 }
 
@@ -73,7 +81,7 @@ export function seconds<D extends number | undefined>(
   doc: string,
   initial: D,
   rules: NumberRules & { readonly says: Says },
-): Row<number | D> {
+): LineRow<number | D> {
   return {
     doc,
     shape: "line",
@@ -81,21 +89,31 @@ export function seconds<D extends number | undefined>(
     read: (node, context) => {
       const word = firstWord(node, context);
       if (word === undefined) return undefined;
-      const value = readSeconds(node, word, context, rules);
+      const value = readSeconds(node, 1, context, rules);
       if (value === undefined) {
-        complain(context, node, "general", rules.says(word.text, context.who), word);
+        complain(context, node, "general", rules.says(word, context.who), 1);
       }
       return value;
     },
+    format: (value) => value === undefined ? [] : [formatSeconds(value)],
   };
 }
 
-/** One word, checked by `accept`, which gives the value or complains. */
+/** Microseconds as decimal seconds, no digit more than needed. */
+export function formatSeconds(us: number): string {
+  return (us / 1e6).toFixed(6).replace(/\.?0+$/, "");
+}
+
+/**
+ * One word, checked by `accept`, which gives the value or complains (about word 1). `format` is the way
+ * back where the value is not the word itself.
+ */
 export function word<T, D extends T | undefined>(
   doc: string,
   initial: D,
-  accept: (word: Word, node: Node, context: Context, before: T | D) => T | undefined,
-): Row<T | D> {
+  accept: (word: string, node: Statement, context: Context, before: T | D) => T | undefined,
+  format: (value: T) => string = (value) => quote(String(value)),
+): LineRow<T | D> {
   return {
     doc,
     shape: "line",
@@ -104,6 +122,7 @@ export function word<T, D extends T | undefined>(
       const first = firstWord(node, context);
       return first === undefined ? undefined : accept(first, node, context, before);
     },
+    format: (value) => value === undefined ? [] : [format(value as T)],
   };
 }
 
@@ -111,18 +130,25 @@ export function word<T, D extends T | undefined>(
 export function words<T>(
   doc: string,
   missing: string,
-  accept: (words: readonly Word[]) => T,
-): Row<T | undefined> {
+  accept: (words: readonly string[]) => T,
+  format: (value: T) => string,
+): LineRow<T | undefined> {
   return {
     doc,
     shape: "line",
     initial: undefined,
     read: (node, context) => {
       if (node.words.length > 1) return accept(node.words.slice(1));
-      complain(context, node, "general", missing, node.words[0]);
+      complain(context, node, "general", missing, 0);
       return undefined;
     },
+    format: (value) => value === undefined ? [] : [format(value)],
   };
+}
+
+/** Any text; none at all is survived with a message. */
+export function text(doc: string, missing: string): LineRow<string | undefined> {
+  return words(doc, missing, ([first]) => first!, quote);
 }
 
 /** One of several words; another one says so and gives `otherwise`. */
@@ -131,111 +157,262 @@ export function oneOf<const T extends string>(
   choices: readonly T[],
   says: Says,
   otherwise?: T,
-): Row<T | undefined> {
+): LineRow<T | undefined> {
   return word<T, undefined>(doc, undefined, (first, node, context) => {
-    const choice = choices.find((one) => one === first.text);
+    const choice = choices.find((one) => one === first);
     if (choice !== undefined) return choice;
     const hint = `one of ${choices.join(", ")}`;
-    complain(context, node, "general", says(first.text, context.who), first, { hint });
+    complain(context, node, "general", says(first, context.who), 1, { hint });
     return otherwise;
   });
 }
 
 /** A keyword without a value: present or not. Words after it mean nothing. */
-export function flag(doc: string): Row<boolean> {
-  return { doc, shape: "line", initial: false, read: () => true };
+export function flag(doc: string): LineRow<boolean> {
+  return {
+    doc,
+    shape: "line",
+    initial: false,
+    read: () => true,
+    format: (value) => value ? [""] : [],
+  };
 }
 
-/** The same row, but without effect so far. */
-export function later<T>(row: Row<T>): Row<T> {
-  return { ...row, later: true };
-}
-
-/** yes, true, on or nothing; no, false, off. */
-export function bool(doc: string, says: Says): Row<boolean | undefined> {
+/** A keyword that is read for what it does to the context, or for the complaint it deserves. */
+export function act(
+  doc: string,
+  run: (node: Statement, context: Context) => void,
+): LineRow<undefined> {
   return {
     doc,
     shape: "line",
     initial: undefined,
     read: (node, context) => {
-      const value = node.words[1];
-      if (value === undefined || ["true", "on", "yes"].includes(value.text)) return true;
-      if (["false", "off", "no"].includes(value.text)) return false;
-      const hint = "one of true, on, yes, false, off, no";
-      complain(context, node, "general", says(value.text, context.who), value, { hint });
+      run(node, context);
       return undefined;
     },
   };
 }
 
-/** A block with one entry per line; each gives a value or complains. */
-export function list<T>(
-  doc: string,
-  entry: (node: Node, context: Context, before: readonly T[]) => T | undefined,
-): Row<readonly T[]> {
+/** The same row, but without effect so far. */
+export function later<R extends object>(row: R): R {
+  return { ...row, later: true };
+}
+
+/**
+ * Another spelling of a keyword, whose value is written under that keyword: `row` says how this one is
+ * read. With `deprecated` it complains.
+ */
+export function alias<T, const K extends string>(
+  aliasOf: K,
+  { format: _, ...row }: LineRow<T>,
+  deprecated?: Says,
+): LineRow<T> & { readonly aliasOf: K } {
+  if (deprecated === undefined) return { ...row, aliasOf };
   return {
-    doc,
-    shape: "values",
-    initial: [],
+    ...row,
+    aliasOf,
+    deprecated: true,
     read: (node, context, before) => {
-      const all = [...before];
-      for (const line of node.body ?? []) {
-        const value = entry(line, context, all);
-        if (value !== undefined) all.push(value);
-      }
-      return all;
+      complain(context, node, "deprecated", deprecated(node.words[1] ?? "", context.who), 0);
+      return row.read(node, context, before);
     },
   };
 }
 
-/** A block of names, several on a line if need be. */
-export function nameList(doc: string): Row<readonly string[]> {
+const TRUE = ["true", "on", "yes"];
+const FALSE = ["false", "off", "no"];
+
+/** yes, true, on or nothing; no, false, off. */
+export function bool<D extends boolean | undefined = undefined>(
+  doc: string,
+  says: Says,
+  initial?: D,
+): LineRow<boolean | D> {
+  return {
+    doc,
+    shape: "line",
+    initial: initial as D,
+    read: (node, context) => {
+      const value = node.words[1];
+      if (value === undefined || TRUE.includes(value)) return true;
+      if (FALSE.includes(value)) return false;
+      const hint = `one of ${[...TRUE, ...FALSE].join(", ")}`;
+      complain(context, node, "general", says(value, context.who), 1, { hint });
+      return undefined;
+    },
+    format: (value) => value === undefined ? [] : [value ? "true" : "false"],
+  };
+}
+
+/**
+ * A block with one entry per line; `entry` gives a value or complains. It sees the entries so far, which
+ * may be many: looking through all of them makes a long list slow.
+ */
+export function list<E>(
+  doc: string,
+  entry: (node: Statement, context: Context, before: readonly E[]) => E | undefined,
+  format: (entry: E) => string,
+): ListRow<E> {
   return {
     doc,
     shape: "values",
     initial: [],
-    read: (node, _context, before) => [
-      ...before,
-      ...(node.body ?? []).flatMap((line) => line.words.map((one) => one.text)),
-    ],
+    entry: (node, context, all) => {
+      const value = entry(node, context, all);
+      if (value !== undefined) all.push(value);
+    },
+    format,
   };
+}
+
+/** A block of names, several on a line if need be. */
+export function nameList(doc: string): ListRow<string> {
+  return {
+    doc,
+    shape: "values",
+    initial: [],
+    entry: (node, _context, all) => {
+      all.push(...node.words);
+    },
+    format: quote,
+  };
+}
+
+/** A block of keywords inside another, read by its own rows; a second one replaces the first. */
+export function section<R extends Rows>(
+  doc: string,
+  inside: Block<R>,
+): BlockRow<Values<Block<R>> | undefined> {
+  return {
+    doc,
+    shape: "block",
+    initial: undefined,
+    inside,
+    open: (_node, context) => context,
+    close: (values) => values as Values<Block<R>>,
+    format: (value) => value === undefined ? [] : [{ words: "", values: value as Written }],
+  };
+}
+
+/** A block with a name, as written. */
+export interface Said<V> {
+  readonly name: string;
+  /** Where it starts. */
+  readonly place: Place;
+  readonly protocol: Protocol;
+  readonly values: V;
+}
+
+/**
+ * A block that may come several times, each time with exactly one name. The names are kept for those who
+ * refer to them under `keyword`.
+ */
+export function named<R extends Rows>(
+  doc: string,
+  keyword: string,
+  inside: Block<R>,
+  says: { readonly missing: string; readonly duplicate?: (name: string) => string },
+): BlockRow<readonly Said<Values<Block<R>>>[]> {
+  return {
+    doc,
+    shape: "block",
+    initial: [],
+    inside,
+    open: (node, context) => {
+      const name = node.words[1] ?? "";
+      const inner = insideOf(context, name);
+      const complaint = node.words.length !== 2
+        ? says.missing
+        : context.names.get(keyword)?.has(name) === true
+        ? says.duplicate?.(name)
+        : undefined;
+      if (complaint !== undefined) {
+        complain(inner, node, "general", complaint);
+        return undefined;
+      }
+      remember(context, keyword, name);
+      return inner;
+    },
+    close: (values, node, { who: name, protocol }, before) =>
+      append(before, { name, place: placeOf(node), protocol, values: values as Values<Block<R>> }),
+    format: (all) =>
+      all.map(({ name, values }) => ({ words: quote(name), values: values as Written })),
+  };
+}
+
+/** The context of a block called `who`: messages from it name their file, as a role's do. */
+export function insideOf(context: Context, who: string): Context {
+  return { ...context, prefix: "file", who, protocol: { family: 0, version: 0 } };
+}
+
+/** Keeps a name for those who refer to it. */
+export function remember({ names }: Context, keyword: string, name: string): void {
+  const known = names.get(keyword);
+  if (known === undefined) names.set(keyword, new Set([name]));
+  else known.add(name);
+}
+
+/**
+ * Adds to the value of a block that may come several times: what `close` returns. The list belongs to the
+ * level that is being read; its first entry makes it, others join.
+ */
+export function append<T>(before: readonly T[], value: T): readonly T[] | undefined {
+  if (before.length === 0) return [value];
+  (before as T[]).push(value);
+  return undefined;
+}
+
+/** Where a statement stands. */
+export function placeOf({ file, line }: Statement): Place {
+  return { file: file.name, line };
 }
 
 /**
  * SCRIPT [USER [GROUP]], where the script is one word by shell-like rules (several in it are its
  * arguments). The first one of a keyword wins.
  */
-export function script(doc: string): Row<Script | undefined> {
+export function script(doc: string): LineRow<Script | undefined> {
   return {
     doc,
     shape: "line",
     initial: undefined,
     read: (node, context, before) => {
-      const outer = shellWords(node.raw, 2);
-      const argv = shellWords(outer.words[1] ?? "");
-      const bad = outer.open !== "" ? { text: node.raw.trim(), open: outer.open } : {
-        text: outer.words[1] ?? "",
-        open: argv.open,
-      };
-      if (bad.open !== "") {
-        const message = `String '${bad.text}': missing terminating ${bad.open}`;
-        complain(context, node, "unmatched_quote", message, node.words[1]);
-        return undefined;
-      }
-      const first = firstWord(node, context);
-      if (first === undefined || argv.words.length === 0) return undefined;
-      if (before !== undefined) {
-        const message = `(${context.who}) ${node.words[0]!.text} script already specified - ` +
-          `ignoring ${argv.words[0]}`;
-        complain(context, node, "general", message, first);
-        return undefined;
-      }
-      const [user, group] = shellWords(node.raw.slice(outer.end)).words;
-      return {
-        argv: argv.words,
-        ...(user === undefined ? {} : { user }),
-        ...(group === undefined ? {} : { group }),
-      };
+      const found = readScript(node, context);
+      if (found === undefined || before === undefined) return found;
+      const message = `(${context.who}) ${node.words[0]!} script already specified - ` +
+        `ignoring ${found.argv[0]}`;
+      complain(context, node, "general", message, 1);
+      return undefined;
     },
+    format: (value) => value === undefined ? [] : [formatScript(value)],
   };
+}
+
+/** Reads what follows a script keyword; undefined, with a message, when it is none. */
+export function readScript(node: Statement, context: Context): Script | undefined {
+  const { raw } = node;
+  const outer = shellWords(raw, 2);
+  const argv = shellWords(outer.words[1] ?? "");
+  const bad = outer.open !== ""
+    ? { text: raw.trim(), open: outer.open }
+    : { text: outer.words[1] ?? "", open: argv.open };
+  if (bad.open !== "") {
+    const message = `String '${bad.text}': missing terminating ${bad.open}`;
+    complain(context, node, "unmatched_quote", message, 1);
+    return undefined;
+  }
+  if (firstWord(node, context) === undefined || argv.words.length === 0) return undefined;
+  const [user, group] = shellWords(raw.slice(outer.end)).words;
+  return {
+    argv: argv.words,
+    ...(user === undefined ? {} : { user }),
+    ...(group === undefined ? {} : { group }),
+  };
+}
+
+/** A script as it is written after its keyword. */
+export function formatScript({ argv, user, group }: Script): string {
+  const names = [user, group].filter((name) => name !== undefined).map(quoteShell);
+  return [quoteShell(argv.map(quoteShell).join(" ")), ...names].join(" ");
 }

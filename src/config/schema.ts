@@ -1,12 +1,18 @@
 /**
  * Keyword tables. A block is a record of rows; a row says what a keyword may be followed by, reads
- * its value and documents itself in one line. The types of the values are inferred from the
- * rows, and the rows of a block come to life when the block is first met.
+ * its value, writes it again and documents itself in one line. The types of the values are inferred from
+ * the rows, and the rows of a block come to life when the block is first met.
  */
 import type { Files } from "./files.ts";
-import { type Problem, problemAt, type ProblemExtras, type ProblemKind } from "./problem.ts";
-import type { Grammar, Node, Shape } from "./tree.ts";
-import type { Word } from "./words.ts";
+import {
+  type Problem,
+  problemAt,
+  type ProblemExtras,
+  type ProblemKind,
+  type Problems,
+} from "./problem.ts";
+import type { SetChecks } from "./source.ts";
+import type { Statement } from "./statement.ts";
 
 /** Whether a start (tolerant of junk after some numbers) or a configuration test is reading. */
 export type Mode = "run" | "test";
@@ -21,7 +27,7 @@ export interface Protocol {
 
 /** What readers know besides the words before them. */
 export interface Context {
-  readonly problems: Problem[];
+  readonly problems: Problems;
   readonly files: Files;
   readonly mode: Mode;
   /** How log lines show the place: global words are the parent's, the rest is the roles'. */
@@ -29,140 +35,179 @@ export interface Context {
   /** The name of the block being read, "" in global_defs. */
   readonly who: string;
   readonly protocol: Protocol;
-  /** Interfaces may appear later. */
-  readonly dynamicInterfaces: boolean;
   /** Names of the blocks read so far, by keyword. */
-  readonly names: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly names: Map<string, Set<string>>;
   /** Keywords already reported as not supported. */
   readonly unsupported: Set<string>;
+  /** Sets the checks of the includes to come. */
+  readonly setIncludeChecks: SetChecks;
+  /** What an unknown keyword of a block may have been meant to be. */
+  readonly suggest: (keyword: string, block: AnyBlock) => string | undefined;
 }
 
-/** One keyword. */
-export interface Row<T> {
-  /** Grammar and meaning in one line, for people. */
+/** What every keyword has, whatever follows it. */
+interface RowBase<T> {
+  /**
+   * For people: `GRAMMAR - purpose[; range R][; default D]`, the keyword itself left out of the grammar.
+   */
   readonly doc: string;
-  readonly shape: Shape;
   /** The value when the keyword is absent. */
   readonly initial: T;
   /** Read, but without effect so far. */
   readonly later?: boolean;
-  /** The value; undefined keeps the one before. Adds to the context's problems. */
-  read(node: Node, context: Context, before: T): T | undefined;
+  /** Another spelling of this keyword, whose value it sets. */
+  readonly aliasOf?: string;
+  /** keepalived accepts it with a complaint. */
+  readonly deprecated?: boolean;
+  /** keepalived does not know it. */
+  readonly ours?: boolean;
+  /** Its value must not be shown. */
+  readonly secret?: boolean;
 }
+
+/** A keyword with words on its line. */
+export interface LineRow<T> extends RowBase<T> {
+  readonly shape: "line";
+  /** The value; undefined keeps the one before. Adds to the context's problems. */
+  read(node: Statement, context: Context, before: T): T | undefined;
+  /** What to write after the keyword, a text a line, so that reading it gives the value again. */
+  format?(value: T): readonly string[];
+}
+
+/** A keyword with a block that holds one entry a line. */
+export interface ListRow<E> extends RowBase<readonly E[]> {
+  readonly shape: "values";
+  /** Reads a line and adds what it says to `list`. */
+  entry(node: Statement, context: Context, list: E[]): void;
+  /** The line of an entry. */
+  format?(entry: E): string;
+}
+
+/** Values by keyword, types forgotten. */
+export type Written = Readonly<Record<string, unknown>>;
+
+/** A keyword with a block of keywords. */
+export interface BlockRow<T> extends RowBase<T> {
+  readonly shape: "block";
+  readonly inside: AnyBlock;
+  /** What the inside starts from; without it, from its initial values. */
+  resume?(before: T): Written;
+  /** The context its inside is read in; undefined skips the block, which the problems explain. */
+  open(node: Statement, context: Context): Context | undefined;
+  /** The value, from what the inside said; undefined keeps the one before. */
+  close(
+    values: Written,
+    node: Statement,
+    inside: Context,
+    before: T,
+    context: Context,
+  ): T | undefined;
+  /** The blocks to write: the words after the keyword, and the values inside. */
+  format?(value: T): readonly { readonly words: string; readonly values: Written }[];
+}
+
+/** One keyword. */
+export type Row<T> =
+  | LineRow<T>
+  | BlockRow<T>
+  | (T extends readonly (infer E)[] ? ListRow<E> : never)
+  | (unknown extends T ? ListRow<unknown> : never);
 
 // A table holds rows of many types; only `Values` looks at each.
 // deno-lint-ignore no-explicit-any
-type Rows = Readonly<Record<string, Row<any>>>;
+type AnyRow = LineRow<any> | ListRow<any> | BlockRow<any>;
 
-/** A set of keywords, usable as the grammar of a tree. */
-export interface Block<R extends Rows> extends Grammar {
+/** A table of keywords. */
+export type Rows = Readonly<Record<string, AnyRow>>;
+
+/** A block of keywords whose types are forgotten. */
+export interface AnyBlock {
   /** The rows, made on the first call. */
+  rows(): Rows;
+  find(keyword: string): Row<unknown> | undefined;
+  /** The values of an empty block. */
+  initial(): Written;
+}
+
+/** A block of keywords. */
+export interface Block<R extends Rows> extends AnyBlock {
   rows(): R;
 }
 
-/** The values a block gives, by keyword. */
-export type Values<B> = B extends Block<infer R>
-  ? { -readonly [K in keyof R]: R[K] extends Row<infer T> ? T : never }
+type ValueOf<Row> = Row extends LineRow<infer T> ? T
+  : Row extends ListRow<infer E> ? readonly E[]
+  : Row extends BlockRow<infer T> ? T
   : never;
 
-/** What a block is besides its rows. */
-export interface BlockOptions {
-  /** It needs exactly one name, used once. */
-  readonly named?: Grammar["named"];
-  /** Keywords known but without effect so far, separated by blanks: lines. */
-  readonly lines?: string;
-  /** And blocks. */
-  readonly blocks?: string;
-}
+/** The values a block gives, by keyword; other spellings give none of their own. */
+export type Values<B> = B extends Block<infer R> ? {
+    readonly [K in keyof R as R[K] extends { readonly aliasOf: string } ? never : K]: ValueOf<R[K]>;
+  }
+  : never;
 
-/** A block of these rows. */
-export function block<R extends Rows>(make: () => R, options: BlockOptions = {}): Block<R> {
+/** A block of these rows, which come to life when the block is first met. */
+export function block<R extends Rows>(make: () => R): Block<R> {
   let made: R | undefined;
-  let unbuilt: Map<string, Shape> | undefined;
+  let byKeyword: Map<string, Row<unknown>> | undefined;
+  let empty: Written | undefined;
   const rows = (): R => made ??= make();
-  const shapes = (): Map<string, Shape> => {
-    if (unbuilt === undefined) {
-      unbuilt = new Map();
-      for (const name of options.lines?.split(/\s+/) ?? []) unbuilt.set(name, "line");
-      for (const name of options.blocks?.split(/\s+/) ?? []) unbuilt.set(name, "skip");
-    }
-    return unbuilt;
-  };
   return {
     rows,
-    shapeOf: (keyword) => {
-      const all = rows();
-      return Object.hasOwn(all, keyword) ? all[keyword]!.shape : shapes().get(keyword);
+    find: (keyword) => {
+      byKeyword ??= new Map(Object.entries(rows()) as [string, Row<unknown>][]);
+      return byKeyword.get(keyword);
     },
-    ...(options.named === undefined ? {} : { named: options.named }),
-  };
-}
-
-/** Reads the inside of a block: every row's value, defaults included. */
-export function readBlock<R extends Rows>(
-  { rows }: Block<R>,
-  nodes: readonly Node[],
-  context: Context,
-): Values<Block<R>> {
-  const all = rows();
-  const values: Record<string, unknown> = {};
-  for (const keyword in all) values[keyword] = all[keyword]!.initial;
-  for (const node of nodes) {
-    const keyword = node.words[0]!.text;
-    const row = Object.hasOwn(all, keyword) ? all[keyword] : undefined;
-    if (row === undefined || row.later === true) warnUnsupported(node, context);
-    if (row === undefined) continue;
-    const value: unknown = row.read(node, context, values[keyword]);
-    if (value !== undefined) values[keyword] = value;
-  }
-  return values as Values<Block<R>>;
-}
-
-/** A block of keywords inside another, read by its own rows. */
-export function section<R extends Rows>(
-  doc: string,
-  inside: Block<R>,
-): Row<Values<Block<R>> | undefined> {
-  return {
-    doc,
-    shape: inside,
-    initial: undefined,
-    read: (node, context) => readBlock(inside, node.body ?? [], context),
+    initial: () => {
+      if (empty !== undefined) return empty;
+      const values: Record<string, unknown> = {};
+      for (const [keyword, row] of Object.entries(rows())) {
+        if (row.aliasOf === undefined) values[keyword] = row.initial;
+      }
+      return empty = values;
+    },
   };
 }
 
 /** Says once per keyword that it has no effect yet. */
-export function warnUnsupported(node: Node, context: Context): void {
-  const keyword = node.words[0]!.text;
+export function warnUnsupported(node: Statement, context: Context): void {
+  const keyword = node.words[0]!;
   if (context.unsupported.has(keyword)) return;
   context.unsupported.add(keyword);
-  const message = `${keyword} is not supported yet, ignored`;
-  complain(context, node, "not_supported", message, node.words[0]);
+  complain(context, node, "not_supported", `${keyword} is not supported yet, ignored`, 0);
 }
 
-/** Adds a problem at a node, or at one of its words. */
+/** Where exactly a mistake is, beside what problemAt takes. */
+interface Extras extends ProblemExtras {
+  /** How far into the word the mistake starts, in characters. */
+  readonly offset?: number;
+}
+
+/** Adds a problem at a statement, or at one of its words. */
 export function complain(
   context: Context,
-  node: Node,
+  node: Statement,
   kind: ProblemKind,
   message: string,
-  word?: Word,
-  extras: ProblemExtras = {},
+  at?: number,
+  { offset = 0, ...extras }: Extras = {},
 ): void {
-  const { prefix } = context;
-  const spot = word === undefined ? node : { ...node, column: word.column };
-  const offending = word === undefined ? {} : { word: word.text };
-  context.problems.push(problemAt(spot, kind, message, { prefix, ...offending, ...extras }));
+  const { file, line, source } = node;
+  const column = node.columnOf(at ?? 0) + offset;
+  const word = at === undefined ? undefined : node.words[at]?.slice(offset);
+  const offending = word === undefined ? {} : { word };
+  const spot = { file, line, column, source };
+  const { prefix, problems } = context;
+  problems.add(problemAt(spot, kind, message, { prefix, ...offending, ...extras }));
 }
 
 /** The second word; when it is missing the mistake is a fatal one and the answer undefined. */
-export function firstWord(node: Node, context: Context): Word | undefined {
+export function firstWord(node: Statement, context: Context): string | undefined {
   const word = node.words[1];
   if (word === undefined) {
-    const keyword = node.words[0]!.text;
+    const keyword = node.words[0]!;
     const message = `*** Configuration line starting \`${keyword}\` is missing a parameter ` +
       `after keyword \`${keyword}\` at word position 2`;
-    complain(context, node, "missing_parameter", message, node.words[0], {
+    complain(context, node, "missing_parameter", message, 0, {
       severity: "fatal",
       exit: { start: 2, test: 2 },
     });
@@ -170,10 +215,13 @@ export function firstWord(node: Node, context: Context): Word | undefined {
   return word;
 }
 
-/** Whether a link exists or may appear later; when not, says so and the start is refused. */
-export function checkLink(node: Node, word: Word, context: Context, message: string): void {
-  if (context.dynamicInterfaces || context.files.hasLink(word.text)) return;
-  complain(context, node, "bad_interface", message, word, {
+/**
+ * Whether a link exists or may appear later; when not, says so, and unless interfaces turn out to be
+ * dynamic the start is refused. `at` is the word that names it.
+ */
+export function checkLink(node: Statement, at: number, context: Context, message: string): void {
+  if (context.files.hasLink(node.words[at]!)) return;
+  complain(context, node, "bad_interface", message, at, {
     hint: "create the interface first, or allow for it with dynamic_interfaces",
   });
 }
@@ -186,76 +234,103 @@ export interface NumberRules {
   readonly strict?: boolean;
 }
 
-/** Reads a whole number from a word, adding to the problems when it is none or out of range. */
+/** A number to be read: a word of a statement, or the end of it from an offset on. */
+interface Numeral {
+  readonly node: Statement;
+  readonly at: number;
+  readonly offset: number;
+  readonly text: string;
+  readonly context: Context;
+  readonly rules: NumberRules;
+}
+
+/**
+ * Reads a whole number from the word at `at` (from `offset` on), adding to the problems when it is none
+ * or out of range.
+ */
 export function readInteger(
-  node: Node,
-  word: Word,
+  node: Statement,
+  at: number,
   context: Context,
   rules: NumberRules,
+  offset = 0,
 ): number | undefined {
+  const word = node.words[at]!;
+  const text = offset === 0 ? word : word.slice(offset);
+  const plain = plainNumber(text);
+  if (plain >= rules.min && plain <= rules.max) return plain;
+  const numeral = { node, at, offset, text, context, rules };
   const { min, max } = rules;
-  const digits = /^([+-]?)([0-9]+)/.exec(word.text);
-  if (digits?.[1] === "-" && min >= 0) {
-    return refuseNumber(node, word, context, `negative number '${word.text}'`, rules);
-  }
+  const digits = /^([+-]?)([0-9]+)/.exec(text);
+  if (digits?.[1] === "-" && min >= 0) return refuseNumber(numeral, `negative number '${text}'`);
   const value = digits === null ? NaN : Number(digits[0]);
-  const isWhole = digits !== null && digits[0].length === word.text.length;
+  const isWhole = digits !== null && digits[0].length === text.length;
   const inRange = value >= min && value <= max;
-  if (!isWhole && !(inRange && warnOfJunk(node, word, context, rules))) {
-    return refuseNumber(node, word, context, `invalid number '${word.text}'`, rules);
+  if (!isWhole && !(inRange && warnOfJunk(numeral))) {
+    return refuseNumber(numeral, `invalid number '${text}'`);
   }
   if (inRange) return value === 0 ? 0 : value;
   const sign = max > 2_147_483_647 ? "unsigned " : "";
   const range = Math.abs(value) > 4_294_967_295 ? `${sign}integer range` : `range [${min}, ${max}]`;
-  return refuseNumber(node, word, context, `number '${word.text}' outside ${range}`, rules);
+  return refuseNumber(numeral, `number '${text}' outside ${range}`);
+}
+
+/** The value of up to nine digits; NaN for any other text. */
+function plainNumber(text: string): number {
+  const { length } = text;
+  if (length === 0 || length > 9) return NaN;
+  let value = 0;
+  for (let i = 0; i < length; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) return NaN;
+    value = value * 10 + digit;
+  }
+  return value;
 }
 
 /** Reads decimal seconds, `min` to `max`, as integer microseconds. */
 export function readSeconds(
-  node: Node,
-  word: Word,
+  node: Statement,
+  at: number,
   context: Context,
   rules: NumberRules,
 ): number | undefined {
-  const match = /^([+-]?)([0-9]*)(?:\.([0-9]*))?/.exec(word.text)!;
-  if (match[1] === "-") {
-    return refuseNumber(node, word, context, `negative number '${word.text}'`, rules);
-  }
+  const text = node.words[at]!;
+  const plain = plainNumber(text);
+  if (plain >= rules.min && plain <= rules.max) return plain * 1e6;
+  const numeral = { node, at, offset: 0, text, context, rules };
+  const match = /^([+-]?)([0-9]*)(?:\.([0-9]*))?/.exec(text)!;
+  if (match[1] === "-") return refuseNumber(numeral, `negative number '${text}'`);
   const fraction = match[3] ?? "";
   const micros = Number(match[2]) * 1e6 + Math.round(Number(`0.${fraction}0`) * 1e6);
   const isNumber = /[0-9.]/.test(match[0]);
-  const isWhole = isNumber && match[0].length === word.text.length;
+  const isWhole = isNumber && match[0].length === text.length;
   const inRange = isNumber && micros >= rules.min * 1e6 && micros <= rules.max * 1e6;
-  if (!isWhole && !(inRange && warnOfJunk(node, word, context, rules))) {
-    return refuseNumber(node, word, context, `invalid number '${word.text}'`, rules);
+  if (!isWhole && !(inRange && warnOfJunk(numeral))) {
+    return refuseNumber(numeral, `invalid number '${text}'`);
   }
   if (!inRange) {
     const range = `[${rules.min.toFixed(6)}, ${rules.max.toFixed(6)}]`;
-    return refuseNumber(node, word, context, `number '${word.text}' outside range ${range}`, rules);
+    return refuseNumber(numeral, `number '${text}' outside range ${range}`);
   }
   if (fraction.length > 6) {
-    const message = `number '${word.text}' has too many decimal places`;
-    complain(context, node, "invalid_number", message, word);
+    const message = `number '${text}' has too many decimal places`;
+    complain(context, node, "invalid_number", message, at);
   }
   return micros;
 }
 
 /** A start takes the number before the junk, where the keyword allows it; false when refused. */
-function warnOfJunk(node: Node, word: Word, context: Context, rules: NumberRules): boolean {
+function warnOfJunk({ node, at, offset, text, context, rules }: Numeral): boolean {
   if (context.mode === "test" || rules.strict === true) return false;
-  complain(context, node, "invalid_number", `WARNING - invalid number '${word.text}'`, word, {
+  complain(context, node, "invalid_number", `WARNING - invalid number '${text}'`, at, {
     severity: "warning",
+    offset,
   });
   return true;
 }
 
-function refuseNumber(
-  node: Node,
-  word: Word,
-  context: Context,
-  message: string,
-  { min, max }: NumberRules,
-): undefined {
-  const hint = `a number from ${min} to ${max}`;
-  complain(context, node, "invalid_number", message, word, { hint });
+function refuseNumber({ node, at, offset, context, rules }: Numeral, message: string): undefined {
+  const hint = `a number from ${rules.min} to ${rules.max}`;
+  complain(context, node, "invalid_number", message, at, { hint, offset });
 }

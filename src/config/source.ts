@@ -1,28 +1,23 @@
 /**
  * Files → statements. A physical line loses its comment, passes its `@` condition, defines a name or
  * is expanded, repeats itself, pulls in other files, and what is left is cut at its braces. Every
- * statement remembers the file, line and column it came from. Nothing here knows any keyword
- * but `include` and `include_check`. Depth, files and lines are bounded: no text can hang us.
+ * statement remembers where it came from. Nothing here knows any keyword but `include` and
+ * `include_check`. Depth, files and work are bounded: no text can hang us.
+ *
+ * Statements are handed on as they are met, so that nothing of a large file is kept but what the
+ * readers make of it; and most lines hold nothing but words and braces: those are cut on the spot.
  */
 import { expand, readDefinition, readRepetition, type Scope } from "./expand.ts";
 import type { Files } from "./files.ts";
 import { directoryOf, expandBraces, hasWildcard, matchPaths, resolvePath } from "./glob.ts";
-import { maySpill, type Problem, problemAt, type ProblemKind, type Spot } from "./problem.ts";
-import { cut, type Piece, stripComment } from "./words.ts";
-
-/** A stretch of words or a brace, with its place. */
-export interface Statement extends Piece, Spot {}
-
-/** All statements of a configuration in order, and how many files they came from. */
-export interface Source {
-  readonly statements: readonly Statement[];
-  readonly fileCount: number;
-}
+import { maySpill, problemAt, type ProblemKind, type Problems, type Spot } from "./problem.ts";
+import { lineAt, type SourceFile, Statement } from "./statement.ts";
+import { cut, isBlank, stripComment } from "./words.ts";
 
 const DEEPEST_INCLUDE = 32;
 const MOST_FILES = 4096;
-/** In characters, each line counting 64 more: enough for 300 000 lines. */
-const MOST_WORK = 32_000_000;
+/** In characters, each line counting 64 more: enough for a million lines and a half. */
+const MOST_WORK = 128_000_000;
 const DEEPEST_EXPANSION = 32;
 /** A longer line is reported and dropped. */
 const LONGEST_LINE = 1023;
@@ -50,33 +45,47 @@ const CHECK_NAMES: Readonly<Record<string, number>> = {
   brace_match: BRACE,
 };
 
+/** Sets the checks of the includes to come, as `include_check NAMES` says. */
+export type SetChecks = (names: readonly string[]) => void;
+
 /** The next line of a file or of a multi-line value, without its comment. */
 type Feed = () => string | undefined;
 
 interface Reading {
   readonly files: Files;
-  readonly problems: Problem[];
-  readonly statements: Statement[];
+  readonly problems: Problems;
+  readonly emit: (statement: Statement) => void;
   readonly scope: Scope;
   readonly configId: string;
   fileCount: number;
   work: number;
   depth: number;
-  /** The place of the physical line being read. */
-  spot: Spot;
+  /** The physical line being read: its file, number (0 before the first) and offset. */
+  file: SourceFile;
+  line: number;
+  from: number;
   /** The directory of the file being read. */
   directory: string;
   checks: number;
 }
 
-/** Reads the file (or glob pattern) at `path` and all it includes, adding to `problems`. */
-export function readSource(path: string, files: Files, problems: Problem[]): Source {
+/**
+ * Reads the file (or glob pattern) at `path` and all it includes, adding to `problems` and handing each
+ * statement to `emit`; the number of files read.
+ */
+export function readSource(
+  path: string,
+  files: Files,
+  problems: Problems,
+  emit: (statement: Statement, setChecks: SetChecks) => void,
+): number {
   const configId = files.configId ?? files.hostName.split(".")[0]!;
   const random = randomNumbers(files.randomSeed);
+  const setChecksOfThis: SetChecks = (names) => setChecks(reading, names);
   const reading: Reading = {
     files,
     problems,
-    statements: [],
+    emit: (statement) => emit(statement, setChecksOfThis),
     scope: {
       definitions: new Map(),
       predefined: (name, args) => predefined(reading, random, name, args),
@@ -85,12 +94,19 @@ export function readSource(path: string, files: Files, problems: Problem[]): Sou
     fileCount: 0,
     work: 0,
     depth: 0,
-    spot: { file: path, line: 0, column: 0, source: "" },
+    file: { name: path, text: "" },
+    line: 0,
+    from: 0,
     directory: files.cwd,
     checks: files.allIncludeChecks ? ALL_CHECKS : 0,
   };
   readPattern(reading, path, 0);
-  return { statements: reading.statements, fileCount: reading.fileCount };
+  return reading.fileCount;
+}
+
+function spotOf({ file, line, from }: Reading): Spot {
+  if (line === 0) return { file, line, column: 0, source: "" };
+  return { file, line, column: 1, source: lineAt(file.text, from) };
 }
 
 function complain(
@@ -99,8 +115,8 @@ function complain(
   message: string,
   extras: Parameters<typeof problemAt>[3] = {},
 ): void {
-  const prefix = reading.spot.line === 0 ? "none" : "line";
-  reading.problems.push(problemAt(reading.spot, kind, message, { prefix, ...extras }));
+  const prefix = reading.line === 0 ? "none" : "line";
+  reading.problems.add(problemAt(spotOf(reading), kind, message, { prefix, ...extras }));
 }
 
 /** A line for a message; one that may hold a secret shows its first word only. */
@@ -150,7 +166,7 @@ function randomNumbers(seed: number): (below: number) => number {
 function readPattern(reading: Reading, pattern: string, added: number): void {
   const { files, directory } = reading;
   const checks = reading.checks | added;
-  const isMain = reading.spot.line === 0;
+  const isMain = reading.line === 0;
   // The main file is the only one whose absence ends a start whatever the checks say.
   const enforced = (check: number): Parameters<typeof problemAt>[3] =>
     isMain
@@ -215,31 +231,104 @@ function readFile(
     );
   }
   const text = typeof content === "string" ? content : new TextDecoder().decode(content);
-  const { spot, directory, checks } = reading;
+  const { file, line, from, directory, checks } = reading;
   reading.fileCount++;
   reading.depth++;
   reading.directory = directoryOf(path);
-  readLines(reading, name, text);
+  readLines(reading, line === 0 ? { name, text } : { name, text, includedBy: { file, line } });
   reading.depth--;
-  Object.assign(reading, { spot, directory, checks });
+  Object.assign(reading, { file, line, from, directory, checks });
 }
 
-function readLines(reading: Reading, file: string, text: string): void {
+/** What a character code below 128 means to a line that is cut on the spot. */
+const ORDINARY = 0;
+const BLANK = 1;
+const NEWLINE = 2;
+const CURLY = 3;
+/** The line has to go the whole way. */
+const SPECIAL = 4;
+const CLASSES = new Uint8Array(128).map((_, code) =>
+  code === 10
+    ? NEWLINE
+    : isBlank(code)
+    ? BLANK
+    : "{}".includes(String.fromCharCode(code))
+    ? CURLY
+    : '\0"#!\\$@~'.includes(String.fromCharCode(code))
+    ? SPECIAL
+    : ORDINARY
+);
+const OPENING = "{".charCodeAt(0);
+const OPENING_WORDS = ["{"];
+const CLOSING_WORDS = ["}"];
+
+function readLines(reading: Reading, file: SourceFile): void {
+  reading.problems.knowFile(file);
+  reading.file = file;
+  reading.line = 0;
+  reading.from = 0;
+  const { text } = file;
   let at = 0;
-  let line = 0;
   const feed: Feed = () => {
-    if (at < text.length) {
-      const newline = text.indexOf("\n", at);
-      const end = newline < 0 ? text.length : newline;
-      const source = text.slice(at, text[end - 1] === "\r" ? end - 1 : end);
-      at = end + 1;
-      reading.spot = { file, line: ++line, column: 1, source };
-      return cleanLine(reading, source);
-    }
-    return undefined;
+    if (at >= text.length) return undefined;
+    const newline = text.indexOf("\n", at);
+    reading.from = at;
+    reading.line++;
+    at = newline < 0 ? text.length : newline + 1;
+    return cleanLine(reading, lineAt(text, reading.from));
   };
-  for (let clean = feed(); clean !== undefined; clean = feed()) {
-    if (clean !== "") readLine(reading, clean, 0, Infinity, feed, 0);
+  const pieces: (readonly string[])[] = [];
+  while (at < text.length && reading.work <= MOST_WORK) {
+    const end = cutPlainLine(text, at, pieces);
+    if (end < 0) {
+      const clean = feed();
+      if (clean !== undefined && clean !== "") readLine(reading, clean, 0, Infinity, feed, 0);
+      continue;
+    }
+    spend(reading, end - at);
+    reading.from = at;
+    reading.line++;
+    at = end;
+    for (let i = 0; i < pieces.length; i++) {
+      const words = pieces[i]!;
+      const brace = words === OPENING_WORDS ? "{" : words === CLOSING_WORDS ? "}" : "";
+      const { line, from } = reading;
+      reading.emit(new Statement(words, brace, file, line, from, undefined, i));
+    }
+  }
+}
+
+/**
+ * Cuts the line at an offset into `pieces`, when it holds nothing but words and braces; the offset of the
+ * next line. -1 when the line has to go the whole way.
+ */
+function cutPlainLine(text: string, from: number, pieces: (readonly string[])[]): number {
+  pieces.length = 0;
+  let words: string[] | undefined;
+  let start = -1;
+  let at = from;
+  for (;; at++) {
+    const code = at < text.length ? text.charCodeAt(at) : 10;
+    const kind = code < 128 ? CLASSES[code] : ORDINARY;
+    if (kind === ORDINARY) {
+      if (start < 0) start = at;
+      continue;
+    }
+    if (kind === SPECIAL) return -1;
+    if (start >= 0) {
+      const word = text.slice(start, at);
+      if (words !== undefined) words.push(word);
+      else if (pieces.length === 0 && word.startsWith("include")) return -1;
+      else words = [word];
+      start = -1;
+    }
+    if (kind === BLANK) continue;
+    if (words !== undefined) {
+      pieces.push(words);
+      words = undefined;
+    }
+    if (kind === NEWLINE) return at - from > LONGEST_LINE ? -1 : at + 1;
+    pieces.push(code === OPENING ? OPENING_WORDS : CLOSING_WORDS);
   }
 }
 
@@ -356,11 +445,11 @@ function readStatements(reading: Reading, text: string, shift: number, exact: nu
     return;
   }
   const { pieces, unmatched } = cut(text, shift, exact);
-  const { file, line, source } = reading.spot;
-  for (const { brace, words, raw } of pieces) {
-    const column = words[0]!.column;
-    if (words[0]!.text === "include_check") setChecks(reading, words.slice(1).map((w) => w.text));
-    reading.statements.push({ brace, words, raw, file, line, column, source });
+  const stretch = { text, shift, exact };
+  const { file, line, from } = reading;
+  for (const [i, piece] of pieces.entries()) {
+    const words = piece.words.map((word) => word.text);
+    reading.emit(new Statement(words, piece.brace, file, line, from, stretch, i));
   }
   if (unmatched) complain(reading, "unmatched_quote", `Unmatched quote: '${shown(text)}'`);
 }

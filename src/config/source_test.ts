@@ -1,33 +1,45 @@
 /** Files to statements: places, includes, conditions, and texts that try to hang us. */
 import { expect, test } from "bun:test";
 import { type Files, memoryFiles } from "./files.ts";
-import type { Problem } from "./problem.ts";
+import { type Problem, Problems } from "./problem.ts";
 import { readSource } from "./source.ts";
+import type { Statement } from "./statement.ts";
+
+function readAll(
+  path: string,
+  files: Files,
+): { statements: Statement[]; problems: Problem[] } {
+  const problems = new Problems();
+  const statements: Statement[] = [];
+  readSource(path, files, problems, (statement, setChecks) => {
+    statements.push(statement);
+    if (statement.words[0] === "include_check") setChecks(statement.words.slice(1));
+  });
+  return { statements, problems: problems.list };
+}
 
 /** Statements as text, one per line, and the messages. */
 function read(
   texts: string | Record<string, string | Uint8Array>,
   rest: Partial<Files> = {},
 ): { statements: string[]; messages: string[]; problems: Problem[] } {
-  const problems: Problem[] = [];
   const all = typeof texts === "string" ? { "/etc/k.conf": texts } : texts;
-  const { statements } = readSource("/etc/k.conf", memoryFiles(all, rest), problems);
+  const { statements, problems } = readAll("/etc/k.conf", memoryFiles(all, rest));
   return {
-    statements: statements.map((one) => one.words.map((word) => word.text).join(" ")),
+    statements: statements.map((one) => one.words.join(" ")),
     messages: problems.map((problem) => problem.message),
     problems,
   };
 }
 
 test("statements know their line and column", () => {
-  const problems: Problem[] = [];
   const files = memoryFiles({ "/k": "\n  $A=x\r\n\t@router a b {\r\n y $A z\n" });
-  const { statements } = readSource("/k", files, problems);
-  expect(statements.map(({ line, column, source, words }) => [
-    line,
-    column,
-    source,
-    ...words.map((word) => word.column),
+  const { statements } = readAll("/k", files);
+  expect(statements.map((one) => [
+    one.line,
+    one.columnOf(0),
+    one.source,
+    ...one.words.map((_, i) => one.columnOf(i)),
   ])).toEqual([
     [3, 10, "\t@router a b {", 10, 12],
     [3, 14, "\t@router a b {", 14],

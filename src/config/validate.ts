@@ -2,27 +2,26 @@
  * What an instance must have, and what one block says about another. Most mistakes found here end a
  * start and refuse a reload: the file describes something that cannot run.
  */
-import { type Problem, problemAt } from "./problem.ts";
+import type { Problems } from "./problem.ts";
 import type { VrrpInstance } from "./vrrp.ts";
 
 /** Adds what is wrong with the instances as a whole to `problems`. */
-export function validate(instances: readonly VrrpInstance[], problems: Problem[]): void {
+export function validate(instances: readonly VrrpInstance[], problems: Problems): void {
   for (const instance of instances) {
     requireParts(instance, problems);
     reportUnbuilt(instance, problems);
   }
   refuseDuplicates(instances, problems);
-  if (problems.some((problem) => problem.kind === "bad_interface")) {
-    const nowhere = { file: "", line: 0, column: 0, source: "" };
+  if (problems.list.some((problem) => problem.kind === "bad_interface")) {
     const message = "Non-existent interface specified in configuration";
-    problems.push(problemAt(nowhere, "general", message, { severity: "fatal", prefix: "none" }));
+    problems.addAt(undefined, "general", message, { severity: "fatal" });
   }
 }
 
-function requireParts(instance: VrrpInstance, problems: Problem[]): void {
-  const { name, virtual_ipaddress, version, no_virtual_ipaddress } = instance;
+function requireParts(instance: VrrpInstance, problems: Problems): void {
+  const { name, place, virtual_ipaddress, version, no_virtual_ipaddress } = instance;
   const say = (message: string, severity: "fatal" | "warning", hint: string): void => {
-    problems.push(problemOf(instance, `(${name}) ${message}`, severity, hint));
+    problems.addAt(place, "general", `(${name}) ${message}`, { severity, hint });
   };
   const hasSource = (instance.mcast_src_ip ?? instance.unicast_src_ip) !== undefined;
   if (instance.interface === undefined && !hasSource) {
@@ -41,7 +40,7 @@ function requireParts(instance: VrrpInstance, problems: Problem[]): void {
  * One VRID may serve one interface and family once by multicast, and each unicast peer once. Linear
  * in the number of instances and peers.
  */
-function refuseDuplicates(instances: readonly VrrpInstance[], problems: Problem[]): void {
+function refuseDuplicates(instances: readonly VrrpInstance[], problems: Problems): void {
   const taken = new Map<string, VrrpInstance>();
   for (const instance of instances) {
     const { name, virtual_router_id: vrid, unicast_peer } = instance;
@@ -59,7 +58,8 @@ function refuseDuplicates(instances: readonly VrrpInstance[], problems: Problem[
     const message = isUnicast
       ? `(${other.name}) duplicate VRID conflict with ${name} VRID ${vrid}`
       : `${other.name} and ${name} both use VRID ${vrid} with IPv${instance.family} on interface ${link}`;
-    problems.push(problemOf(instance, message, "fatal", "give each its own virtual_router_id"));
+    const hint = "give each its own virtual_router_id";
+    problems.addAt(instance.place, "general", message, { severity: "fatal", hint });
   }
 }
 
@@ -76,20 +76,9 @@ export function unbuilt(instance: VrrpInstance): string | undefined {
   return undefined;
 }
 
-function reportUnbuilt(instance: VrrpInstance, problems: Problem[]): void {
+function reportUnbuilt(instance: VrrpInstance, problems: Problems): void {
   const why = unbuilt(instance);
   if (why === undefined) return;
-  const spot = { ...instance.place, column: 1, source: "" };
   const message = `(${instance.name}) ${why}, this instance is not started`;
-  problems.push(problemAt(spot, "not_supported", message, { severity: "error", prefix: "none" }));
-}
-
-function problemOf(
-  { place }: VrrpInstance,
-  message: string,
-  severity: "fatal" | "warning",
-  hint: string,
-): Problem {
-  const spot = { ...place, column: 1, source: "" };
-  return problemAt(spot, "general", message, { severity, hint, prefix: "none" });
+  problems.addAt(instance.place, "not_supported", message, { severity: "error" });
 }

@@ -4,9 +4,9 @@
  */
 import { type Address, familyOf, formatAddress, parseAddress } from "../lib/address.ts";
 import { checkLink, complain, type Context, readInteger } from "./schema.ts";
-import type { Node } from "./tree.ts";
+import type { Statement } from "./statement.ts";
 import type { VirtualAddress } from "./vrrp.ts";
-import type { Word } from "./words.ts";
+import { quote } from "./words.ts";
 
 const SCOPES: Readonly<Record<string, number>> = {
   global: 0,
@@ -28,7 +28,7 @@ const FLAGS: Readonly<Record<string, keyof VirtualAddress>> = {
 const LONGEST_NAME = 15;
 
 interface Reading {
-  readonly node: Node;
+  readonly node: Statement;
   readonly context: Context;
   readonly address: Address;
   /** The address as written, for messages. */
@@ -38,15 +38,15 @@ interface Reading {
 }
 
 /** Reads one line; undefined when the address is dropped, with a message. */
-export function readVirtualAddress(node: Node, context: Context): VirtualAddress | undefined {
+export function readVirtualAddress(node: Statement, context: Context): VirtualAddress | undefined {
   const first = node.words[0]!;
-  const parsed = readPrefix(node, first, context);
+  const parsed = readPrefix(node, 0, context);
   if (parsed === undefined) return undefined;
   const reading: Reading = {
     node,
     context,
     address: parsed.address,
-    shown: first.text,
+    shown: first,
     prefixLength: parsed.prefixLength,
     found: {
       address: formatAddress(parsed.address),
@@ -62,17 +62,17 @@ export function readVirtualAddress(node: Node, context: Context): VirtualAddress
   };
   for (let i = 1; i < node.words.length; i++) {
     const word = node.words[i]!;
-    const flag = Object.hasOwn(FLAGS, word.text) ? FLAGS[word.text] : undefined;
+    const flag = Object.hasOwn(FLAGS, word) ? FLAGS[word] : undefined;
     if (flag !== undefined) {
       Object.assign(reading.found, { [flag]: true });
       continue;
     }
-    const option = readOption(reading, word, node.words[i + 1]);
+    const option = readOption(reading, i);
     if (option === "drop") return undefined;
     if (option === "value") i++;
   }
   const isHost6 = familyOf(parsed.address) === 6 && parsed.prefixLength === 128;
-  if (isHost6 && !node.words.some((word) => word.text === "preferred_lft")) {
+  if (isHost6 && !node.words.includes("preferred_lft")) {
     reading.found.preferred_lft = 0;
   }
   return reading.found;
@@ -80,25 +80,26 @@ export function readVirtualAddress(node: Node, context: Context): VirtualAddress
 
 /** ADDR[/PREFIX]; a bad prefix is reported and replaced by the full length. */
 function readPrefix(
-  node: Node,
-  word: Word,
+  node: Statement,
+  at: number,
   context: Context,
 ): { address: Address; prefixLength: number } | undefined {
-  const slash = word.text.indexOf("/");
-  const address = parseAddress(slash < 0 ? word.text : word.text.slice(0, slash));
+  const word = node.words[at]!;
+  const slash = word.indexOf("/");
+  const address = parseAddress(slash < 0 ? word : word.slice(0, slash));
   if (address === undefined) {
-    const message = `VRRP parsed invalid IP ${word.text}. skipping IP...`;
-    complain(context, node, "general", message, word, { hint: "an IPv4 or IPv6 address" });
+    const message = `VRRP parsed invalid IP ${word}. skipping IP...`;
+    complain(context, node, "general", message, at, { hint: "an IPv4 or IPv6 address" });
     return undefined;
   }
   const full = address.length * 8;
   if (slash < 0) return { address, prefixLength: full };
-  const prefix = { text: word.text.slice(slash + 1), column: word.column + slash + 1 };
-  const prefixLength = readInteger(node, prefix, context, { min: 0, max: full });
+  const prefixLength = readInteger(node, at, context, { min: 0, max: full }, slash + 1);
   if (prefixLength === undefined) {
-    const message =
-      `Invalid address prefix len ${prefix.text} for address ${word.text} - using ${full}`;
-    complain(context, node, "general", message, prefix);
+    const message = `Invalid address prefix len ${
+      word.slice(slash + 1)
+    } for address ${word} - using ${full}`;
+    complain(context, node, "general", message, at, { offset: slash + 1 });
   }
   return { address, prefixLength: prefixLength ?? full };
 }
@@ -106,9 +107,10 @@ function readPrefix(
 /** What became of an option: it took its value, stood alone, or spoilt the address. */
 type Outcome = "value" | "alone" | "drop";
 
-function readOption(reading: Reading, word: Word, value: Word | undefined): Outcome {
+function readOption(reading: Reading, at: number): Outcome {
   const { context, node, shown } = reading;
-  switch (word.text) {
+  const word = node.words[at]!;
+  switch (word) {
     case "dev":
     case "scope":
     case "label":
@@ -116,111 +118,133 @@ function readOption(reading: Reading, word: Word, value: Word | undefined): Outc
     case "broadcast":
     case "peer":
     case "preferred_lft":
-      if (value !== undefined) return READ_OPTION[word.text](reading, value);
-      complain(context, node, "general", `No ${word.text} parameter specified for ${shown}`, word);
+      if (at + 1 < node.words.length) return READ_OPTION[word](reading, at + 1);
+      complain(context, node, "general", `No ${word} parameter specified for ${shown}`, at);
       return "alone";
   }
-  const message = `Unknown configuration entry '${word.text}' for ip address - ignoring`;
-  complain(context, node, "general", message, word);
+  const message = `Unknown configuration entry '${word}' for ip address - ignoring`;
+  complain(context, node, "general", message, at);
   return "alone";
 }
 
-type OptionReader = (reading: Reading, value: Word) => Outcome;
+type OptionReader = (reading: Reading, at: number) => Outcome;
 
 const READ_OPTION: Readonly<
   Record<"dev" | "scope" | "label" | "brd" | "broadcast" | "peer" | "preferred_lft", OptionReader>
 > = {
-  dev: ({ context, node, shown, found }, value) => {
+  dev: ({ context, node, shown, found }, at) => {
+    const value = node.words[at]!;
     if (found.dev !== undefined) {
       const message = `Cannot specify ipaddress device more than once for ${shown}`;
-      complain(context, node, "general", message, value);
+      complain(context, node, "general", message, at);
       return "value";
     }
-    found.dev = value.text;
-    const message = `WARNING - interface ${value.text} for ip address ${shown} doesn't exist`;
-    checkLink(node, value, context, message);
+    found.dev = value;
+    const message = `WARNING - interface ${value} for ip address ${shown} doesn't exist`;
+    checkLink(node, at, context, message);
     return "value";
   },
-  scope: ({ context, node, shown, found, address }, value) => {
+  scope: ({ context, node, shown, found, address }, at) => {
+    const value = node.words[at]!;
     if (address.length === 16) {
       const message = `Cannot specify scope for IPv6 addresses (${shown}) - ignoring scope`;
-      complain(context, node, "general", message, value);
+      complain(context, node, "general", message, at);
       return "value";
     }
-    const number = /^[0-9]{1,3}$/.test(value.text) ? Number(value.text) : 256;
-    const scope = Object.hasOwn(SCOPES, value.text) ? SCOPES[value.text]! : number;
+    const number = /^[0-9]{1,3}$/.test(value) ? Number(value) : 256;
+    const scope = Object.hasOwn(SCOPES, value) ? SCOPES[value]! : number;
     if (scope <= 255) found.scope = scope;
     else {
-      const message = `Invalid scope '${value.text}' specified for ${shown} - ignoring`;
+      const message = `Invalid scope '${value}' specified for ${shown} - ignoring`;
       const hint = "global, site, link, host, nowhere or a number from 0 to 255";
-      complain(context, node, "general", message, value, { hint });
+      complain(context, node, "general", message, at, { hint });
     }
     return "value";
   },
-  label: ({ context, node, shown, found, address }, value) => {
+  label: ({ context, node, shown, found, address }, at) => {
+    const value = node.words[at]!;
     if (address.length === 16) {
       const message = `Cannot specify label for IPv6 addresses (${shown}) - ignoring label`;
-      complain(context, node, "general", message, value);
-    } else if (value.text.length > LONGEST_NAME) {
-      const message = `Address label ${value.text} is longer than maximum length ` +
+      complain(context, node, "general", message, at);
+    } else if (value.length > LONGEST_NAME) {
+      const message = `Address label ${value} is longer than maximum length ` +
         `${LONGEST_NAME} - removing address`;
-      complain(context, node, "general", message, value);
+      complain(context, node, "general", message, at);
       return "drop";
-    } else found.label = value.text;
+    } else found.label = value;
     return "value";
   },
   brd: readBroadcast,
   broadcast: readBroadcast,
-  peer: ({ context, node, found, address }, value) => {
-    const peer = readPrefix(node, value, context);
+  peer: ({ context, node, found, address }, at) => {
+    const value = node.words[at]!;
+    const peer = readPrefix(node, at, context);
     if (peer?.address.length !== address.length) {
       const message = peer === undefined
-        ? `Invalid peer address ${value.text}`
-        : `Peer address ${value.text} does not match address family`;
-      complain(context, node, "general", message, value);
+        ? `Invalid peer address ${value}`
+        : `Peer address ${value} does not match address family`;
+      complain(context, node, "general", message, at);
       return "drop";
     }
     found.peer = { address: formatAddress(peer.address), prefixLength: peer.prefixLength };
     return "value";
   },
-  preferred_lft: ({ context, node, found }, value) => {
-    if (value.text === "forever") return "value";
+  preferred_lft: ({ context, node, found }, at) => {
+    const value = node.words[at]!;
+    if (value === "forever") return "value";
     const rules = { min: 0, max: 4_294_967_295 };
-    const seconds = readInteger(node, value, context, rules);
+    const seconds = readInteger(node, at, context, rules);
     if (seconds !== undefined) found.preferred_lft = seconds;
-    else complain(context, node, "general", `preferred_lft ${value.text} is invalid`, value);
+    else complain(context, node, "general", `preferred_lft ${value} is invalid`, at);
     return "value";
   },
 };
 
 /** An IPv4 address, `+` for all host bits set or `-` for none. */
-function readBroadcast(reading: Reading, value: Word): Outcome {
+function readBroadcast(reading: Reading, at: number): Outcome {
   const { context, node, shown, found, address, prefixLength } = reading;
+  const value = node.words[at]!;
   if (address.length === 16) {
-    const message = `VRRP is trying to assign a broadcast ${value.text} to the IPv6 address ` +
+    const message = `VRRP is trying to assign a broadcast ${value} to the IPv6 address ` +
       `${shown} - skipping VIP...`;
-    complain(context, node, "general", message, value);
+    complain(context, node, "general", message, at);
     return "drop";
   }
-  if (value.text === "+" || value.text === "-") {
+  if (value === "+" || value === "-") {
     if (prefixLength > 30) {
       const message = `Address prefix length ${prefixLength} too long for broadcast`;
-      complain(context, node, "general", message, value);
+      complain(context, node, "general", message, at);
       return "value";
     }
     const hostBits = (i: number): number => 0xff >> Math.min(8, Math.max(0, prefixLength - 8 * i));
-    const isOnes = value.text === "+";
+    const isOnes = value === "+";
     found.brd = formatAddress(
       address.map((byte, i) => isOnes ? byte | hostBits(i) : byte & ~hostBits(i)),
     );
     return "value";
   }
-  const broadcast = parseAddress(value.text);
+  const broadcast = parseAddress(value);
   if (broadcast?.length !== 4) {
-    const message = `VRRP is trying to assign invalid broadcast ${value.text}. skipping VIP...`;
-    complain(context, node, "general", message, value);
+    const message = `VRRP is trying to assign invalid broadcast ${value}. skipping VIP...`;
+    complain(context, node, "general", message, at);
     return "drop";
   }
   found.brd = formatAddress(broadcast);
   return "value";
+}
+
+/** An address as its line says it. */
+export function formatVirtualAddress(spec: VirtualAddress): string {
+  const { address, prefixLength, dev, scope, brd, label, peer, preferred_lft } = spec;
+  const isV6 = address.includes(":");
+  const words = [`${address}/${prefixLength}`];
+  if (brd !== undefined) words.push(`brd ${brd}`);
+  if (dev !== undefined) words.push(`dev ${quote(dev)}`);
+  if (scope !== 0) words.push(`scope ${scope}`);
+  if (label !== undefined) words.push(`label ${quote(label)}`);
+  if (peer !== undefined) words.push(`peer ${peer.address}/${peer.prefixLength}`);
+  for (const [word, flag] of Object.entries(FLAGS)) if (spec[flag] === true) words.push(word);
+  const isDefault = preferred_lft === (isV6 && prefixLength === 128 ? 0 : undefined);
+  if (!isDefault) words.push(`preferred_lft ${preferred_lft ?? "forever"}`);
+  return words.join(" ");
 }

@@ -3,6 +3,8 @@
  * The fields keep the spelling of the configuration; durations are integer microseconds.
  */
 
+import type { Place } from "./problem.ts";
+
 /** A script with its arguments and the identity it runs under. */
 export interface Script {
   /** The program and its arguments; at least one word. */
@@ -56,7 +58,7 @@ export interface UnicastPeer {
 export interface VrrpInstance {
   readonly name: string;
   /** Where its block starts. */
-  readonly place: { readonly file: string; readonly line: number };
+  readonly place: Place;
   /** 2 or 3, with vrrp_version and the family already considered. */
   readonly version: 2 | 3;
   /** The family of its adverts. */

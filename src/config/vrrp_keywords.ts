@@ -3,8 +3,9 @@
  * family line by line: the first address that says one decides, later ones must agree.
  */
 import { type Address, familyOf, formatAddress, parseAddress } from "../lib/address.ts";
-import { readVirtualAddress } from "./virtual_address.ts";
+import { formatVirtualAddress, readVirtualAddress } from "./virtual_address.ts";
 import {
+  alias,
   bool,
   flag,
   integer,
@@ -13,6 +14,7 @@ import {
   oneOf,
   script,
   seconds,
+  section,
   wholeSeconds,
   word,
 } from "./readers.ts";
@@ -22,14 +24,13 @@ import {
   complain,
   type Context,
   firstWord,
+  type LineRow,
   readInteger,
-  type Row,
-  section,
   type Values,
 } from "./schema.ts";
-import type { Node } from "./tree.ts";
+import type { Statement } from "./statement.ts";
+import { quote } from "./words.ts";
 import type { Track, UnicastPeer, VirtualAddress } from "./vrrp.ts";
-import type { Word } from "./words.ts";
 
 const UINT_MAX = 4_294_967_295;
 const INT_MAX = 2_147_483_647;
@@ -85,14 +86,17 @@ export const vrrpInstance = block(() => ({
   version: version(),
   native_ipv6: nativeIpv6(),
   nopreempt: flag("nopreempt - leave a MASTER of lower priority alone; off"),
-  preempt: flag("preempt - take over from a MASTER of lower priority, whatever nopreempt says; on"),
+  preempt: alias("nopreempt", opposite("- take over from a MASTER of lower priority; default on")),
   preempt_delay: seconds("preempt_delay SECS - wait before preempting, 0 to 1000; 0", 0, {
     min: 0,
     max: 1000,
     says: (_text, who) => `(${who}) Preempt_delay not valid! must be between 0-1000`,
   }),
-  accept: flag("accept - take traffic to the addresses; on"),
-  no_accept: later(flag("no_accept - drop traffic to the addresses unless owner; off")),
+  accept: accept(),
+  no_accept: later({
+    ...alias("accept", opposite("- drop traffic to the addresses unless owner; default off")),
+    format: (value: boolean | undefined) => value === false ? [""] : [],
+  }),
   garp_master_delay: wholeSeconds(
     "garp_master_delay SECS - wait before the second burst, 0 to 4294; global",
     undefined,
@@ -143,6 +147,7 @@ export const vrrpInstance = block(() => ({
   unicast_peer: list<UnicastPeer>(
     "unicast_peer { ADDR [min_ttl N] [max_ttl N] per line } - send to these instead of multicast",
     readPeer,
+    formatPeer,
   ),
   check_unicast_src: flag("check_unicast_src - accept adverts from listed peers only; global"),
   authentication: section("authentication { ... } - VRRPv2 authentication; none", authentication),
@@ -150,23 +155,28 @@ export const vrrpInstance = block(() => ({
     "virtual_ipaddress { ADDR[/LEN] [dev IF] [scope S] [label L] [brd B] ... per line } - " +
       "addresses to hold while MASTER, carried in adverts",
     readMemberAddress,
+    formatVirtualAddress,
   ),
   virtual_ipaddress_excluded: list<VirtualAddress>(
     "virtual_ipaddress_excluded { ADDR[/LEN] ... per line } - addresses to hold, not in adverts",
     readUniqueAddress,
+    formatVirtualAddress,
   ),
   no_virtual_ipaddress: flag("no_virtual_ipaddress - allow an instance without addresses; off"),
   track_script: later(list<Track>(
     "track_script { NAME [weight N [reverse|noreverse]] per line } - scripts it depends on",
     trackNamed("vrrp_script", "track_script", "track script", 253),
+    formatTrack,
   )),
   track_process: later(list<Track>(
     "track_process { NAME [weight N [reverse|noreverse]] per line } - processes it depends on",
     trackNamed("vrrp_track_process", "track_process", "track process", 254),
+    formatTrack,
   )),
   track_interface: later(list<Track>(
     "track_interface { IFNAME [weight N [reverse]] per line } - interfaces it depends on",
     readTrackedInterface,
+    formatTrack,
   )),
   notify: later(script("notify SCRIPT [USER [GROUP]] - run on every change of state")),
   notify_master: later(script("notify_master SCRIPT [USER [GROUP]] - run on entry to MASTER")),
@@ -179,36 +189,39 @@ export const vrrpInstance = block(() => ({
       (text) => `Invalid vrrp_instance smtp_alert parameter ${text}`,
     ),
   ),
-}), {
-  named: {
-    missing: "vrrp_instance must have a name",
-    duplicate: (name) => `vrrp instance ${name} already defined`,
-  },
-  lines: "use_vmac use_vmac_addr vmac_xmit_base use_ipvlan unicast_fault_no_peer " +
-    "old_unicast_checksum vrf dont_track_primary mcast_dst_ip track_src_ip unicast_ttl " +
-    "promote_secondaries linkbeat_use_polling v3_checksum_as_v2 skip_check_adv_addr strict_mode " +
-    "debug notify_deleted notify_master_rx_lower_pri notify_priority_changes " +
-    "lvs_sync_daemon_interface down_timer_adverts timer_expired_backup thread_timer_expired " +
-    "garp_extra_if vmac_garp_intvl lower_prio_no_advert higher_prio_send_advert " +
-    "owner_ignore_adverts kernel_rx_buf_size",
-  blocks: "track_file track_bfd virtual_routes virtual_rules auth_hmac",
-});
+}));
 
 /** What the block of an instance says, before defaults from elsewhere. */
 export type WrittenInstance = Values<typeof vrrpInstance>;
 
-function state(): Row<"MASTER" | "BACKUP" | undefined> {
+function accept(): LineRow<boolean | undefined> {
+  return {
+    ...bool(
+      "- take traffic to the addresses; default on, in strict mode for the owner only",
+      () => "",
+    ),
+    read: () => true,
+    format: (value) => value === true ? [""] : [],
+  };
+}
+
+/** A keyword that says no to what its alias says yes to. */
+function opposite(doc: string): LineRow<boolean> {
+  return { doc, shape: "line", initial: false, read: () => false };
+}
+
+function state(): LineRow<"MASTER" | "BACKUP" | undefined> {
   return word<"MASTER" | "BACKUP", undefined>(
     "state MASTER|BACKUP - wish at start; MASTER if priority is 255",
     undefined,
     (first, node, context, before) => {
-      if (first.text === "MASTER") return "MASTER";
-      if (first.text !== "BACKUP") {
-        const message = `(${context.who}) unknown state '${first.text}', defaulting to BACKUP`;
-        complain(context, node, "general", message, first, { hint: "MASTER or BACKUP" });
+      if (first === "MASTER") return "MASTER";
+      if (first !== "BACKUP") {
+        const message = `(${context.who}) unknown state '${first}', defaulting to BACKUP`;
+        complain(context, node, "general", message, 1, { hint: "MASTER or BACKUP" });
       } else if (before === "MASTER") {
         const message = `(${context.who}) state previously set as MASTER - ignoring BACKUP`;
-        complain(context, node, "general", message, first);
+        complain(context, node, "general", message, 1);
         return undefined;
       }
       return "BACKUP";
@@ -216,23 +229,23 @@ function state(): Row<"MASTER" | "BACKUP" | undefined> {
   );
 }
 
-function readInterface(first: Word, node: Node, context: Context): string | undefined {
-  const name = first.text;
+function readInterface(first: string, node: Statement, context: Context): string | undefined {
+  const name = first;
   if (name.length > LONGEST_LINK_NAME) {
-    complain(context, node, "general", `Interface name '${name}' too long - ignoring`, first);
+    complain(context, node, "general", `Interface name '${name}' too long - ignoring`, 1);
     return undefined;
   }
   if (name === "lo") {
     const message = `(${context.who}) cannot use a loopback interface (lo) for vrrp - ignoring`;
-    complain(context, node, "general", message, first);
+    complain(context, node, "general", message, 1);
     return undefined;
   }
   const message = `WARNING - interface ${name} for vrrp_instance ${context.who} doesn't exist`;
-  checkLink(node, first, context, message);
+  checkLink(node, 1, context, message);
   return name;
 }
 
-function version(): Row<undefined> {
+function version(): LineRow<undefined> {
   return {
     doc: "version 2|3 - protocol version; vrrp_version, 3 for IPv6",
     shape: "line",
@@ -241,20 +254,20 @@ function version(): Row<undefined> {
       const first = firstWord(node, context);
       if (first === undefined) return undefined;
       const { who, protocol } = context;
-      const value = readInteger(node, first, context, { min: 2, max: 3 });
+      const value = readInteger(node, 1, context, { min: 2, max: 3 });
       if (value === undefined) {
-        complain(context, node, "general", `(${who}): Version must be either 2 or 3`, first);
+        complain(context, node, "general", `(${who}): Version must be either 2 or 3`, 1);
       } else if (protocol.version !== 0 && protocol.version !== value) {
         const message = `(${who}) vrrp_version ${value} conflicts with configured or deduced ` +
           `version ${protocol.version}; ignoring.`;
-        complain(context, node, "general", message, first);
+        complain(context, node, "general", message, 1);
       } else protocol.version = value === 3 ? 3 : 2;
       return undefined;
     },
   };
 }
 
-function nativeIpv6(): Row<undefined> {
+function nativeIpv6(): LineRow<undefined> {
   return {
     doc: "native_ipv6 - IPv6 (and version 3) whatever the addresses; off",
     shape: "line",
@@ -262,7 +275,7 @@ function nativeIpv6(): Row<undefined> {
     read: (node, context) => {
       if (!agrees(context, 6)) {
         const message = `(${context.who}) Cannot specify native_ipv6 with IPv4 addresses`;
-        complain(context, node, "general", message, node.words[0]);
+        complain(context, node, "general", message, 0);
       }
       return undefined;
     },
@@ -279,19 +292,19 @@ function agrees(context: Context, family: 4 | 6): boolean {
   return protocol.family === family;
 }
 
-function sourceAddress(doc: string): Row<string | undefined> {
+function sourceAddress(doc: string): LineRow<string | undefined> {
   return word<string, undefined>(doc, undefined, (first, node, context) => {
     const what = `Configuration error: VRRP instance[${context.who}]`;
-    const address = parseAddress(first.text);
+    const address = parseAddress(first);
     if (address === undefined) {
-      const message = `${what} malformed src address[${first.text}]. Skipping...`;
-      complain(context, node, "general", message, first);
+      const message = `${what} malformed src address[${first}]. Skipping...`;
+      complain(context, node, "general", message, 1);
       return undefined;
     }
     if (!agrees(context, familyOf(address))) {
       const message =
-        `${what} and src address[${first.text}] MUST be of the same family !!! Skipping...`;
-      complain(context, node, "general", message, first);
+        `${what} and src address[${first}] MUST be of the same family !!! Skipping...`;
+      complain(context, node, "general", message, 1);
       return undefined;
     }
     return formatAddress(address);
@@ -299,22 +312,22 @@ function sourceAddress(doc: string): Row<string | undefined> {
 }
 
 function readPeer(
-  node: Node,
+  node: Statement,
   context: Context,
   before: readonly UnicastPeer[],
 ): UnicastPeer | undefined {
   const first = node.words[0]!;
   const what = `Configuration error: VRRP instance[${context.who}]`;
-  const parsed: Address | undefined = parseAddress(first.text);
+  const parsed: Address | undefined = parseAddress(first);
   if (parsed === undefined) {
-    const message = `${what} malformed unicast peer address[${first.text}]. Skipping...`;
-    complain(context, node, "general", message, first);
+    const message = `${what} malformed unicast peer address[${first}]. Skipping...`;
+    complain(context, node, "general", message, 0);
     return undefined;
   }
   if (!agrees(context, familyOf(parsed))) {
     const message =
-      `${what} and unicast peer address[${first.text}] MUST be of the same family !!! Skipping...`;
-    complain(context, node, "general", message, first);
+      `${what} and unicast peer address[${first}] MUST be of the same family !!! Skipping...`;
+    complain(context, node, "general", message, 0);
     return undefined;
   }
   const address = formatAddress(parsed);
@@ -322,42 +335,53 @@ function readPeer(
   const limits: { min_ttl?: number; max_ttl?: number } = {};
   for (let i = 1; i < node.words.length; i += 2) {
     const option = node.words[i]!;
-    const value = node.words[i + 1];
-    if (value === undefined) {
-      const message = `(${context.who}) ${option.text} is missing a value`;
-      complain(context, node, "general", message, option);
+    if (i + 1 >= node.words.length) {
+      const message = `(${context.who}) ${option} is missing a value`;
+      complain(context, node, "general", message, i);
       continue;
     }
-    const number = readInteger(node, value, context, { min: 0, max: 255, strict: true });
+    const number = readInteger(node, i + 1, context, { min: 0, max: 255, strict: true });
     if (number === undefined) continue;
-    if (option.text === "min_ttl" || option.text === "max_ttl") limits[option.text] = number;
+    if (option === "min_ttl" || option === "max_ttl") limits[option] = number;
     else {
-      const message = `(${context.who}) unknown unicast_peer option ${option.text}`;
-      complain(context, node, "general", message, option, { hint: "min_ttl or max_ttl" });
+      const message = `(${context.who}) unknown unicast_peer option ${option}`;
+      complain(context, node, "general", message, i, { hint: "min_ttl or max_ttl" });
     }
   }
   return { address, ...limits };
 }
 
+function formatPeer({ address, min_ttl, max_ttl }: UnicastPeer): string {
+  const limits = [["min_ttl", min_ttl], ["max_ttl", max_ttl]].filter(([, ttl]) =>
+    ttl !== undefined
+  );
+  return [address, ...limits.flat()].join(" ");
+}
+
+function formatTrack({ name, weight, reverse }: Track): string {
+  const end = weight === undefined ? "" : ` weight ${weight}${reverse ? " reverse" : ""}`;
+  return quote(name) + end;
+}
+
 /** An address carried in adverts: it must be of the instance's family. */
 function readMemberAddress(
-  node: Node,
+  node: Statement,
   context: Context,
   before: readonly VirtualAddress[],
 ): VirtualAddress | undefined {
-  const written = node.words[0]!.text;
+  const written = node.words[0]!;
   const address = parseAddress(written.split("/")[0]!);
   if (address !== undefined && !agrees(context, familyOf(address))) {
     const message =
       `(${context.who}): address family must match VRRP instance [${written}] - ignoring`;
-    complain(context, node, "general", message, node.words[0]);
+    complain(context, node, "general", message, 0);
     return undefined;
   }
   return readUniqueAddress(node, context, before);
 }
 
 function readUniqueAddress(
-  node: Node,
+  node: Statement,
   context: Context,
   before: readonly VirtualAddress[],
 ): VirtualAddress | undefined {
@@ -368,33 +392,33 @@ function readUniqueAddress(
       other.dev === found.dev
     );
   if (!isKnown) return found;
-  const message = `(${context.who}) duplicate address ${node.words[0]!.text} - ignoring`;
-  complain(context, node, "general", message, node.words[0]);
+  const message = `(${context.who}) duplicate address ${node.words[0]!} - ignoring`;
+  complain(context, node, "general", message, 0);
   return undefined;
 }
 
 /** The end of a track line: [weight N [reverse|noreverse]]. A mistake leaves the weight out. */
 function readWeight(
-  node: Node,
+  node: Statement,
   context: Context,
   most: number,
   says: { readonly bad: string; readonly missing: string; readonly option: string },
 ): Omit<Track, "name"> {
   const [name, keyword, value, last] = node.words;
-  const refuse = (message: string, at: Word): { readonly reverse: false } => {
+  const refuse = (message: string, at: number): { readonly reverse: false } => {
     complain(context, node, "general", `(${context.who}) ${message}`, at);
     return { reverse: false };
   };
   if (keyword === undefined) return { reverse: false };
-  if (keyword.text !== "weight") {
-    return refuse(`${says.option} ${keyword.text} - ignoring`, keyword);
+  if (keyword !== "weight") {
+    return refuse(`${says.option} ${keyword} - ignoring`, 1);
   }
-  if (value === undefined) return refuse(`${says.missing} ${name!.text} - ignoring`, keyword);
-  const weight = readInteger(node, value, context, { min: -254, max: 254 });
-  if (weight === undefined) return refuse(says.bad, value);
-  const reverse = last?.text === "reverse";
+  if (value === undefined) return refuse(`${says.missing} ${name!} - ignoring`, 1);
+  const weight = readInteger(node, 2, context, { min: -254, max: 254 });
+  if (weight === undefined) return refuse(says.bad, 2);
+  const reverse = last === "reverse";
   if (Math.abs(weight) <= most) return { weight, reverse };
-  refuse(`weight for ${name!.text} cannot be +/-254. Setting to +/-253`, value);
+  refuse(`weight for ${name!} cannot be +/-254. Setting to +/-253`, 2);
   return { weight: Math.sign(weight) * most, reverse };
 }
 
@@ -404,11 +428,11 @@ function trackNamed(
   keyword: string,
   what: string,
   most: number,
-): (node: Node, context: Context, before: readonly Track[]) => Track | undefined {
+): (node: Statement, context: Context, before: readonly Track[]) => Track | undefined {
   return (node, context, before) => {
-    const name = node.words[0]!.text;
+    const name = node.words[0]!;
     const refuse = (message: string): undefined => {
-      complain(context, node, "general", `(${context.who}) ${message}`, node.words[0]);
+      complain(context, node, "general", `(${context.who}) ${message}`, 0);
     };
     if (context.names.get(block)?.has(name) !== true) {
       return refuse(`${what} ${name} not found, ignoring...`);
@@ -428,19 +452,19 @@ function trackNamed(
 }
 
 function readTrackedInterface(
-  node: Node,
+  node: Statement,
   context: Context,
   before: readonly Track[],
 ): Track | undefined {
   const first = node.words[0]!;
-  const name = first.text;
-  checkLink(node, first, context, `(${context.who}) tracked interface ${name} doesn't exist`);
+  const name = first;
+  checkLink(node, 0, context, `(${context.who}) tracked interface ${name} doesn't exist`);
   if (before.some((track) => track.name === name)) {
     const message = `(${context.who}) duplicate track_interface ${name} - ignoring`;
-    complain(context, node, "general", message, first);
+    complain(context, node, "general", message, 0);
     return undefined;
   }
-  const value = node.words[2]?.text ?? "";
+  const value = node.words[2] ?? "";
   return {
     name,
     ...readWeight(node, context, 253, {
@@ -452,7 +476,7 @@ function readTrackedInterface(
 }
 
 /** At most 8 bytes; the secret itself never shows up in a message. */
-function authPass(): Row<string | undefined> {
+function authPass(): LineRow<string | undefined> {
   return {
     doc: "auth_pass STRING - shared secret, 8 bytes; none",
     shape: "line",
@@ -460,11 +484,11 @@ function authPass(): Row<string | undefined> {
     read: (node, context) => {
       const first = firstWord(node, context);
       if (first === undefined) return undefined;
-      const bytes = new TextEncoder().encode(first.text);
-      if (bytes.length <= AUTH_PASS_BYTES) return first.text;
+      const bytes = new TextEncoder().encode(first);
+      if (bytes.length <= AUTH_PASS_BYTES) return first;
       const message = `Truncating auth_pass to ${AUTH_PASS_BYTES} characters`;
-      complain(context, node, "general", message, node.words[0]);
-      return cutBytes(first.text, AUTH_PASS_BYTES);
+      complain(context, node, "general", message, 0);
+      return cutBytes(first, AUTH_PASS_BYTES);
     },
   };
 }

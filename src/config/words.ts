@@ -183,3 +183,16 @@ function readEscape(text: string, at: number): { text: string; last: number } {
   }
   return { text: NAMED_ESCAPES[c] ?? c, last: at };
 }
+
+/** A word so that `cut` gives it back: in quotes when it holds anything but plain characters. */
+export function quote(word: string): string {
+  return /^[^\s"#!\\${}@~]+$/.test(word) ? word : `"${word}"`;
+}
+
+/** A word so that `shellWords` gives it back, and nothing before it takes offence. */
+export function quoteShell(word: string): string {
+  if (/^[A-Za-z0-9_/.:,=+%^-]+$/.test(word)) return word;
+  const hexadecimal = (c: string): string => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  // deno-lint-ignore no-control-regex
+  return `"${word.replace(/["\\$#!{}\x00-\x1f\x7f]/g, hexadecimal)}"`;
+}

@@ -1,0 +1,202 @@
+/**
+ * Statements → values. What a keyword may be followed by comes from its row, so an unknown keyword
+ * that opens a block sets off keepalived's own chain of messages. A mistake costs its statement,
+ * never the rest of the file. Statements arrive one by one and are read at once; of what a file says only
+ * the values stay.
+ */
+import { maySpill, problemAt, type ProblemKind } from "./problem.ts";
+import {
+  type AnyBlock,
+  type BlockRow,
+  complain,
+  type Context,
+  type ListRow,
+  type Row,
+  warnUnsupported,
+} from "./schema.ts";
+import type { Statement } from "./statement.ts";
+
+/** An open block. */
+interface Frame {
+  /** The statement that opened it; undefined for the outermost level. */
+  readonly header: Statement | undefined;
+  readonly context: Context;
+  /** Its keywords; undefined for a block of values or one that nobody reads. */
+  readonly block: AnyBlock | undefined;
+  /** What it has said so far. */
+  readonly values: Record<string, unknown>;
+  /** Its entries, when it is a block of values. */
+  readonly list: unknown[] | undefined;
+  readonly row: Row<unknown> | undefined;
+  /** Open braces around it. */
+  readonly outside: number;
+}
+
+/** Reads statements into the values of a block of keywords. */
+export class Parser {
+  readonly #frames: Frame[] = [];
+  #top: Frame;
+  /** A keyword that opens a block and has not seen its brace yet. */
+  #pending: { readonly header: Statement; readonly row: Row<unknown> } | undefined;
+  /** Open braces, expected or not. */
+  #depth = 0;
+  #last: Statement | undefined;
+
+  /** `root` are the outermost keywords, `context` what their readers know. */
+  constructor(root: AnyBlock, context: Context) {
+    this.#top = {
+      header: undefined,
+      context,
+      block: root,
+      values: { ...root.initial() },
+      list: undefined,
+      row: undefined,
+      outside: 0,
+    };
+    this.#frames.push(this.#top);
+  }
+
+  /** Reads the next statement. */
+  read(statement: Statement): void {
+    this.#last = statement;
+    const pending = this.#pending;
+    if (pending !== undefined) {
+      this.#pending = undefined;
+      if (statement.brace === "{") {
+        this.#depth++;
+        this.#open(pending.header, pending.row);
+        return;
+      }
+      this.#complain(statement, "missing_begin", MISSING_BEGIN);
+    }
+    const { block, list } = this.#top;
+    if (block !== undefined) this.#readKeyword(statement, block);
+    else if (list !== undefined) this.#readEntry(statement, list);
+    else this.#skip(statement);
+  }
+
+  /** The values of the outermost level, when all statements were read. */
+  finish(): Record<string, unknown> {
+    if (this.#pending !== undefined) {
+      this.#complain(this.#pending.header, "missing_begin", MISSING_BEGIN);
+    }
+    if (this.#depth > 0 && this.#last !== undefined) {
+      const message = `There are ${this.#depth} missing '}'s or extra '{'s`;
+      const spot = { file: this.#last.file, line: 0, column: 0, source: "" };
+      this.#top.context.problems.add(problemAt(spot, "missing_end", message, { prefix: "none" }));
+    }
+    while (this.#frames.length > 1) this.#close();
+    return this.#top.values;
+  }
+
+  #readKeyword(statement: Statement, block: AnyBlock): void {
+    const { brace } = statement;
+    if (brace === "}") {
+      if (this.#depth === 0) this.#complain(statement, "unexpected_end", "Extra '}' found");
+      else this.#depth--;
+      if (this.#frames.length > 1) this.#close();
+      else this.#complain(statement, "unknown_keyword", "Unknown keyword '}'");
+      return;
+    }
+    if (brace === "{") {
+      this.#depth++;
+      this.#complain(statement, "unexpected_begin", "Unexpected '{' - ignoring");
+      return;
+    }
+    const row = block.find(statement.words[0]!);
+    if (row === undefined) this.#refuseKeyword(statement, block);
+    else if (row.shape === "line") this.#readLine(statement, row);
+    else this.#pending = { header: statement, row };
+  }
+
+  #refuseKeyword(statement: Statement, block: AnyBlock): void {
+    const keyword = statement.words[0]!;
+    const shown = maySpill(keyword) ? keyword : keyword.slice(0, LONGEST_SHOWN);
+    const { context } = this.#top;
+    const hint = context.suggest(keyword, block);
+    complain(context, statement, "unknown_keyword", `Unknown keyword '${shown}'`, 0, {
+      prefix: context.prefix,
+      ...(hint === undefined ? {} : { hint }),
+    });
+  }
+
+  #readLine(statement: Statement, row: Row<unknown> & { readonly shape: "line" }): void {
+    const { context, values } = this.#top;
+    this.#announce(statement, row);
+    const key = row.aliasOf ?? statement.words[0]!;
+    const value = row.read(statement, context, values[key]);
+    if (value !== undefined) values[key] = value;
+  }
+
+  /** Entries go on to the first closing brace; an opening one is an entry like any other. */
+  #readEntry(statement: Statement, list: unknown[]): void {
+    if (statement.brace === "{") this.#depth++;
+    if (statement.brace === "}") {
+      this.#depth--;
+      this.#close();
+      return;
+    }
+    const row = this.#top.row as ListRow<unknown>;
+    row.entry(statement, this.#top.context, list);
+  }
+
+  /** Passes over everything up to the brace that ends the block. */
+  #skip({ brace }: Statement): void {
+    if (brace === "{") this.#depth++;
+    if (brace !== "}") return;
+    this.#depth--;
+    if (this.#depth <= this.#top.outside) this.#close();
+  }
+
+  #open(header: Statement, row: Row<unknown>): void {
+    const { context, values } = this.#top;
+    this.#announce(header, row);
+    const outside = this.#depth - 1;
+    const frame = { header, context, block: undefined, values, list: undefined, row, outside };
+    if (row.shape === "values") {
+      const before = values[row.aliasOf ?? header.words[0]!] as readonly unknown[];
+      this.#push({ ...frame, list: [...before] });
+      return;
+    }
+    const block = row as BlockRow<unknown>;
+    const inside = block.open(header, context);
+    if (inside === undefined) this.#push({ ...frame, row: undefined });
+    else {
+      const key = row.aliasOf ?? header.words[0]!;
+      const start = block.resume?.(values[key]) ?? block.inside.initial();
+      this.#push({ ...frame, context: inside, block: block.inside, values: { ...start } });
+    }
+  }
+
+  #push(frame: Frame): void {
+    this.#frames.push(frame);
+    this.#top = frame;
+  }
+
+  #close(): void {
+    const { header, row, list, values: inner, context: inside } = this.#frames.pop()!;
+    this.#top = this.#frames.at(-1)!;
+    const { context, values } = this.#top;
+    if (row === undefined || header === undefined) return;
+    const key = row.aliasOf ?? header.words[0]!;
+    if (list !== undefined) {
+      values[key] = list;
+      return;
+    }
+    const block = row as BlockRow<unknown>;
+    const value = block.close(inner, header, inside, values[key], context);
+    if (value !== undefined) values[key] = value;
+  }
+
+  #announce(statement: Statement, row: Row<unknown>): void {
+    if (row.later === true) warnUnsupported(statement, this.#top.context);
+  }
+
+  #complain(at: Statement, kind: ProblemKind, message: string): void {
+    const { context } = this.#top;
+    complain(context, at, kind, message, 0, { prefix: context.prefix });
+  }
+}
+
+const MISSING_BEGIN = "Missing '{' at beginning of configuration block";
+const LONGEST_SHOWN = 1023;

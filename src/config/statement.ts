@@ -1,0 +1,85 @@
+/**
+ * A statement: a stretch of words between braces or line ends, or one brace. It keeps its words as
+ * texts and, instead of columns, where it was cut from: places are worked out only for the few
+ * statements that somebody complains about.
+ */
+import { cut } from "./words.ts";
+
+/** A file that is being read, and the line that included it. */
+export interface SourceFile {
+  /** As the operator wrote it. */
+  readonly name: string;
+  readonly text: string;
+  readonly includedBy?: { readonly file: SourceFile; readonly line: number };
+}
+
+/** A text that a physical line became by expansion, and how its offsets relate to the line. */
+export interface Stretch {
+  readonly text: string;
+  /** Where the text starts in the physical line. */
+  readonly shift: number;
+  /** Up to this offset the text is as written. */
+  readonly exact: number;
+}
+
+/** One statement. */
+export class Statement {
+  /** At least one; a brace counts as its only word. */
+  readonly words: readonly string[];
+  readonly brace: "" | "{" | "}";
+  readonly file: SourceFile;
+  /** From 1. */
+  readonly line: number;
+  /** Offset of the physical line in the file's text. */
+  readonly #from: number;
+  readonly #stretch: Stretch | undefined;
+  /** Which piece of its line it is. */
+  readonly #piece: number;
+
+  /** `stretch` is undefined for a line that stands in the file as it was cut. */
+  constructor(
+    words: readonly string[],
+    brace: "" | "{" | "}",
+    file: SourceFile,
+    line: number,
+    from: number,
+    stretch: Stretch | undefined,
+    piece: number,
+  ) {
+    this.words = words;
+    this.brace = brace;
+    this.file = file;
+    this.line = line;
+    this.#from = from;
+    this.#stretch = stretch;
+    this.#piece = piece;
+  }
+
+  /** The physical line, without its end. */
+  get source(): string {
+    return lineAt(this.file.text, this.#from);
+  }
+
+  /** The statement as written: quotes, escapes and blanks kept. */
+  get raw(): string {
+    return this.#cut().raw;
+  }
+
+  /** The column (from 1) in which a word starts. */
+  columnOf(word: number): number {
+    return this.#cut().words[word]?.column ?? 1;
+  }
+
+  #cut(): ReturnType<typeof cut>["pieces"][number] {
+    const { text, shift, exact } = this.#stretch ??
+      { text: this.source, shift: 0, exact: Infinity };
+    return cut(text, shift, exact).pieces[this.#piece]!;
+  }
+}
+
+/** The line that starts at an offset, without its end. */
+export function lineAt(text: string, from: number): string {
+  const newline = text.indexOf("\n", from);
+  const end = newline < 0 ? text.length : newline;
+  return text.slice(from, text[end - 1] === "\r" && end > from ? end - 1 : end);
+}

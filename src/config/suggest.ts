@@ -1,0 +1,54 @@
+/** What somebody may have meant who wrote a word that nothing knows. */
+import type { AnyBlock } from "./schema.ts";
+
+/** A hint for a keyword that `block` does not know: one that is nearly the same, or where it belongs. */
+export function suggest(keyword: string, block: AnyBlock, root: AnyBlock): string | undefined {
+  const near = nearest(keyword, Object.keys(block.rows()));
+  if (near !== undefined) return `did you mean ${near}?`;
+  const homes = homesOf(keyword, root, "", []);
+  return homes.length === 0 ? undefined : `it belongs in ${homes.join(" or ")}`;
+}
+
+/** The names of the blocks that know a keyword. */
+function homesOf(keyword: string, block: AnyBlock, name: string, found: string[]): string[] {
+  for (const [word, row] of Object.entries(block.rows())) {
+    if (word === keyword) found.push(name === "" ? "the outermost level" : name);
+    if (row.shape === "block") homesOf(keyword, row.inside, word, found);
+  }
+  return [...new Set(found)];
+}
+
+/** The one of several words that a typing mistake may have made of it; undefined when none is near. */
+export function nearest(word: string, words: readonly string[]): string | undefined {
+  const most = word.length < 4 ? 1 : word.length < 9 ? 2 : 3;
+  let best: string | undefined;
+  let least = most + 1;
+  for (const other of words) {
+    if (Math.abs(other.length - word.length) >= least) continue;
+    const distance = distanceOf(word, other);
+    if (distance < least) {
+      least = distance;
+      best = other;
+    }
+  }
+  return best;
+}
+
+/** How many characters must be added, taken away, changed or swapped with a neighbour (Damerau). */
+function distanceOf(a: string, b: string): number {
+  let before: number[] = [];
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const isSame = a[i - 1] === b[j - 1];
+      let cost = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (isSame ? 0 : 1));
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      if (isSwap) cost = Math.min(cost, before[j - 2]! + 1);
+      next.push(cost);
+    }
+    before = row;
+    row = next;
+  }
+  return row[b.length]!;
+}
