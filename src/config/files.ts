@@ -22,6 +22,8 @@ export interface Files {
   environment(name: string): string | undefined;
   /** Whether a network link of this name exists now. */
   hasLink(name: string): boolean;
+  /** How many processors are online. */
+  readonly cpuCount: number;
   /** The host's node name, in full. */
   readonly hostName: string;
   /** The value of `-i`; undefined means the host name up to its first dot. */
@@ -56,6 +58,7 @@ export function memoryFiles(
     },
     environment: () => undefined,
     hasLink: (name) => links.includes(name),
+    cpuCount: 2,
     hostName: "router.example",
     configId: undefined,
     cwd: "/",

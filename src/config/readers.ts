@@ -30,6 +30,8 @@ export type Says = (word: string, who: string) => string;
 export interface IntegerRules extends NumberRules {
   /** The second message when the number is refused. */
   readonly says?: Says;
+  /** The message when there is no number; without it that is a fatal mistake. */
+  readonly missing?: string;
   /** The value of a refused number, as it is kept; without it the former value stays. */
   readonly otherwise?: number;
   /** The message when 0 is raised to 1. */
@@ -44,13 +46,13 @@ export function integer<D extends number | undefined>(
   initial: D,
   rules: IntegerRules,
 ): LineRow<number | D> {
-  const { times = 1, says, raised, otherwise } = rules;
+  const { times = 1, says, raised, otherwise, missing } = rules;
   return {
     doc,
     shape: "line",
     initial,
     read: (node, context) => {
-      const word = firstWord(node, context);
+      const word = firstWord(node, context, missing);
       if (word === undefined) return undefined;
       const value = readInteger(node, 1, context, rules);
       if (value === undefined) {
@@ -80,14 +82,14 @@ export function wholeSeconds<D extends number | undefined>(
 export function seconds<D extends number | undefined>(
   doc: string,
   initial: D,
-  rules: NumberRules & { readonly says: Says },
+  rules: NumberRules & { readonly says: Says; readonly missing?: string },
 ): LineRow<number | D> {
   return {
     doc,
     shape: "line",
     initial,
     read: (node, context) => {
-      const word = firstWord(node, context);
+      const word = firstWord(node, context, rules.missing);
       if (word === undefined) return undefined;
       const value = readSeconds(node, 1, context, rules);
       if (value === undefined) {

@@ -1,5 +1,5 @@
 /** The outermost keywords, and with them all others. */
-import { globalDefs } from "./globals.ts";
+import { globalDefs } from "./global_keywords.ts";
 import { named } from "./readers.ts";
 import { block, type BlockRow, type Values } from "./schema.ts";
 import { vrrpInstance } from "./vrrp_keywords.ts";

@@ -200,10 +200,14 @@ export function complain(
   problems.add(problemAt(spot, kind, message, { prefix, ...offending, ...extras }));
 }
 
-/** The second word; when it is missing the mistake is a fatal one and the answer undefined. */
-export function firstWord(node: Statement, context: Context): string | undefined {
+/**
+ * The second word. When there is none the answer is undefined, and the mistake a fatal one unless
+ * keepalived has a milder message for it, `missing`.
+ */
+export function firstWord(node: Statement, context: Context, missing?: string): string | undefined {
   const word = node.words[1];
-  if (word === undefined) {
+  if (word === undefined && missing !== undefined) complain(context, node, "general", missing, 0);
+  else if (word === undefined) {
     const keyword = node.words[0]!;
     const message = `*** Configuration line starting \`${keyword}\` is missing a parameter ` +
       `after keyword \`${keyword}\` at word position 2`;

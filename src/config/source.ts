@@ -18,6 +18,8 @@ const DEEPEST_INCLUDE = 32;
 const MOST_FILES = 4096;
 /** In characters, each line counting 64 more: enough for a million lines and a half. */
 const MOST_WORK = 128_000_000;
+/** A line that comes from a definition or a repetition counts so many times. */
+const EXPANDED = 4;
 const DEEPEST_EXPANSION = 32;
 /** A longer line is reported and dropped. */
 const LONGEST_LINE = 1023;
@@ -348,9 +350,9 @@ function cleanLine(reading: Reading, source: string): string {
 }
 
 /** Counts work, so that a small text cannot keep us busy for hours by repeating itself. */
-function spend(reading: Reading, characters: number): void {
+function spend(reading: Reading, characters: number, weight = 1): void {
   const before = reading.work;
-  reading.work += 64 + characters;
+  reading.work += weight * (64 + characters);
   if (before <= MOST_WORK && reading.work > MOST_WORK) {
     complain(reading, "general", "Configuration expands to too much text - ignoring the rest");
   }
@@ -368,7 +370,7 @@ function readLine(
   feed: Feed,
   depth: number,
 ): void {
-  spend(reading, line.length);
+  spend(reading, line.length, depth > 0 ? EXPANDED : 1);
   if (reading.work > MOST_WORK) return;
   if (depth > DEEPEST_EXPANSION) {
     return complain(reading, "general", "Expansion is too deep - ignoring the line");
@@ -403,7 +405,7 @@ function readLine(
   }
   if (text.includes("$")) {
     const expanded = expand(text, reading.scope);
-    spend(reading, expanded.cost);
+    spend(reading, expanded.cost, EXPANDED);
     if (expanded.endless) {
       return complain(reading, "general", "Expansion never ends - ignoring the line");
     }

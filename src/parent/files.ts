@@ -49,6 +49,9 @@ export function systemFiles(options: FilesOptions): Files {
     },
     environment: (name) => process.env[name],
     hasLink: linkExists,
+    get cpuCount() {
+      return navigator.hardwareConcurrency;
+    },
     hostName: hostname(),
     configId: options.configId,
     cwd: options.cwd,

@@ -26,6 +26,7 @@ const files: Files = {
   },
   environment: (name) => name === "COLOUR" ? "blue" : undefined,
   hasLink: (name) => name === "eth0" || name === "eth1",
+  cpuCount: 2,
   hostName: "left.example",
   configId: undefined,
   cwd: "/golden",

@@ -1,5 +1,7 @@
 /** Configurations as values, for tests of what comes after the reader: plain, except for what is said. */
 
+import { globalDefs, type WrittenGlobals } from "../../src/config/global_keywords.ts";
+import { completeGlobals } from "../../src/config/globals.ts";
 import type { Config } from "../../src/config/load.ts";
 import type { VirtualAddress, VrrpInstance } from "../../src/config/vrrp.ts";
 
@@ -59,25 +61,10 @@ export function virtualAddress(
 /** A configuration of these instances. */
 export function configWith(vrrp_instances: readonly VrrpInstance[]): Config {
   return {
-    globals: {
-      router_id: "left",
-      notification_email: [],
-      smtp_connect_timeout: 30_000_000,
-      enable_script_security: false,
-      max_auto_priority: 0,
-      dynamic_interfaces: false,
-      allow_if_changes: false,
-      vrrp_check_unicast_src: false,
-      vrrp_version: 2,
-      vrrp_mcast_group4: "224.0.0.18",
-      vrrp_mcast_group6: "ff02::12",
-      vrrp_garp_master_delay: 5_000_000,
-      vrrp_garp_master_repeat: 5,
-      vrrp_garp_master_refresh: 0,
-      vrrp_garp_master_refresh_repeat: 1,
-      vrrp_garp_lower_prio_delay: 5_000_000,
-      vrrp_garp_lower_prio_repeat: 5,
-    },
+    globals: completeGlobals(
+      { ...(globalDefs.initial() as WrittenGlobals), router_id: "left" },
+      "",
+    ),
     vrrp_instances,
   };
 }
