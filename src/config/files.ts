@@ -8,6 +8,8 @@
 export interface FileStat {
   readonly kind: "file" | "directory" | "other";
   readonly executable: boolean;
+  /** Group or others may read it. */
+  readonly isOpenToOthers?: boolean;
 }
 
 /** The outside world as the configuration sees it. Paths are absolute. */

@@ -226,7 +226,7 @@ export const globalDefs = block(() => ({
     "SECS - gap between neighbour advertisements on one interface; " +
       "range 0.000001..4294.967295; default none",
   ),
-  vrrp_min_garp: boolOf(
+  vrrp_min_garp: bool(
     "[BOOL] - one announcement and no more, where nothing else is set; default off",
     notABool("vrrp_min_garp"),
   ),

@@ -261,20 +261,22 @@ export function dynamicInterfaces(): LineRow<"" | "on" | "allow_if_changes"> {
 /** `all` sends over interfaces that are no VMACs too. */
 export function garpExtraIf(
   doc: string,
+  least = 1,
 ): LineRow<{ readonly all: boolean; readonly interval: number } | undefined> {
   return later({
     doc,
     shape: "line",
     initial: undefined,
     read: (node: Statement, context: Context) => {
-      const keyword = node.words[0]!;
+      const { who } = context;
+      const keyword = who === "" ? node.words[0]! : `(${who}): ${node.words[0]!}`;
       const all = node.words[1] === "all";
       const at = all ? 2 : 1;
       if (at >= node.words.length) {
         complain(context, node, "general", `${keyword} specified without time - ignoring`, 0);
         return undefined;
       }
-      const secs = readInteger(node, at, context, { min: 1, max: 86_400 });
+      const secs = readInteger(node, at, context, { min: least, max: 86_400 });
       if (secs !== undefined) return { all, interval: secs * 1_000_000 };
       complain(context, node, "general", `${keyword} '${node.words[at]}' invalid - ignoring`, at);
       return undefined;

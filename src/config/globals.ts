@@ -23,20 +23,32 @@ export interface Globals extends Omit<WrittenGlobals, Completed | "include_check
   readonly vrrp_garp_lower_prio_repeat: number;
 }
 
+/** The defaults of vrrp_garp_master_delay and vrrp_garp_master_repeat, which vrrp_min_garp changes. */
+const DELAY_US = 5_000_000;
+const REPEAT = 5;
+
 /** Fills in the defaults. */
 export function completeGlobals(
   { include_check: _, ...written }: WrittenGlobals,
   hostName: string,
 ): Globals {
+  // Only what nobody has set otherwise.
+  const minimal = written.vrrp_min_garp === true;
+  const delay = minimal && written.vrrp_garp_master_delay === DELAY_US
+    ? 0
+    : written.vrrp_garp_master_delay;
+  const repeat = minimal && written.vrrp_garp_master_repeat === REPEAT
+    ? 1
+    : written.vrrp_garp_master_repeat;
   return {
     ...written,
+    vrrp_garp_master_delay: delay,
+    vrrp_garp_master_repeat: repeat,
     router_id: written.router_id ?? hostName,
     dynamic_interfaces: written.dynamic_interfaces !== "",
     allow_if_changes: written.dynamic_interfaces === "allow_if_changes",
     vrrp_version: written.vrrp_version === 3 ? 3 : 2,
-    vrrp_garp_lower_prio_delay: written.vrrp_garp_lower_prio_delay ??
-      written.vrrp_garp_master_delay,
-    vrrp_garp_lower_prio_repeat: written.vrrp_garp_lower_prio_repeat ??
-      written.vrrp_garp_master_repeat,
+    vrrp_garp_lower_prio_delay: written.vrrp_garp_lower_prio_delay ?? delay,
+    vrrp_garp_lower_prio_repeat: written.vrrp_garp_lower_prio_repeat ?? repeat,
   };
 }

@@ -2,22 +2,59 @@
  * text → Config. A start, a reload, a configuration test and a preview all come through here:
  * files → statements → values → what is complete → what one block says about another.
  */
+import type { BfdInstance } from "./bfd.ts";
 import type { Files } from "./files.ts";
 import { completeGlobals, type Globals } from "./globals.ts";
 import { completeInstance } from "./instance.ts";
+import type { Linkbeat, UpDownDelay } from "./link_keywords.ts";
+import { completeBfd, completeSyncGroups, withoutWeights } from "./members.ts";
 import { Parser } from "./parser.ts";
 import { type Problem, Problems } from "./problem.ts";
-import { root } from "./root.ts";
+import { root, type WrittenGarpGroup } from "./root.ts";
 import type { Context, Mode, Values } from "./schema.ts";
 import { readSource, type SetChecks } from "./source.ts";
 import { suggest } from "./suggest.ts";
+import type { VrrpSyncGroup } from "./sync_group.ts";
+import {
+  completeScript,
+  completeTrackFile,
+  completeTrackProcess,
+  type TrackFile,
+  type TrackProcess,
+  type VrrpScript,
+} from "./track.ts";
 import { validate } from "./validate.ts";
-import type { VrrpInstance } from "./vrrp.ts";
+import type { GarpGroup, VrrpInstance } from "./vrrp.ts";
 
-/** Everything a configuration says. Plain JSON. */
+const CHILD_WAIT_US = 5_000_000;
+
+/** Everything a configuration says. Plain JSON; what is absent is not there. */
 export interface Config {
   readonly globals: Globals;
   readonly vrrp_instances: readonly VrrpInstance[];
+  readonly vrrp_sync_groups?: readonly VrrpSyncGroup[];
+  readonly vrrp_scripts?: readonly VrrpScript[];
+  readonly track_files?: readonly TrackFile[];
+  readonly track_processes?: readonly TrackProcess[];
+  readonly bfd_instances?: readonly BfdInstance[];
+  readonly garp_groups?: readonly GarpGroup[];
+  readonly linkbeat_interfaces?: readonly Linkbeat[];
+  readonly interface_up_down_delays?: readonly UpDownDelay[];
+  /** Root settings that are one value each. */
+  readonly daemon?: DaemonSettings;
+}
+
+/** Settings of the processes as a whole, outside global_defs. */
+export interface DaemonSettings {
+  readonly net_namespace?: string;
+  /** Empty is the namespace of process 1. */
+  readonly net_namespace_ipvs?: string;
+  readonly instance?: string;
+  readonly use_pid_dir?: true;
+  readonly linkbeat_use_polling?: true;
+  readonly namespace_with_ipsets?: true;
+  /** How long a process may take to stop, when it is not the default of 5 s. */
+  readonly child_wait_time?: number;
 }
 
 /** What the files say, keyword by keyword, before defaults from elsewhere. */
@@ -66,10 +103,78 @@ export function load(path: string, files: Files, mode: Mode = "run"): Loaded {
 /** Fills in the defaults: those of global_defs count wherever in the files they stand. */
 function complete(written: WrittenConfig, files: Files, problems: Problems): Config {
   const globals = completeGlobals(written.global_defs, files.hostName);
+  const alone = written.vrrp_instance.map((one) => completeInstance(one, globals, files, problems));
+  const groups = written.vrrp_sync_group.length === 0
+    ? []
+    : completeSyncGroups(written.vrrp_sync_group, alone, globals, problems);
+  const instances = groups.length === 0
+    ? alone
+    : alone.map((one) => withoutWeights(one, groups, problems));
+  const daemon = daemonSettings(written);
   return {
     globals,
-    vrrp_instances: written.vrrp_instance.map((one) => completeInstance(one, globals, problems)),
+    vrrp_instances: instances,
+    ...some("vrrp_sync_groups", groups),
+    ...some("vrrp_scripts", written.vrrp_script.map((one) => completeScript(one, globals))),
+    ...some("track_files", written.track_file.map(completeTrackFile)),
+    ...some(
+      "track_processes",
+      written.vrrp_track_process.map((one) => completeTrackProcess(one, problems)),
+    ),
+    ...some("bfd_instances", written.bfd_instance.map((one) => completeBfd(one, problems))),
+    ...some("garp_groups", completeGarpGroups(written.garp_group, problems)),
+    ...some("linkbeat_interfaces", written.linkbeat_interfaces),
+    ...some("interface_up_down_delays", written.interface_up_down_delays),
+    ...(Object.keys(daemon).length === 0 ? {} : { daemon }),
   };
+}
+
+/** A list under its name, or nothing when it is empty. */
+function some<const K extends string, T>(
+  name: K,
+  list: readonly T[],
+): { readonly [P in K]?: readonly T[] } {
+  return (list.length === 0 ? {} : { [name]: list }) as { readonly [P in K]?: readonly T[] };
+}
+
+function daemonSettings(written: WrittenConfig): DaemonSettings {
+  const { net_namespace, net_namespace_ipvs, instance, child_wait_time } = written;
+  return {
+    ...(net_namespace === undefined ? {} : { net_namespace }),
+    ...(net_namespace_ipvs === undefined ? {} : { net_namespace_ipvs }),
+    ...(instance === undefined ? {} : { instance }),
+    ...(written.use_pid_dir ? { use_pid_dir: true } : {}),
+    ...(written.linkbeat_use_polling ? { linkbeat_use_polling: true } : {}),
+    ...(written.namespace_with_ipsets ? { namespace_with_ipsets: true } : {}),
+    ...(child_wait_time === CHILD_WAIT_US ? {} : { child_wait_time }),
+  };
+}
+
+/** An interface is in one group only, and a group without a gap is none. */
+function completeGarpGroups(
+  groups: readonly WrittenGarpGroup[],
+  problems: Problems,
+): readonly GarpGroup[] {
+  const taken = new Set<string>();
+  return groups.flatMap(({ place, values }, i) => {
+    const { garp_interval, gna_interval, interface: single, interfaces } = values;
+    if (garp_interval === undefined && gna_interval === undefined) {
+      const message = `garp group ${i} does not have any delay set - removing`;
+      problems.addAt(place, "general", message);
+      return [];
+    }
+    const free = [...(single === undefined ? [] : [single]), ...interfaces].filter((name) => {
+      if (!taken.has(name)) return true;
+      problems.addAt(place, "general", `garp_group already specified for ${name} - ignoring`);
+      return false;
+    });
+    for (const name of free) taken.add(name);
+    return [{
+      interfaces: [...new Set(free)],
+      ...(garp_interval === undefined ? {} : { garp_interval }),
+      ...(gna_interval === undefined ? {} : { gna_interval }),
+    }];
+  });
 }
 
 /** With several files involved, a line number alone says too little. */

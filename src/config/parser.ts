@@ -151,11 +151,18 @@ export class Parser {
   #open(header: Statement, row: Row<unknown>): void {
     const { context, values } = this.#top;
     this.#announce(header, row);
+    const extra = row.shape === "values" ? 1 : (row as BlockRow<unknown>).headWords ?? Infinity;
+    if (header.words.length > extra) {
+      const surplus = header.words.slice(extra).join(" ");
+      const message = `Block ${header.words[0]!} has extra parameters ${surplus} ...`;
+      complain(context, header, "general", message, extra);
+    }
     const outside = this.#depth - 1;
     const frame = { header, context, block: undefined, values, list: undefined, row, outside };
     if (row.shape === "values") {
       const before = values[row.aliasOf ?? header.words[0]!] as readonly unknown[];
-      this.#push({ ...frame, list: [...before] });
+      const counts = row.begin?.(header, context, before) ?? true;
+      this.#push(counts ? { ...frame, list: [...before] } : { ...frame, row: undefined });
       return;
     }
     const block = row as BlockRow<unknown>;
@@ -180,6 +187,7 @@ export class Parser {
     if (row === undefined || header === undefined) return;
     const key = row.aliasOf ?? header.words[0]!;
     if (list !== undefined) {
+      (row as ListRow<unknown>).end?.(header, context, list);
       values[key] = list;
       return;
     }

@@ -83,6 +83,9 @@ export interface Place {
   readonly line: number;
 }
 
+/** Says something about a block as a whole; the log line carries no place. */
+export type Say = (message: string) => void;
+
 /** The parts of a Problem that only some mistakes need. */
 export type ProblemExtras = Partial<
   Pick<Problem, "severity" | "prefix" | "word" | "hint" | "exit">

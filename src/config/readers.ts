@@ -291,6 +291,7 @@ export function section<R extends Rows>(
     shape: "block",
     initial: undefined,
     inside,
+    headWords: 1,
     open: (_node, context) => context,
     close: (values) => values as Values<Block<R>>,
     format: (value) => value === undefined ? [] : [{ words: "", values: value as Written }],
@@ -306,41 +307,70 @@ export interface Said<V> {
   readonly values: V;
 }
 
+/** How a named block treats its name and what it says. */
+export interface Naming<V> {
+  /** The complaint about a block without exactly one name; without it only a missing name is refused, fatally. */
+  readonly missing?: string;
+  /** The complaint about a name used before; without it the first block of a name counts. */
+  readonly duplicate?: (name: string) => string;
+  /** What is wrong with the block as a whole: it is left out. */
+  readonly flaw?: (
+    values: V,
+    name: string,
+    node: Statement,
+    context: Context,
+  ) => string | undefined;
+}
+
 /**
- * A block that may come several times, each time with exactly one name. The names are kept for those who
- * refer to them under `keyword`.
+ * A block that may come several times, each time with a name. The names are kept for those who refer to
+ * them under `keyword`.
  */
 export function named<R extends Rows>(
   doc: string,
   keyword: string,
   inside: Block<R>,
-  says: { readonly missing: string; readonly duplicate?: (name: string) => string },
+  says: Naming<Values<Block<R>>>,
 ): BlockRow<readonly Said<Values<Block<R>>>[]> {
   return {
     doc,
     shape: "block",
     initial: [],
     inside,
-    open: (node, context) => {
-      const name = node.words[1] ?? "";
-      const inner = insideOf(context, name);
-      const complaint = node.words.length !== 2
-        ? says.missing
-        : context.names.get(keyword)?.has(name) === true
-        ? says.duplicate?.(name)
-        : undefined;
-      if (complaint !== undefined) {
-        complain(inner, node, "general", complaint);
-        return undefined;
-      }
-      remember(context, keyword, name);
-      return inner;
+    open: (node, context) => openNamed(node, context, keyword, says),
+    close: (values, node, inner, before) => {
+      const { who: name, protocol } = inner;
+      const read = values as Values<Block<R>>;
+      const flaw = says.flaw?.(read, name, node, inner);
+      if (flaw !== undefined) complain(inner, node, "general", flaw, 0);
+      const isKnown = inner.names.get(keyword)?.has(name) === true;
+      if (flaw !== undefined || isKnown) return undefined;
+      remember(inner, keyword, name);
+      return append(before, { name, place: placeOf(node), protocol, values: read });
     },
-    close: (values, node, { who: name, protocol }, before) =>
-      append(before, { name, place: placeOf(node), protocol, values: values as Values<Block<R>> }),
     format: (all) =>
       all.map(({ name, values }) => ({ words: quote(name), values: values as Written })),
   };
+}
+
+function openNamed(
+  node: Statement,
+  context: Context,
+  keyword: string,
+  says: Pick<Naming<never>, "missing" | "duplicate">,
+): Context | undefined {
+  const inner = insideOf(context, node.words[1] ?? "");
+  if (says.missing !== undefined && node.words.length !== 2) {
+    complain(inner, node, "general", says.missing);
+    return undefined;
+  }
+  const name = firstWord(node, inner);
+  if (name === undefined) return undefined;
+  if (says.duplicate !== undefined && context.names.get(keyword)?.has(name) === true) {
+    complain(inner, node, "general", says.duplicate(name));
+    return undefined;
+  }
+  return inner;
 }
 
 /** The context of a block called `who`: messages from it name their file, as a role's do. */

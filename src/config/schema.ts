@@ -77,6 +77,10 @@ export interface LineRow<T> extends RowBase<T> {
 /** A keyword with a block that holds one entry a line. */
 export interface ListRow<E> extends RowBase<readonly E[]> {
   readonly shape: "values";
+  /** Whether the block counts; when not, it is skipped, which the problems explain. */
+  begin?(node: Statement, context: Context, before: readonly E[]): boolean;
+  /** Called when the block ends. */
+  end?(node: Statement, context: Context, list: readonly E[]): void;
   /** Reads a line and adds what it says to `list`. */
   entry(node: Statement, context: Context, list: E[]): void;
   /** The line of an entry. */
@@ -90,6 +94,8 @@ export type Written = Readonly<Record<string, unknown>>;
 export interface BlockRow<T> extends RowBase<T> {
   readonly shape: "block";
   readonly inside: AnyBlock;
+  /** How many words may stand before the brace, the keyword counted; any number without it. */
+  readonly headWords?: number;
   /** What the inside starts from; without it, from its initial values. */
   resume?(before: T): Written;
   /** The context its inside is read in; undefined skips the block, which the problems explain. */
@@ -266,17 +272,17 @@ export function readInteger(
   const numeral = { node, at, offset, text, context, rules };
   const { min, max } = rules;
   const digits = /^([+-]?)([0-9]+)/.exec(text);
-  if (digits?.[1] === "-" && min >= 0) return refuseNumber(numeral, `negative number '${text}'`);
+  if (digits?.[1] === "-" && min >= 0) return refuse(numeral, `negative number '${text}'`);
   const value = digits === null ? NaN : Number(digits[0]);
   const isWhole = digits !== null && digits[0].length === text.length;
   const inRange = value >= min && value <= max;
   if (!isWhole && !(inRange && warnOfJunk(numeral))) {
-    return refuseNumber(numeral, `invalid number '${text}'`);
+    return refuse(numeral, `invalid number '${text}'`);
   }
   if (inRange) return value === 0 ? 0 : value;
   const sign = max > 2_147_483_647 ? "unsigned " : "";
   const range = Math.abs(value) > 4_294_967_295 ? `${sign}integer range` : `range [${min}, ${max}]`;
-  return refuseNumber(numeral, `number '${text}' outside ${range}`);
+  return refuse(numeral, `number '${text}' outside ${range}`);
 }
 
 /** The value of up to nine digits; NaN for any other text. */
@@ -304,18 +310,18 @@ export function readSeconds(
   if (plain >= rules.min && plain <= rules.max) return plain * 1e6;
   const numeral = { node, at, offset: 0, text, context, rules };
   const match = /^([+-]?)([0-9]*)(?:\.([0-9]*))?/.exec(text)!;
-  if (match[1] === "-") return refuseNumber(numeral, `negative number '${text}'`);
+  if (match[1] === "-") return refuse(numeral, `negative number '${text}'`);
   const fraction = match[3] ?? "";
   const micros = Number(match[2]) * 1e6 + Math.round(Number(`0.${fraction}0`) * 1e6);
   const isNumber = /[0-9.]/.test(match[0]);
   const isWhole = isNumber && match[0].length === text.length;
   const inRange = isNumber && micros >= rules.min * 1e6 && micros <= rules.max * 1e6;
   if (!isWhole && !(inRange && warnOfJunk(numeral))) {
-    return refuseNumber(numeral, `invalid number '${text}'`);
+    return refuse(numeral, `invalid number '${text}'`);
   }
   if (!inRange) {
     const range = `[${rules.min.toFixed(6)}, ${rules.max.toFixed(6)}]`;
-    return refuseNumber(numeral, `number '${text}' outside range ${range}`);
+    return refuse(numeral, `number '${text}' outside range ${range}`);
   }
   if (fraction.length > 6) {
     const message = `number '${text}' has too many decimal places`;
@@ -334,7 +340,19 @@ function warnOfJunk({ node, at, offset, text, context, rules }: Numeral): boolea
   return true;
 }
 
-function refuseNumber({ node, at, offset, context, rules }: Numeral, message: string): undefined {
-  const hint = `a number from ${rules.min} to ${rules.max}`;
+function refuse({ node, at, offset, context, rules }: Numeral, message: string): undefined {
+  return refuseNumber(node, at, context, message, rules, offset);
+}
+
+/** Says why a word is no number in the given range; the answer is always undefined. */
+export function refuseNumber(
+  node: Statement,
+  at: number,
+  context: Context,
+  message: string,
+  { min, max }: NumberRules,
+  offset = 0,
+): undefined {
+  const hint = `a number from ${min} to ${max}`;
   complain(context, node, "invalid_number", message, at, { hint, offset });
 }

@@ -54,6 +54,70 @@ export interface UnicastPeer {
   readonly max_ttl?: number;
 }
 
+/** `use_vmac`: a macvlan of the instance's own. */
+export interface UseVmac {
+  /** vrrp.VRID when absent. */
+  readonly name?: string;
+  /** Six bytes, or five that the VRID follows; the RFC's when absent. */
+  readonly mac?: string;
+  readonly netlink_notify_msg?: true;
+  /** Link group, by number or name; the interface's when absent. */
+  readonly group?: string;
+}
+
+/** `use_ipvlan`: an ipvlan of the instance's own. */
+export interface UseIpvlan {
+  readonly name?: string;
+  /** What it speaks from. */
+  readonly address?: string;
+  readonly prefixLength?: number;
+  readonly mode?: "bridge" | "private" | "vepa";
+  readonly group?: string;
+}
+
+/** `auth_hmac`: the trailer of src/wire/vrrp_hmac.ts. */
+export interface AuthHmac {
+  /** Every key a peer may have signed with. */
+  readonly keys: readonly {
+    /** 1 to 255. */
+    readonly id: number;
+    /** 32 to 64 bytes in hexadecimal. */
+    readonly key: string;
+  }[];
+  /** The id of the key to sign with; one of `keys`. */
+  readonly active_key: number;
+  /** How far the clocks of two routers may differ. */
+  readonly time_window: number;
+  readonly anti_replay: "time" | "monotonic";
+  /** "permissive" accepts adverts without a trailer, "receive-only" sends none besides. */
+  readonly mode: "enforce" | "permissive" | "receive-only";
+}
+
+/** What global_defs says to the vrrp role as a whole; absent is keepalived's default. */
+export interface VrrpGlobals {
+  /** Nothing is sent, received or changed for so long after the start, */
+  readonly vrrp_startup_delay?: number;
+  /** and not before the machine has been up for so long. */
+  readonly vrrp_delay_after_boot?: number;
+  readonly log_unknown_vrids?: boolean;
+  /** Receive buffers of advert sockets: a policy, or bytes. */
+  readonly vrrp_rx_bufs_policy?: "MTU" | "ADVERT" | number;
+  /** How many packets a policy makes room for: 3 unless it says otherwise. */
+  readonly vrrp_rx_bufs_multiplier?: number;
+  /** Between gratuitous ARPs on one link; 0 is no pacing. */
+  readonly vrrp_garp_interval?: number;
+  /** Between unsolicited neighbour advertisements on one link. */
+  readonly vrrp_gna_interval?: number;
+  readonly garp_groups?: readonly GarpGroup[];
+}
+
+/** One garp_group: links that share the pace of their announcements. */
+export interface GarpGroup {
+  readonly interfaces: readonly string[];
+  readonly garp_interval?: number;
+  readonly gna_interval?: number;
+}
+
 /** One vrrp_instance. Plain JSON. */
 export interface VrrpInstance {
   readonly name: string;
@@ -91,6 +155,33 @@ export interface VrrpInstance {
   /** Empty means multicast. */
   readonly unicast_peer: readonly UnicastPeer[];
   readonly check_unicast_src: boolean;
+  /** FAULT instead of multicast when no peer is left. */
+  readonly unicast_fault_no_peer?: boolean;
+  /** TTL or hop limit of adverts to peers, 0 to 255; absent: 255, and over IPv6 the kernel's default. */
+  readonly unicast_ttl?: number;
+  /** Version 3 checksums over the multicast group: never, always; absent: as the first peer does. */
+  readonly old_unicast_checksum?: "never" | "always";
+  /** FAULT while mcast_src_ip or unicast_src_ip is on no link. */
+  readonly track_src_ip?: boolean;
+  /** Missed adverts before a take-over, 1 to 100; absent: 3. */
+  readonly down_timer_adverts?: number;
+  readonly lower_prio_no_advert?: boolean;
+  readonly higher_prio_send_advert?: boolean;
+  readonly owner_ignore_adverts?: boolean;
+  /** The priority of the router that may have taken over while we did not run, 1 to 254; absent: off. */
+  readonly timer_expired_backup?: number;
+  readonly skip_check_adv_addr?: boolean;
+  /** Version 3 over IPv4: checksums without pseudo-header. */
+  readonly v3_checksum_as_v2?: boolean;
+  readonly strict_mode?: boolean;
+  /** Receive buffer of its advert socket, bytes; absent: vrrp_rx_bufs_policy. */
+  readonly kernel_rx_buf_size?: number;
+  /** Announcements over the other links that hold its addresses; 0 is off. */
+  readonly garp_extra_if?: number;
+  /** `all` of garp_extra_if: over links that hold none of them, too. */
+  readonly garp_extra_if_all?: boolean;
+  /** Replaces `authentication`; any version, both families. */
+  readonly auth_hmac?: AuthHmac;
   /** Version 2 only. */
   readonly authentication?: {
     readonly auth_type: "PASS" | "AH";
@@ -104,6 +195,25 @@ export interface VrrpInstance {
   readonly track_script: readonly Track[];
   readonly track_interface: readonly Track[];
   readonly track_process: readonly Track[];
+  readonly track_file?: readonly Track[];
+  readonly track_bfd?: readonly Track[];
+  readonly use_vmac?: UseVmac;
+  readonly use_vmac_addr?: boolean;
+  readonly vmac_xmit_base?: boolean;
+  readonly use_ipvlan?: UseIpvlan;
+  /** Only without an interface. */
+  readonly vrf?: string;
+  readonly dont_track_primary?: boolean;
+  readonly promote_secondaries?: boolean;
+  readonly linkbeat_use_polling?: boolean;
+  readonly lvs_sync_daemon_interface?: string;
+  /** What a MASTER does about addresses that somebody else removes; absent: repair. */
+  readonly vip_removed?: "repair" | "step_down";
+  /** Why it cannot take part, whatever the kernel says. */
+  readonly configuration_fault?: string;
+  readonly notify_deleted?: { readonly script?: Script };
+  readonly notify_master_rx_lower_pri?: Script;
+  readonly notify_priority_changes?: boolean;
   readonly notify?: Script;
   readonly notify_master?: Script;
   readonly notify_backup?: Script;

@@ -1,73 +1,120 @@
-/**
- * The keywords of vrrp_instance, and the readers only they need. An instance shows its address
- * family line by line: the first address that says one decides, later ones must agree.
- */
-import { type Address, familyOf, formatAddress, parseAddress } from "../lib/address.ts";
-import { formatVirtualAddress, readVirtualAddress } from "./virtual_address.ts";
+/** The keywords of vrrp_instance: one virtual router. */
+import { authentication, authHmac } from "./auth_keywords.ts";
 import {
   alias,
   bool,
   flag,
+  formatScript,
   integer,
   later,
   list,
   oneOf,
+  readScript,
   script,
   seconds,
   section,
   wholeSeconds,
   word,
 } from "./readers.ts";
+import { garpExtraIf } from "./global_rows.ts";
+import { block, complain, type LineRow, type Values } from "./schema.ts";
+import { trackRows } from "./track_rows.ts";
+import { formatVirtualAddress } from "./virtual_address.ts";
+import { useIpvlan, useVmac } from "./vmac_rows.ts";
+import type { Script, UnicastPeer, VirtualAddress } from "./vrrp.ts";
 import {
-  block,
-  checkLink,
-  complain,
-  type Context,
-  firstWord,
-  type LineRow,
-  readInteger,
-  type Values,
-} from "./schema.ts";
-import type { Statement } from "./statement.ts";
-import { quote } from "./words.ts";
-import type { Track, UnicastPeer, VirtualAddress } from "./vrrp.ts";
+  formatPeer,
+  multicastGroup,
+  nativeIpv6,
+  oldUnicastChecksum,
+  readInterface,
+  readMemberAddress,
+  readPeer,
+  readUniqueAddress,
+  sourceAddress,
+  state,
+  timerExpiredBackup,
+  version,
+  vrf,
+} from "./vrrp_rows.ts";
 
 const UINT_MAX = 4_294_967_295;
 const INT_MAX = 2_147_483_647;
-const LONGEST_LINK_NAME = 15;
-const AUTH_PASS_BYTES = 8;
 
 const invalid = (keyword: string) => (text: string, who: string): string =>
   `(${who}): ${keyword} '${text}' invalid - ignoring`;
 const raised = (keyword: string) => (_text: string, who: string): string =>
   `(${who}): ${keyword} must be greater than 0, setting to 1`;
-
-/** The keywords of authentication. */
-const authentication = block(() => ({
-  auth_type: oneOf(
-    "auth_type PASS|AH - scheme of VRRPv2 authentication; none",
-    ["PASS", "AH"],
-    (text, who) => `(${who}) unknown authentication type '${text}'`,
-  ),
-  auth_pass: authPass(),
-}));
+const notBool = (keyword: string) => (text: string, who: string): string =>
+  `(${who}) invalid ${keyword} ${text} specified`;
 
 /** The keywords of vrrp_instance. */
 export const vrrpInstance = block(() => ({
+  use_vmac: later(useVmac()),
+  use_vmac_addr: later(flag(
+    "- addresses on other interfaces get a macvlan each, too; default off",
+  )),
+  vmac_xmit_base: later(flag(
+    "- send and receive on the interface below the macvlan; default off, on with unicast",
+  )),
+  use_ipvlan: later(useIpvlan()),
+  unicast_peer: list<UnicastPeer>(
+    "{ ADDR [min_ttl N] [max_ttl N] per line } - send adverts to these instead of a multicast group; " +
+      "range 0..255; default none, min_ttl 0, max_ttl 255",
+    readPeer,
+    formatPeer,
+  ),
+  unicast_fault_no_peer: later(
+    flag("- FAULT instead of multicast when no peer is left; default off"),
+  ),
+  check_unicast_src: flag(
+    "- accept adverts from listed peers only; default off, on when a peer has a TTL limit",
+  ),
+  old_unicast_checksum: later(oldUnicastChecksum()),
+  native_ipv6: nativeIpv6(),
   state: state(),
   interface: word<string, undefined>(
-    "interface IFNAME - link for adverts and default for addresses; must be set",
+    "IFNAME - interface for adverts, and for addresses that name none; range 15 characters, no " +
+      "loopback; must be set unless unicast with a source address",
     undefined,
     readInterface,
   ),
-  virtual_router_id: integer("virtual_router_id N - VRID, 1 to 255; must be set", undefined, {
-    min: 1,
-    max: 255,
-    strict: true,
-    says: (text, who) => `(${who}): VRID '${text}' not valid - must be between 1 & 255`,
-  }),
+  vrf: later(vrf()),
+  dont_track_primary: later(flag("- the state of its own interface does not count; default off")),
+  ...trackRows(),
+  mcast_src_ip: sourceAddress(
+    "IPADDR - source of adverts; default the first address of the interface",
+  ),
+  unicast_src_ip: sourceAddress(
+    "IPADDR - source of adverts to unicast peers; default the first address of the interface",
+  ),
+  mcast_dst_ip: multicastGroup(
+    "IPADDR - group of its adverts; range multicast, link-local for IPv6; default vrrp_mcast_group4/6",
+  ),
+  track_src_ip: later(flag("- FAULT while its source address is missing; default off")),
+  virtual_router_id: integer(
+    "N - the VRID, one for all routers that share the addresses; range 1..255; must be set",
+    undefined,
+    {
+      min: 1,
+      max: 255,
+      strict: true,
+      says: (text, who) => `(${who}): VRID '${text}' not valid - must be between 1 & 255`,
+    },
+  ),
+  unicast_ttl: later(integer(
+    "N - TTL or hop limit of adverts to peers; range 0..255; default 255, the kernel's for IPv6",
+    undefined,
+    {
+      min: 0,
+      max: 255,
+      says: (text, who) => `(${who}): TTL '${text}' not valid - must be between 0 & 255`,
+    },
+  )),
+  version: version(),
   priority: integer(
-    "priority N - election priority, 1 to 255 (owner); 100, or 255 with state MASTER",
+    "N - priority in elections, 255 for the owner of the addresses; range 1..255; " +
+      "default 100, 255 with state MASTER",
     undefined,
     {
       min: 1,
@@ -78,42 +125,119 @@ export const vrrpInstance = block(() => ({
         `(${who}) Priority not valid! must be between 1 & 255. Using default 100`,
     },
   ),
-  advert_int: seconds("advert_int SECS - advert interval, 0.01 to 255 (v3 40.95); 1", 1_000_000, {
-    min: 0.01,
-    max: 255,
-    says: (text, who) => `(${who}) Advert interval (${text}) not valid! Must be > 0 - ignoring`,
-  }),
-  version: version(),
-  native_ipv6: nativeIpv6(),
-  nopreempt: flag("nopreempt - leave a MASTER of lower priority alone; off"),
-  preempt: alias("nopreempt", opposite("- take over from a MASTER of lower priority; default on")),
-  preempt_delay: seconds("preempt_delay SECS - wait before preempting, 0 to 1000; 0", 0, {
-    min: 0,
-    max: 1000,
-    says: (_text, who) => `(${who}) Preempt_delay not valid! must be between 0-1000`,
-  }),
-  accept: accept(),
+  advert_int: seconds(
+    "SECS - time from advert to advert; range 0.01..255, version 2 whole seconds, version 3 to 40.95 " +
+      "in steps of 0.01; default 1",
+    1_000_000,
+    {
+      min: 0.01,
+      max: 255,
+      says: (text, who) => `(${who}) Advert interval (${text}) not valid! Must be > 0 - ignoring`,
+    },
+  ),
+  virtual_ipaddress: list<VirtualAddress>(
+    "{ ADDR[/LEN] [dev IF] [scope S] [label L] [brd B] [peer P] ... per line } - addresses it holds " +
+      "while MASTER and names in its adverts; range all of one family; default none",
+    readMemberAddress,
+    formatVirtualAddress,
+  ),
+  virtual_ipaddress_excluded: list<VirtualAddress>(
+    "{ ADDR[/LEN] ... per line } - addresses it holds while MASTER and does not name; default none",
+    readUniqueAddress,
+    formatVirtualAddress,
+  ),
+  no_virtual_ipaddress: flag("- allow an instance without addresses; default off"),
+  promote_secondaries: later(flag(
+    "- addresses of a subnet survive the removal of its first one; default off",
+  )),
+  linkbeat_use_polling: {
+    ...later(
+      flag("- ask for the state of its link every second; see linkbeat_interfaces; default off"),
+    ),
+    deprecated: true,
+    read: (node, context) => {
+      const message = `(${context.who}) 'linkbeat_use_polling' in vrrp instance deprecated - ` +
+        "use linkbeat_interfaces block";
+      complain(context, node, "general", message, 0);
+      return true;
+    },
+  },
+  v3_checksum_as_v2: later(bool(
+    "[BOOL] - version 3 over IPv4 with checksums as RFC 9568 has them, without a pseudo-header; " +
+      "default the global one",
+    notBool("v3_checksum_as_v2"),
+  )),
+  accept: {
+    ...bool(
+      "- take traffic to the addresses; default on, in strict mode for the owner only",
+      () => "",
+    ),
+    read: () => true,
+    format: (value: boolean | undefined) => value === true ? [""] : [],
+  },
   no_accept: later({
     ...alias("accept", opposite("- drop traffic to the addresses unless owner; default off")),
     format: (value: boolean | undefined) => value === false ? [""] : [],
   }),
+  skip_check_adv_addr: later({
+    ...bool(
+      "[BOOL] - do not compare the addresses in adverts with ours; any BOOL is yes; " +
+        "default the global one",
+      notBool("skip_check_adv_addr"),
+    ),
+    format: (value: boolean | undefined) => value === undefined ? [] : [""],
+  }),
+  strict_mode: later(bool(
+    "[BOOL] - keep to the letter of the protocol; default vrrp_strict",
+    notBool("strict_mode"),
+  )),
+  preempt: alias("nopreempt", opposite("- take over from a MASTER of lower priority; default on")),
+  nopreempt: flag(
+    "- leave a MASTER of lower priority alone; range not with priority 255 or state MASTER; default off",
+  ),
+  preempt_delay: seconds(
+    "SECS - wait before taking over from a MASTER of lower priority; range 0..1000, not with state " +
+      "MASTER or nopreempt; default 0",
+    0,
+    {
+      min: 0,
+      max: 1000,
+      says: (_text, who) => `(${who}) Preempt_delay not valid! must be between 0-1000`,
+    },
+  ),
+  debug: later(integer("N - kept, means nothing; range 0..4; default 0", 0, {
+    min: 0,
+    max: 4,
+    says: (text, who) => `(${who}) Debug value '${text}' not valid; must be between 0-4`,
+  })),
+  notify_backup: later(script("SCRIPT [USER [[:]GROUP]] - run when it enters BACKUP")),
+  notify_master: later(script("SCRIPT [USER [[:]GROUP]] - run when it enters MASTER")),
+  notify_fault: later(script("SCRIPT [USER [[:]GROUP]] - run when it enters FAULT")),
+  notify_stop: later(script("SCRIPT [USER [[:]GROUP]] - run at stop, which waits up to a second")),
+  notify_deleted: later(notifyDeleted()),
+  notify: later(script(
+    "SCRIPT [USER [[:]GROUP]] - run on every change, given INSTANCE NAME STATE PRIORITY",
+  )),
+  notify_master_rx_lower_pri: later(script(
+    "SCRIPT [USER [[:]GROUP]] - run when it hears a lower advert as MASTER",
+  )),
+  smtp_alert: later(bool(
+    "[BOOL] - mail on changes of state; default smtp_alert_vrrp, else smtp_alert, else off",
+    (text) => `Invalid vrrp_instance smtp_alert parameter ${text}`,
+  )),
+  notify_priority_changes: later(bool(
+    "[BOOL] - changes of priority go to the FIFOs; default that of its sync group or the global one",
+    (text, who) => `(${who}) Invalid value '${text}' for notify_priority_changes specified`,
+  )),
+  lvs_sync_daemon_interface: later(syncDaemonInterface()),
   garp_master_delay: wholeSeconds(
-    "garp_master_delay SECS - wait before the second burst, 0 to 4294; global",
+    "SECS - wait before the second burst of announcements; range 0..4294; default the global one",
     undefined,
     invalid("garp_master_delay"),
   ),
-  garp_master_repeat: integer(
-    "garp_master_repeat N - frames per burst, 1 or more; global",
-    undefined,
-    {
-      min: 0,
-      max: UINT_MAX,
-      says: invalid("garp_master_repeat"),
-      raised: raised("garp_master_repeat"),
-    },
-  ),
   garp_master_refresh: integer(
-    "garp_master_refresh SECS - period of refreshing bursts, 0 off; global",
+    "SECS - period of refreshing bursts while MASTER, 0 for none; range 0..4294967295; " +
+      "default the global one",
     undefined,
     {
       min: 0,
@@ -122,87 +246,108 @@ export const vrrpInstance = block(() => ({
       says: (text, who) => `(${who}): Invalid garp_master_refresh '${text}' - ignoring`,
     },
   ),
-  garp_master_refresh_repeat: integer(
-    "garp_master_refresh_repeat N - frames per refreshing burst, 1 or more; global",
-    undefined,
-    {
-      min: 0,
-      max: UINT_MAX,
-      says: invalid("garp_master_refresh_repeat"),
-      raised: raised("garp_master_refresh_repeat"),
-    },
+  garp_master_repeat: frames(
+    "garp_master_repeat",
+    "N - frames of a burst; range 1..4294967295; default the global one",
+  ),
+  garp_master_refresh_repeat: frames(
+    "garp_master_refresh_repeat",
+    "N - frames of a refreshing burst; range 1..4294967295; default the global one",
   ),
   garp_lower_prio_delay: wholeSeconds(
-    "garp_lower_prio_delay SECS - second burst after a lower advert, 0 to 4294; global",
+    "SECS - wait before the second burst after a lower advert; range 0..4294; " +
+      "default the global one, 0 in strict mode",
     undefined,
     invalid("garp_lower_prio_delay"),
   ),
   garp_lower_prio_repeat: integer(
-    "garp_lower_prio_repeat N - frames after a lower advert, 0 none; global",
+    "N - frames of a burst after a lower advert, 0 for none; range 0..2147483647; " +
+      "default the global one, 0 in strict mode",
     undefined,
     { min: 0, max: INT_MAX, says: invalid("garp_lower_prio_repeat") },
   ),
-  mcast_src_ip: sourceAddress("mcast_src_ip IPADDR - source of adverts; the interface's first"),
-  unicast_src_ip: sourceAddress("unicast_src_ip IPADDR - source of unicast adverts; likewise"),
-  unicast_peer: list<UnicastPeer>(
-    "unicast_peer { ADDR [min_ttl N] [max_ttl N] per line } - send to these instead of multicast",
-    readPeer,
-    formatPeer,
-  ),
-  check_unicast_src: flag("check_unicast_src - accept adverts from listed peers only; global"),
-  authentication: section("authentication { ... } - VRRPv2 authentication; none", authentication),
-  virtual_ipaddress: list<VirtualAddress>(
-    "virtual_ipaddress { ADDR[/LEN] [dev IF] [scope S] [label L] [brd B] ... per line } - " +
-      "addresses to hold while MASTER, carried in adverts",
-    readMemberAddress,
-    formatVirtualAddress,
-  ),
-  virtual_ipaddress_excluded: list<VirtualAddress>(
-    "virtual_ipaddress_excluded { ADDR[/LEN] ... per line } - addresses to hold, not in adverts",
-    readUniqueAddress,
-    formatVirtualAddress,
-  ),
-  no_virtual_ipaddress: flag("no_virtual_ipaddress - allow an instance without addresses; off"),
-  track_script: later(list<Track>(
-    "track_script { NAME [weight N [reverse|noreverse]] per line } - scripts it depends on",
-    trackNamed("vrrp_script", "track_script", "track script", 253),
-    formatTrack,
+  down_timer_adverts: later(integer(
+    "N - adverts that must be missing before a take-over; range 1..100; " +
+      "default the global one, 3 in strict mode",
+    undefined,
+    {
+      min: 1,
+      max: 100,
+      says: (text, who) => `(${who}): Invalid down_timer_adverts [1:100] '${text}'`,
+    },
   )),
-  track_process: later(list<Track>(
-    "track_process { NAME [weight N [reverse|noreverse]] per line } - processes it depends on",
-    trackNamed("vrrp_track_process", "track_process", "track process", 254),
-    formatTrack,
+  timer_expired_backup: later(timerExpiredBackup(
+    "[PRIO] - step down when it did not run for so long that a router of this priority may have taken " +
+      "over; range 1..254, with nopreempt only; default off, without PRIO 254",
   )),
-  track_interface: later(list<Track>(
-    "track_interface { IFNAME [weight N [reverse]] per line } - interfaces it depends on",
-    readTrackedInterface,
-    formatTrack,
+  thread_timer_expired: later(formerTimerExpired()),
+  garp_extra_if: extraIf(
+    "[all] SECS - announce addresses this often over other interfaces that hold them, 0 for never; " +
+      "range 0..86400; default the global one",
+  ),
+  vmac_garp_intvl: alias(
+    "garp_extra_if",
+    extraIf("[all] SECS - former spelling of garp_extra_if; range 0..86400"),
+    () => 'Keyword "vmac_garp_intvl" is deprecated - please use "garp_extra_if"',
+  ),
+  lower_prio_no_advert: later(bool(
+    "[BOOL] - do not answer lower adverts; default the global one, on in strict mode",
+    notBool("lower_prio_no_advert"),
   )),
-  notify: later(script("notify SCRIPT [USER [GROUP]] - run on every change of state")),
-  notify_master: later(script("notify_master SCRIPT [USER [GROUP]] - run on entry to MASTER")),
-  notify_backup: later(script("notify_backup SCRIPT [USER [GROUP]] - run on entry to BACKUP")),
-  notify_fault: later(script("notify_fault SCRIPT [USER [GROUP]] - run on entry to FAULT")),
-  notify_stop: later(script("notify_stop SCRIPT [USER [GROUP]] - run at stop")),
-  smtp_alert: later(
-    bool(
-      "smtp_alert [BOOL] - mail on changes of state; global",
-      (text) => `Invalid vrrp_instance smtp_alert parameter ${text}`,
+  higher_prio_send_advert: later(bool(
+    "[BOOL] - send an advert before giving way to a higher one; default the global one, off in strict mode",
+    notBool("higher_prio_send_advert"),
+  )),
+  owner_ignore_adverts: later(bool(
+    "[BOOL] - the owner ignores all adverts; range priority 255 only; default the global one",
+    notBool("owner_ignore_adverts"),
+  )),
+  kernel_rx_buf_size: later(integer(
+    "BYTES - receive buffer of its socket; range 0..4294967295; default vrrp_rx_bufs_policy",
+    undefined,
+    {
+      min: 0,
+      max: UINT_MAX,
+      missing: "invalid kernel_rx_buf_size specified",
+      says: (_text, who) => `(${who}) invalid kernel_rx_buf_size specified`,
+    },
+  )),
+  authentication: section(
+    "{ ... } - VRRPv2 authentication; range version 2 only; default none",
+    authentication,
+  ),
+  auth_hmac: later(section(
+    "{ ... } - adverts carry a signature with time or counter; range not with authentication; " +
+      "default none",
+    authHmac,
+  )),
+  vip_removed: later({
+    ...oneOf(
+      "repair|step_down - what a MASTER does when somebody else removes one of its addresses, routes or " +
+        "rules: put it back, or give way as keepalived does; default repair",
+      ["repair", "step_down"],
+      (text, who) => `(${who}) unknown vip_removed '${text}'`,
     ),
-  ),
+    ours: true,
+  }),
 }));
 
 /** What the block of an instance says, before defaults from elsewhere. */
 export type WrittenInstance = Values<typeof vrrpInstance>;
 
-function accept(): LineRow<boolean | undefined> {
-  return {
-    ...bool(
-      "- take traffic to the addresses; default on, in strict mode for the owner only",
-      () => "",
-    ),
-    read: () => true,
-    format: (value) => value === true ? [""] : [],
-  };
+/** A number of frames, at least 1. */
+function frames(keyword: string, doc: string): LineRow<number | undefined> {
+  return integer(doc, undefined, {
+    min: 0,
+    max: UINT_MAX,
+    says: invalid(keyword),
+    raised: raised(keyword),
+  });
+}
+
+/** As the global one, but 0 means never. */
+function extraIf(doc: string): ReturnType<typeof garpExtraIf> {
+  return garpExtraIf(doc, 0);
 }
 
 /** A keyword that says no to what its alias says yes to. */
@@ -210,291 +355,59 @@ function opposite(doc: string): LineRow<boolean> {
   return { doc, shape: "line", initial: false, read: () => false };
 }
 
-function state(): LineRow<"MASTER" | "BACKUP" | undefined> {
-  return word<"MASTER" | "BACKUP", undefined>(
-    "state MASTER|BACKUP - wish at start; MASTER if priority is 255",
-    undefined,
-    (first, node, context, before) => {
-      if (first === "MASTER") return "MASTER";
-      if (first !== "BACKUP") {
-        const message = `(${context.who}) unknown state '${first}', defaulting to BACKUP`;
-        complain(context, node, "general", message, 1, { hint: "MASTER or BACKUP" });
-      } else if (before === "MASTER") {
-        const message = `(${context.who}) state previously set as MASTER - ignoring BACKUP`;
+/** Without a script it only changes what the other notifications are told. */
+function notifyDeleted(): LineRow<{ readonly script?: Script } | undefined> {
+  return {
+    doc:
+      "[SCRIPT [USER [[:]GROUP]]] - a reload that removes the instance says DELETED, not FAULT; " +
+      "default off",
+    shape: "line",
+    initial: undefined,
+    read: (node, context, before) => {
+      if (before?.script !== undefined && node.words.length > 1) {
+        const message = `(${context.who}) notify_deleted already specified - ignoring ${
+          node.words[1]
+        }`;
         complain(context, node, "general", message, 1);
         return undefined;
       }
-      return "BACKUP";
+      const found = node.words.length > 1 ? readScript(node, context) : undefined;
+      return found === undefined ? before ?? {} : { script: found };
     },
-  );
-}
-
-function readInterface(first: string, node: Statement, context: Context): string | undefined {
-  const name = first;
-  if (name.length > LONGEST_LINK_NAME) {
-    complain(context, node, "general", `Interface name '${name}' too long - ignoring`, 1);
-    return undefined;
-  }
-  if (name === "lo") {
-    const message = `(${context.who}) cannot use a loopback interface (lo) for vrrp - ignoring`;
-    complain(context, node, "general", message, 1);
-    return undefined;
-  }
-  const message = `WARNING - interface ${name} for vrrp_instance ${context.who} doesn't exist`;
-  checkLink(node, 1, context, message);
-  return name;
-}
-
-function version(): LineRow<undefined> {
-  return {
-    doc: "version 2|3 - protocol version; vrrp_version, 3 for IPv6",
-    shape: "line",
-    initial: undefined,
-    read: (node, context) => {
-      const first = firstWord(node, context);
-      if (first === undefined) return undefined;
-      const { who, protocol } = context;
-      const value = readInteger(node, 1, context, { min: 2, max: 3 });
-      if (value === undefined) {
-        complain(context, node, "general", `(${who}): Version must be either 2 or 3`, 1);
-      } else if (protocol.version !== 0 && protocol.version !== value) {
-        const message = `(${who}) vrrp_version ${value} conflicts with configured or deduced ` +
-          `version ${protocol.version}; ignoring.`;
-        complain(context, node, "general", message, 1);
-      } else protocol.version = value === 3 ? 3 : 2;
-      return undefined;
-    },
+    format: (value) =>
+      value === undefined ? [] : [value.script === undefined ? "" : formatScript(value.script)],
   };
 }
 
-function nativeIpv6(): LineRow<undefined> {
+function syncDaemonInterface(): LineRow<string | undefined> {
   return {
-    doc: "native_ipv6 - IPv6 (and version 3) whatever the addresses; off",
-    shape: "line",
-    initial: undefined,
-    read: (node, context) => {
-      if (!agrees(context, 6)) {
-        const message = `(${context.who}) Cannot specify native_ipv6 with IPv4 addresses`;
-        complain(context, node, "general", message, 0);
-      }
-      return undefined;
-    },
-  };
-}
-
-/** Whether a family agrees with what the block showed so far; the first one settles it. */
-function agrees(context: Context, family: 4 | 6): boolean {
-  const { protocol } = context;
-  if (protocol.family === 0) {
-    protocol.family = family;
-    if (family === 6) protocol.version = 3;
-  }
-  return protocol.family === family;
-}
-
-function sourceAddress(doc: string): LineRow<string | undefined> {
-  return word<string, undefined>(doc, undefined, (first, node, context) => {
-    const what = `Configuration error: VRRP instance[${context.who}]`;
-    const address = parseAddress(first);
-    if (address === undefined) {
-      const message = `${what} malformed src address[${first}]. Skipping...`;
-      complain(context, node, "general", message, 1);
-      return undefined;
-    }
-    if (!agrees(context, familyOf(address))) {
+    ...word<string, undefined>(
+      "IFNAME - connection synchronisation follows this instance; see lvs_sync_daemon; default none",
+      undefined,
+      (name) => name,
+    ),
+    deprecated: true,
+    read: (node, context, before) => {
       const message =
-        `${what} and src address[${first}] MUST be of the same family !!! Skipping...`;
-      complain(context, node, "general", message, 1);
-      return undefined;
-    }
-    return formatAddress(address);
-  });
-}
-
-function readPeer(
-  node: Statement,
-  context: Context,
-  before: readonly UnicastPeer[],
-): UnicastPeer | undefined {
-  const first = node.words[0]!;
-  const what = `Configuration error: VRRP instance[${context.who}]`;
-  const parsed: Address | undefined = parseAddress(first);
-  if (parsed === undefined) {
-    const message = `${what} malformed unicast peer address[${first}]. Skipping...`;
-    complain(context, node, "general", message, 0);
-    return undefined;
-  }
-  if (!agrees(context, familyOf(parsed))) {
-    const message =
-      `${what} and unicast peer address[${first}] MUST be of the same family !!! Skipping...`;
-    complain(context, node, "general", message, 0);
-    return undefined;
-  }
-  const address = formatAddress(parsed);
-  if (before.some((peer) => peer.address === address)) return undefined;
-  const limits: { min_ttl?: number; max_ttl?: number } = {};
-  for (let i = 1; i < node.words.length; i += 2) {
-    const option = node.words[i]!;
-    if (i + 1 >= node.words.length) {
-      const message = `(${context.who}) ${option} is missing a value`;
-      complain(context, node, "general", message, i);
-      continue;
-    }
-    const number = readInteger(node, i + 1, context, { min: 0, max: 255, strict: true });
-    if (number === undefined) continue;
-    if (option === "min_ttl" || option === "max_ttl") limits[option] = number;
-    else {
-      const message = `(${context.who}) unknown unicast_peer option ${option}`;
-      complain(context, node, "general", message, i, { hint: "min_ttl or max_ttl" });
-    }
-  }
-  return { address, ...limits };
-}
-
-function formatPeer({ address, min_ttl, max_ttl }: UnicastPeer): string {
-  const limits = [["min_ttl", min_ttl], ["max_ttl", max_ttl]].filter(([, ttl]) =>
-    ttl !== undefined
-  );
-  return [address, ...limits.flat()].join(" ");
-}
-
-function formatTrack({ name, weight, reverse }: Track): string {
-  const end = weight === undefined ? "" : ` weight ${weight}${reverse ? " reverse" : ""}`;
-  return quote(name) + end;
-}
-
-/** An address carried in adverts: it must be of the instance's family. */
-function readMemberAddress(
-  node: Statement,
-  context: Context,
-  before: readonly VirtualAddress[],
-): VirtualAddress | undefined {
-  const written = node.words[0]!;
-  const address = parseAddress(written.split("/")[0]!);
-  if (address !== undefined && !agrees(context, familyOf(address))) {
-    const message =
-      `(${context.who}): address family must match VRRP instance [${written}] - ignoring`;
-    complain(context, node, "general", message, 0);
-    return undefined;
-  }
-  return readUniqueAddress(node, context, before);
-}
-
-function readUniqueAddress(
-  node: Statement,
-  context: Context,
-  before: readonly VirtualAddress[],
-): VirtualAddress | undefined {
-  const found = readVirtualAddress(node, context);
-  const isKnown = found !== undefined &&
-    before.some((other) =>
-      other.address === found.address && other.prefixLength === found.prefixLength &&
-      other.dev === found.dev
-    );
-  if (!isKnown) return found;
-  const message = `(${context.who}) duplicate address ${node.words[0]!} - ignoring`;
-  complain(context, node, "general", message, 0);
-  return undefined;
-}
-
-/** The end of a track line: [weight N [reverse|noreverse]]. A mistake leaves the weight out. */
-function readWeight(
-  node: Statement,
-  context: Context,
-  most: number,
-  says: { readonly bad: string; readonly missing: string; readonly option: string },
-): Omit<Track, "name"> {
-  const [name, keyword, value, last] = node.words;
-  const refuse = (message: string, at: number): { readonly reverse: false } => {
-    complain(context, node, "general", `(${context.who}) ${message}`, at);
-    return { reverse: false };
-  };
-  if (keyword === undefined) return { reverse: false };
-  if (keyword !== "weight") {
-    return refuse(`${says.option} ${keyword} - ignoring`, 1);
-  }
-  if (value === undefined) return refuse(`${says.missing} ${name!} - ignoring`, 1);
-  const weight = readInteger(node, 2, context, { min: -254, max: 254 });
-  if (weight === undefined) return refuse(says.bad, 2);
-  const reverse = last === "reverse";
-  if (Math.abs(weight) <= most) return { weight, reverse };
-  refuse(`weight for ${name!} cannot be +/-254. Setting to +/-253`, 2);
-  return { weight: Math.sign(weight) * most, reverse };
-}
-
-/** A track line whose name an earlier block defines. */
-function trackNamed(
-  block: string,
-  keyword: string,
-  what: string,
-  most: number,
-): (node: Statement, context: Context, before: readonly Track[]) => Track | undefined {
-  return (node, context, before) => {
-    const name = node.words[0]!;
-    const refuse = (message: string): undefined => {
-      complain(context, node, "general", `(${context.who}) ${message}`, 0);
-    };
-    if (context.names.get(block)?.has(name) !== true) {
-      return refuse(`${what} ${name} not found, ignoring...`);
-    }
-    if (before.some((track) => track.name === name)) {
-      return refuse(`duplicate ${keyword} ${name} - ignoring`);
-    }
-    return {
-      name,
-      ...readWeight(node, context, most, {
-        bad: `${what} ${name}: weight must be between [-${most}..${most}] inclusive, ignoring...`,
-        missing: `weight without value specified for ${what}`,
-        option: `unknown ${keyword} ${name} option`,
-      }),
-    };
-  };
-}
-
-function readTrackedInterface(
-  node: Statement,
-  context: Context,
-  before: readonly Track[],
-): Track | undefined {
-  const first = node.words[0]!;
-  const name = first;
-  checkLink(node, 0, context, `(${context.who}) tracked interface ${name} doesn't exist`);
-  if (before.some((track) => track.name === name)) {
-    const message = `(${context.who}) duplicate track_interface ${name} - ignoring`;
-    complain(context, node, "general", message, 0);
-    return undefined;
-  }
-  const value = node.words[2] ?? "";
-  return {
-    name,
-    ...readWeight(node, context, 253, {
-      bad: `weight ${value} for ${name} must be between [-253..253] inclusive. Ignoring...`,
-      missing: "weight without value specified for track_interface",
-      option: `unknown track_interface ${name} option`,
-    }),
-  };
-}
-
-/** At most 8 bytes; the secret itself never shows up in a message. */
-function authPass(): LineRow<string | undefined> {
-  return {
-    doc: "auth_pass STRING - shared secret, 8 bytes; none",
-    shape: "line",
-    initial: undefined,
-    read: (node, context) => {
-      const first = firstWord(node, context);
-      if (first === undefined) return undefined;
-      const bytes = new TextEncoder().encode(first);
-      if (bytes.length <= AUTH_PASS_BYTES) return first;
-      const message = `Truncating auth_pass to ${AUTH_PASS_BYTES} characters`;
-      complain(context, node, "general", message, 0);
-      return cutBytes(first, AUTH_PASS_BYTES);
+        `(${context.who}) Specifying lvs_sync_daemon_interface against a vrrp is deprecated.`;
+      complain(context, node, "general", message, 0, { hint: "lvs_sync_daemon in global_defs" });
+      return before ?? node.words[1];
     },
   };
 }
 
-/** The longest start of a text that fits into so many bytes of UTF-8, no character split. */
-function cutBytes(text: string, most: number): string {
-  const buffer = new Uint8Array(most);
-  return text.slice(0, new TextEncoder().encodeInto(text, buffer).read);
+function formerTimerExpired(): LineRow<number | undefined> & {
+  readonly aliasOf: "timer_expired_backup";
+} {
+  const row = timerExpiredBackup("[PRIO] - former spelling of timer_expired_backup; range 1..254");
+  return {
+    ...alias("timer_expired_backup", row),
+    deprecated: true,
+    read: (node, context, before) => {
+      const message =
+        `(${context.who}) thread_timer_expired is deprecated - please use timer_expired_backup`;
+      complain(context, node, "general", message, 0);
+      return row.read(node, context, before);
+    },
+  };
 }

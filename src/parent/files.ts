@@ -42,7 +42,8 @@ export function systemFiles(options: FilesOptions): Files {
       try {
         const found = statSync(path);
         const kind = found.isFile() ? "file" : found.isDirectory() ? "directory" : "other";
-        return { kind, executable: (found.mode & 0o111) !== 0 };
+        const { mode } = found;
+        return { kind, executable: (mode & 0o111) !== 0, isOpenToOthers: (mode & 0o077) !== 0 };
       } catch {
         return undefined;
       }
