@@ -19,6 +19,7 @@ import {
   group,
   interval,
   invalid,
+  iprouteDirectory,
   ipsets,
   isInvalid,
   maxAutoPriority,
@@ -432,13 +433,13 @@ export const globalDefs = block(() => ({
     max: 2,
     says: (text) => `Invalid json_version '${text}'`,
   })),
-  iproute_usr_dir: onePath(
+  iproute_usr_dir: iprouteDirectory(
+    "usrDir",
     "DIR - where the packaged rt_tables and its relatives lie; default /usr/share/iproute2",
-    "iproute_usr_dir invalid",
   ),
-  iproute_etc_dir: onePath(
+  iproute_etc_dir: iprouteDirectory(
+    "etcDir",
     "DIR - where the local rt_tables and its relatives lie; default /etc/iproute2",
-    "iproute_etc_dir invalid",
   ),
   state_dump_file: later(onePath(
     "PATH - file for the state, written on USR1; default keepalived.data in TMPDIR",

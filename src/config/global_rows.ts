@@ -304,6 +304,22 @@ export function chains(): LineRow<readonly string[] | undefined> {
   };
 }
 
+/** A directory with names of routing tables; it counts for the lines after it. */
+export function iprouteDirectory(
+  which: "usrDir" | "etcDir",
+  doc: string,
+): LineRow<string | undefined> {
+  const row = onePath(doc, "iproute directory invalid");
+  return {
+    ...row,
+    read: (node, context, before) => {
+      const path = row.read(node, context, before);
+      if (path !== undefined) context.iproute[which] = path;
+      return path;
+    },
+  };
+}
+
 /** `vrrp_ipsets`. */
 export function ipsets(): LineRow<readonly string[] | undefined> {
   return {

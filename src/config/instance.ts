@@ -55,6 +55,8 @@ export function completeInstance(
     ...(authentication === undefined || auth_hmac !== undefined ? {} : { authentication }),
     ...(auth_hmac === undefined ? {} : { auth_hmac }),
     ...addressesOf(written),
+    ...(written.virtual_routes.length === 0 ? {} : { virtual_routes: written.virtual_routes }),
+    ...(written.virtual_rules.length === 0 ? {} : { virtual_rules: written.virtual_rules }),
     ...trackersOf(written, election.priority === OWNER, say),
     ...notificationsOf(written, globals),
   };

@@ -6,6 +6,7 @@ import type { BfdInstance } from "./bfd.ts";
 import type { Files } from "./files.ts";
 import { completeGlobals, type Globals } from "./globals.ts";
 import { completeInstance } from "./instance.ts";
+import { IprouteNames } from "./iproute_names.ts";
 import type { Linkbeat, UpDownDelay } from "./link_keywords.ts";
 import { completeBfd, completeSyncGroups, withoutWeights } from "./members.ts";
 import { Parser } from "./parser.ts";
@@ -13,6 +14,7 @@ import { type Problem, Problems } from "./problem.ts";
 import { root, type WrittenGarpGroup } from "./root.ts";
 import type { Context, Mode, Values } from "./schema.ts";
 import { readSource, type SetChecks } from "./source.ts";
+import type { Route, Rule } from "./route.ts";
 import { suggest } from "./suggest.ts";
 import type { VrrpSyncGroup } from "./sync_group.ts";
 import {
@@ -24,7 +26,9 @@ import {
   type VrrpScript,
 } from "./track.ts";
 import { validate } from "./validate.ts";
-import type { GarpGroup, VrrpInstance } from "./vrrp.ts";
+import type { GarpGroup, VirtualAddress, VrrpInstance } from "./vrrp.ts";
+
+const DEFAULT_LINK = "eth0";
 
 const CHILD_WAIT_US = 5_000_000;
 
@@ -40,8 +44,18 @@ export interface Config {
   readonly garp_groups?: readonly GarpGroup[];
   readonly linkbeat_interfaces?: readonly Linkbeat[];
   readonly interface_up_down_delays?: readonly UpDownDelay[];
+  readonly static_ipaddress?: readonly VirtualAddress[];
+  readonly static_routes?: readonly Route[];
+  readonly static_rules?: readonly Rule[];
+  readonly track_groups?: readonly TrackGroup[];
   /** Root settings that are one value each. */
   readonly daemon?: DaemonSettings;
+}
+
+/** Instances that static items refer to. */
+export interface TrackGroup {
+  readonly name: string;
+  readonly group: readonly string[];
 }
 
 /** Settings of the processes as a whole, outside global_defs. */
@@ -84,6 +98,7 @@ export function load(path: string, files: Files, mode: Mode = "run"): Loaded {
     protocol: { family: 0, version: 0 },
     names: new Map(),
     unsupported: new Set(),
+    iproute: new IprouteNames(files),
     setIncludeChecks: (names) => setChecks(names),
     suggest: (keyword, block) => suggest(keyword, block, root),
   };
@@ -125,8 +140,32 @@ function complete(written: WrittenConfig, files: Files, problems: Problems): Con
     ...some("garp_groups", completeGarpGroups(written.garp_group, problems)),
     ...some("linkbeat_interfaces", written.linkbeat_interfaces),
     ...some("interface_up_down_delays", written.interface_up_down_delays),
+    ...some("static_ipaddress", completeStatic(written, globals, files, problems)),
+    ...some("static_routes", written.static_routes),
+    ...some("static_rules", written.static_rules),
+    ...some(
+      "track_groups",
+      written.track_group.map(({ name, values }) => ({ name, group: values.group })),
+    ),
     ...(Object.keys(daemon).length === 0 ? {} : { daemon }),
   };
+}
+
+/** Static addresses that name no link go to the default one. */
+function completeStatic(
+  { static_ipaddress }: WrittenConfig,
+  { default_interface }: Globals,
+  files: Files,
+  problems: Problems,
+): readonly VirtualAddress[] {
+  return static_ipaddress.map((address) => {
+    if (address.dev !== undefined) return address;
+    if (default_interface === undefined && !files.hasLink(DEFAULT_LINK)) {
+      const message = `No interface for static address ${address.address}`;
+      problems.addAt(undefined, "fatal", message, { severity: "fatal" });
+    }
+    return { ...address, dev: default_interface ?? DEFAULT_LINK };
+  });
 }
 
 /** A list under its name, or nothing when it is empty. */

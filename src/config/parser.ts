@@ -162,7 +162,10 @@ export class Parser {
     if (row.shape === "values") {
       const before = values[row.aliasOf ?? header.words[0]!] as readonly unknown[];
       const counts = row.begin?.(header, context, before) ?? true;
-      this.#push(counts ? { ...frame, list: [...before] } : { ...frame, row: undefined });
+      // What stands in the outermost blocks of values is read by the roles, not by the parent.
+      const inside = this.#frames.length === 1 ? { ...context, prefix: "file" as const } : context;
+      const listing = { ...frame, context: inside, list: [...before] };
+      this.#push(counts ? listing : { ...frame, row: undefined });
       return;
     }
     const block = row as BlockRow<unknown>;

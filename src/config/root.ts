@@ -8,6 +8,7 @@ import {
   insideOf,
   integer,
   later,
+  list,
   named,
   type Naming,
   placeOf,
@@ -22,8 +23,12 @@ import {
   type Written,
 } from "./schema.ts";
 import type { Place } from "./problem.ts";
+import { routes } from "./route_rows.ts";
+import { rules } from "./rule_rows.ts";
 import { trackGroup, vrrpSyncGroup } from "./sync_group_keywords.ts";
 import { trackFile, vrrpScript, vrrpTrackProcess } from "./track_keywords.ts";
+import { formatVirtualAddress, readStaticAddress } from "./virtual_address.ts";
+import type { VirtualAddress } from "./vrrp.ts";
 import { vrrpInstance } from "./vrrp_keywords.ts";
 import { quote } from "./words.ts";
 
@@ -62,6 +67,22 @@ export const root = block(() => ({
       duplicate: (name) => `track_group ${name} already defined`,
     }),
   ),
+  static_ipaddress: later(list<VirtualAddress>(
+    "{ ADDR[/LEN] [dev IF] [scope S] [label L] [track_group G] ... per line } - addresses that are " +
+      "added at start and never moved; default none",
+    readStaticAddress,
+    formatVirtualAddress,
+  )),
+  static_routes: later(routes(
+    "{ [TYPE] DEST [via GW] [dev IF] ... per line } - routes that are added at start and never moved; " +
+      "default none",
+    true,
+  )),
+  static_rules: later(rules(
+    "{ [from A] [to B] ... table T|ACTION per line } - policy rules that are added at start and never " +
+      "moved; default none",
+    true,
+  )),
   vrrp_sync_group: later(
     named("NAME { ... } - instances that change state together", "vrrp_sync_group", vrrpSyncGroup, {
       missing: "vrrp_sync_group must have a name - skipping",

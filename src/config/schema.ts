@@ -4,6 +4,7 @@
  * the rows, and the rows of a block come to life when the block is first met.
  */
 import type { Files } from "./files.ts";
+import type { IprouteNames } from "./iproute_names.ts";
 import {
   type Problem,
   problemAt,
@@ -39,6 +40,8 @@ export interface Context {
   readonly names: Map<string, Set<string>>;
   /** Keywords already reported as not supported. */
   readonly unsupported: Set<string>;
+  /** Names of routing tables and the like. */
+  readonly iproute: IprouteNames;
   /** Sets the checks of the includes to come. */
   readonly setIncludeChecks: SetChecks;
   /** What an unknown keyword of a block may have been meant to be. */

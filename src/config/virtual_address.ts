@@ -8,14 +8,6 @@ import type { Statement } from "./statement.ts";
 import type { VirtualAddress } from "./vrrp.ts";
 import { quote } from "./words.ts";
 
-const SCOPES: Readonly<Record<string, number>> = {
-  global: 0,
-  site: 200,
-  link: 253,
-  host: 254,
-  nowhere: 255,
-};
-
 const FLAGS: Readonly<Record<string, keyof VirtualAddress>> = {
   home: "home",
   "-nodad": "dad",
@@ -34,11 +26,21 @@ interface Reading {
   /** The address as written, for messages. */
   readonly shown: string;
   readonly prefixLength: number;
+  readonly isStatic: boolean;
   found: { -readonly [K in keyof VirtualAddress]: VirtualAddress[K] };
 }
 
+/** Reads a line of static_ipaddress: of these, tracking is by group. */
+export function readStaticAddress(node: Statement, context: Context): VirtualAddress | undefined {
+  return readVirtualAddress(node, context, true);
+}
+
 /** Reads one line; undefined when the address is dropped, with a message. */
-export function readVirtualAddress(node: Statement, context: Context): VirtualAddress | undefined {
+export function readVirtualAddress(
+  node: Statement,
+  context: Context,
+  isStatic = false,
+): VirtualAddress | undefined {
   const first = node.words[0]!;
   const parsed = readPrefix(node, 0, context);
   if (parsed === undefined) return undefined;
@@ -47,6 +49,7 @@ export function readVirtualAddress(node: Statement, context: Context): VirtualAd
     context,
     address: parsed.address,
     shown: first,
+    isStatic,
     prefixLength: parsed.prefixLength,
     found: {
       address: formatAddress(parsed.address),
@@ -65,6 +68,10 @@ export function readVirtualAddress(node: Statement, context: Context): VirtualAd
     const flag = Object.hasOwn(FLAGS, word) ? FLAGS[word] : undefined;
     if (flag !== undefined) {
       Object.assign(reading.found, { [flag]: true });
+      continue;
+    }
+    if (word === "use_vmac" && !isStatic) {
+      reading.found.use_vmac = true;
       continue;
     }
     const option = readOption(reading, i);
@@ -108,8 +115,14 @@ function readPrefix(
 type Outcome = "value" | "alone" | "drop";
 
 function readOption(reading: Reading, at: number): Outcome {
-  const { context, node, shown } = reading;
+  const { context, node, shown, isStatic } = reading;
   const word = node.words[at]!;
+  if (word === "track_group" && isStatic && at + 1 < node.words.length) {
+    const group = node.words[at + 1]!;
+    if (context.names.get("track_group")?.has(group) === true) reading.found.track_group = group;
+    else complain(context, node, "general", `track_group ${group} not found`, at + 1);
+    return "value";
+  }
   switch (word) {
     case "dev":
     case "scope":
@@ -151,9 +164,8 @@ const READ_OPTION: Readonly<
       complain(context, node, "general", message, at);
       return "value";
     }
-    const number = /^[0-9]{1,3}$/.test(value) ? Number(value) : 256;
-    const scope = Object.hasOwn(SCOPES, value) ? SCOPES[value]! : number;
-    if (scope <= 255) found.scope = scope;
+    const scope = context.iproute.find("rt_scopes", value);
+    if (scope !== undefined) found.scope = scope;
     else {
       const message = `Invalid scope '${value}' specified for ${shown} - ignoring`;
       const hint = "global, site, link, host, nowhere or a number from 0 to 255";
@@ -243,6 +255,8 @@ export function formatVirtualAddress(spec: VirtualAddress): string {
   if (scope !== 0) words.push(`scope ${scope}`);
   if (label !== undefined) words.push(`label ${quote(label)}`);
   if (peer !== undefined) words.push(`peer ${peer.address}/${peer.prefixLength}`);
+  if (spec.track_group !== undefined) words.push(`track_group ${quote(spec.track_group)}`);
+  if (spec.use_vmac === true) words.push("use_vmac");
   for (const [word, flag] of Object.entries(FLAGS)) if (spec[flag] === true) words.push(word);
   const isDefault = preferred_lft === (isV6 && prefixLength === 128 ? 0 : undefined);
   if (!isDefault) words.push(`preferred_lft ${preferred_lft ?? "forever"}`);

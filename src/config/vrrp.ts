@@ -4,6 +4,7 @@
  */
 
 import type { Place } from "./problem.ts";
+import type { Route, Rule } from "./route.ts";
 
 /** A script with its arguments and the identity it runs under. */
 export interface Script {
@@ -34,6 +35,10 @@ export interface VirtualAddress {
   readonly noprefixroute: boolean;
   readonly autojoin: boolean;
   readonly no_track: boolean;
+  /** Static addresses only: the group whose instances suffer when it cannot be restored. */
+  readonly track_group?: string;
+  /** Virtual addresses only: on a macvlan of its own. */
+  readonly use_vmac?: boolean;
   /** Seconds; undefined is forever. 0 for an IPv6 /128 unless the file says otherwise. */
   readonly preferred_lft?: number;
 }
@@ -207,6 +212,8 @@ export interface VrrpInstance {
   readonly promote_secondaries?: boolean;
   readonly linkbeat_use_polling?: boolean;
   readonly lvs_sync_daemon_interface?: string;
+  readonly virtual_routes?: readonly Route[];
+  readonly virtual_rules?: readonly Rule[];
   /** What a MASTER does about addresses that somebody else removes; absent: repair. */
   readonly vip_removed?: "repair" | "step_down";
   /** Why it cannot take part, whatever the kernel says. */

@@ -17,6 +17,8 @@ import {
   word,
 } from "./readers.ts";
 import { garpExtraIf } from "./global_rows.ts";
+import { routes } from "./route_rows.ts";
+import { rules } from "./rule_rows.ts";
 import { block, complain, type LineRow, type Values } from "./schema.ts";
 import { trackRows } from "./track_rows.ts";
 import { formatVirtualAddress } from "./virtual_address.ts";
@@ -162,6 +164,16 @@ export const vrrpInstance = block(() => ({
       return true;
     },
   },
+  virtual_routes: later(routes(
+    "{ [TYPE] DEST [via GW] [dev IF] [src ADDR] [table T] [metric N] ... per line } - routes that " +
+      "follow MASTER, as ip-route(8); default none",
+    false,
+  )),
+  virtual_rules: later(rules(
+    "{ [from A] [to B] [iif IF] ... table T|ACTION [priority N] per line } - policy rules that follow " +
+      "MASTER, as ip-rule(8); default none",
+    false,
+  )),
   v3_checksum_as_v2: later(bool(
     "[BOOL] - version 3 over IPv4 with checksums as RFC 9568 has them, without a pseudo-header; " +
       "default the global one",
