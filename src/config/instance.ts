@@ -172,6 +172,26 @@ function readVmac(
   };
 }
 
+/** Flags that only the instance can set. */
+const OWN_FLAGS = [
+  "track_src_ip",
+  "dont_track_primary",
+  "promote_secondaries",
+  "linkbeat_use_polling",
+] as const;
+
+/** Flags with a default in global_defs. */
+const INHERITED_FLAGS = [
+  ["lower_prio_no_advert", "vrrp_lower_prio_no_advert"],
+  ["higher_prio_send_advert", "vrrp_higher_prio_send_advert"],
+  ["owner_ignore_adverts", "vrrp_owner_ignore_adverts"],
+  ["skip_check_adv_addr", "vrrp_skip_check_adv_addr"],
+  ["v3_checksum_as_v2", "v3_checksum_as_v2"],
+  ["strict_mode", "vrrp_strict"],
+] as const;
+
+const DOWN_TIMER_ADVERTS = 3;
+
 /** Options of the state machine and of the packets. */
 function readProtocol(
   written: WrittenInstance,
@@ -183,27 +203,18 @@ function readProtocol(
   if (rival !== undefined && !nopreempt) {
     say("timer_expired_backup requires nopreempt - clearing");
   }
-  const bools = {
-    lower_prio_no_advert: written.lower_prio_no_advert ?? globals.vrrp_lower_prio_no_advert,
-    higher_prio_send_advert: written.higher_prio_send_advert ??
-      globals.vrrp_higher_prio_send_advert,
-    owner_ignore_adverts: written.owner_ignore_adverts ?? globals.vrrp_owner_ignore_adverts,
-    skip_check_adv_addr: written.skip_check_adv_addr ?? globals.vrrp_skip_check_adv_addr,
-    v3_checksum_as_v2: written.v3_checksum_as_v2 ?? globals.v3_checksum_as_v2,
-    strict_mode: written.strict_mode ?? globals.vrrp_strict,
-    track_src_ip: written.track_src_ip,
-    dont_track_primary: written.dont_track_primary,
-    promote_secondaries: written.promote_secondaries,
-    linkbeat_use_polling: written.linkbeat_use_polling,
-  };
-  const chosen = Object.fromEntries(Object.entries(bools).filter(([, value]) => value === true));
+  const found: { -readonly [K in keyof VrrpInstance]?: VrrpInstance[K] } = {};
+  for (const key of OWN_FLAGS) if (written[key]) found[key] = true;
+  for (const [key, global] of INHERITED_FLAGS) {
+    if (written[key] ?? globals[global]) found[key] = true;
+  }
   const adverts = written.down_timer_adverts ?? globals.vrrp_down_timer_adverts;
-  return {
-    ...chosen,
-    ...(adverts === 3 ? {} : { down_timer_adverts: adverts }),
-    ...(rival === undefined || !nopreempt ? {} : { timer_expired_backup: rival }),
-    ...definedOf(written, "kernel_rx_buf_size", "lvs_sync_daemon_interface", "vip_removed"),
-  };
+  if (adverts !== DOWN_TIMER_ADVERTS) found.down_timer_adverts = adverts;
+  if (rival !== undefined && nopreempt) found.timer_expired_backup = rival;
+  return Object.assign(
+    found,
+    definedOf(written, "kernel_rx_buf_size", "lvs_sync_daemon_interface", "vip_removed"),
+  );
 }
 
 function addressesOf(

@@ -113,7 +113,7 @@ export class Parser {
     const keyword = statement.words[0]!;
     const shown = maySpill(keyword) ? keyword : keyword.slice(0, LONGEST_SHOWN);
     const { context } = this.#top;
-    const hint = context.suggest(keyword, block);
+    const hint = context.problems.isFull ? undefined : context.suggest(keyword, block);
     complain(context, statement, "unknown_keyword", `Unknown keyword '${shown}'`, 0, {
       prefix: context.prefix,
       ...(hint === undefined ? {} : { hint }),

@@ -129,18 +129,26 @@ export class Problems {
   readonly #files = new Map<string, SourceFile>();
   readonly #lines = new Map<SourceFile, readonly string[]>();
   #dropped = 0;
-  /** The heaviest kind among the dropped ones, as a mistake of its own. */
-  #heaviest: Problem | undefined;
+  /** The heaviest among the dropped ones. */
+  #heaviest: Pick<Problem, "kind" | "severity"> | undefined;
+
+  /** Whether further mistakes are counted only, unless they are fatal. */
+  get isFull(): boolean {
+    return this.list.length >= MOST_PROBLEMS;
+  }
 
   /** Keeps a mistake; fatal ones always, others while there is room. */
   add(problem: Problem): void {
-    if (problem.severity === "fatal" || this.list.length < MOST_PROBLEMS) {
-      this.list.push(problem);
-      return;
-    }
+    if (problem.severity === "fatal" || !this.isFull) this.list.push(problem);
+    else this.count(problem.kind, problem.severity);
+  }
+
+  /** Counts a mistake that nobody will see. */
+  count(kind: ProblemKind, severity: Problem["severity"] = severityOf(kind)): void {
     this.#dropped++;
-    if (this.#heaviest === undefined || weightOf(problem) > weightOf(this.#heaviest)) {
-      this.#heaviest = problem;
+    const weight = PROBLEM_KINDS.indexOf(kind);
+    if (this.#heaviest === undefined || weight > PROBLEM_KINDS.indexOf(this.#heaviest.kind)) {
+      this.#heaviest = { kind, severity };
     }
   }
 
@@ -191,10 +199,6 @@ export class Problems {
     }
     return this.list;
   }
-}
-
-function weightOf({ kind }: Problem): number {
-  return PROBLEM_KINDS.indexOf(kind);
 }
 
 function severityOf(kind: ProblemKind): "error" | "warning" {

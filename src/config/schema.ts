@@ -200,6 +200,11 @@ export function complain(
   at?: number,
   { offset = 0, ...extras }: Extras = {},
 ): void {
+  if (context.problems.isFull && extras.severity !== "fatal") {
+    // Millions of mistakes cost no more than counting them.
+    context.problems.count(kind, extras.severity);
+    return;
+  }
   const { file, line, source } = node;
   const column = node.columnOf(at ?? 0) + offset;
   const word = at === undefined ? undefined : node.words[at]?.slice(offset);

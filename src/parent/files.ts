@@ -22,6 +22,7 @@ export interface FilesOptions {
 
 /** The files, environment and links of this process. */
 export function systemFiles(options: FilesOptions): Files {
+  const links = new Map<string, boolean>();
   return {
     read(path): string | Uint8Array | { readonly error: string } {
       try {
@@ -49,7 +50,14 @@ export function systemFiles(options: FilesOptions): Files {
       }
     },
     environment: (name) => process.env[name],
-    hasLink: linkExists,
+    // One answer for a whole reading: a thousand instances often name the same few links.
+    hasLink(name): boolean {
+      const known = links.get(name);
+      if (known !== undefined) return known;
+      const exists = linkExists(name);
+      links.set(name, exists);
+      return exists;
+    },
     get cpuCount() {
       return navigator.hardwareConcurrency;
     },
