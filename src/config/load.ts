@@ -12,6 +12,9 @@ import { completeBfd, completeSyncGroups, withoutWeights } from "./members.ts";
 import { Parser } from "./parser.ts";
 import { type Problem, Problems } from "./problem.ts";
 import { root, type WrittenGarpGroup } from "./root.ts";
+import type { Ssl, VirtualServer, VirtualServerGroup } from "./lvs.ts";
+import { newLvsReading } from "./lvs_reading.ts";
+import { completeBalancer } from "./virtual_server.ts";
 import type { Context, Mode, Values } from "./schema.ts";
 import { readSource, type SetChecks } from "./source.ts";
 import type { Route, Rule } from "./route.ts";
@@ -69,6 +72,9 @@ export interface DaemonSettings {
   readonly namespace_with_ipsets?: true;
   /** How long a process may take to stop, when it is not the default of 5 s. */
   readonly child_wait_time?: number;
+  readonly virtual_servers?: readonly VirtualServer[];
+  readonly virtual_server_groups?: readonly VirtualServerGroup[];
+  readonly ssl?: Ssl;
 }
 
 /** What the files say, keyword by keyword, before defaults from elsewhere. */
@@ -96,6 +102,7 @@ export function load(path: string, files: Files, mode: Mode = "run"): Loaded {
     prefix: "line",
     who: "",
     protocol: { family: 0, version: 0 },
+    lvs: newLvsReading(),
     names: new Map(),
     unsupported: new Set(),
     iproute: new IprouteNames(files),
@@ -148,6 +155,7 @@ function complete(written: WrittenConfig, files: Files, problems: Problems): Con
       written.track_group.map(({ name, values }) => ({ name, group: values.group })),
     ),
     ...(Object.keys(daemon).length === 0 ? {} : { daemon }),
+    ...completeBalancer(written, globals, problems),
   };
 }
 

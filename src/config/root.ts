@@ -29,6 +29,7 @@ import { trackGroup, vrrpSyncGroup } from "./sync_group_keywords.ts";
 import { trackFile, vrrpScript, vrrpTrackProcess } from "./track_keywords.ts";
 import { formatVirtualAddress, readStaticAddress } from "./virtual_address.ts";
 import type { VirtualAddress } from "./vrrp.ts";
+import { sslBlock, virtualServerGroups, virtualServers } from "./lvs_keywords.ts";
 import { vrrpInstance } from "./vrrp_keywords.ts";
 import { quote } from "./words.ts";
 
@@ -125,6 +126,9 @@ export const root = block(() => ({
     TRACK_FILE,
   )),
   vrrp_track_file: vrrpTrackFile(),
+  SSL: later(sslBlock()),
+  virtual_server_group: later(virtualServerGroups()),
+  virtual_server: later(virtualServers()),
 }));
 
 const TRACK_FILE: Naming<Values<typeof trackFile>> = {

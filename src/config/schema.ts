@@ -5,6 +5,7 @@
  */
 import type { Files } from "./files.ts";
 import type { IprouteNames } from "./iproute_names.ts";
+import type { LvsReading } from "./lvs_reading.ts";
 import {
   type Problem,
   problemAt,
@@ -36,6 +37,8 @@ export interface Context {
   /** The name of the block being read, "" in global_defs. */
   readonly who: string;
   readonly protocol: Protocol;
+  /** What the virtual_server being read has shown so far. */
+  readonly lvs: LvsReading;
   /** Names of the blocks read so far, by keyword. */
   readonly names: Map<string, Set<string>>;
   /** Keywords already reported as not supported. */
@@ -66,6 +69,8 @@ interface RowBase<T> {
   readonly ours?: boolean;
   /** Its value must not be shown. */
   readonly secret?: boolean;
+  /** Its lines are written without the keyword: they begin with their values. */
+  readonly bare?: boolean;
 }
 
 /** A keyword with words on its line. */
@@ -306,6 +311,9 @@ function plainNumber(text: string): number {
   return value;
 }
 
+/** What an unsigned long of microseconds holds; it has more digits than our numbers. */
+export const UNLIMITED_S = 18_446_744_073_709.551614;
+
 /** Reads decimal seconds, `min` to `max`, as integer microseconds. */
 export function readSeconds(
   node: Statement,
@@ -328,7 +336,8 @@ export function readSeconds(
     return refuse(numeral, `invalid number '${text}'`);
   }
   if (!inRange) {
-    const range = `[${rules.min.toFixed(6)}, ${rules.max.toFixed(6)}]`;
+    const most = rules.max === UNLIMITED_S ? "18446744073709.551614" : rules.max.toFixed(6);
+    const range = `[${rules.min.toFixed(6)}, ${most}]`;
     return refuse(numeral, `number '${text}' outside range ${range}`);
   }
   if (fraction.length > 6) {

@@ -20,17 +20,40 @@ export function parseAddress(text: string): Address | undefined {
   return text.includes(":") ? parseV6(text) : parseV4(text);
 }
 
+const DOT = ".".charCodeAt(0);
+const ZERO = "0".charCodeAt(0);
+
+/** Four decimal numbers to 255 without leading zeros. A loop: configurations hold thousands of them. */
 function parseV4(text: string): Address | undefined {
-  const parts = text.split(".");
-  if (parts.length !== 4) return undefined;
+  if (text.length > 15) return undefined;
   const out = new Uint8Array(4);
-  for (const [i, part] of parts.entries()) {
-    if (!/^(0|[1-9][0-9]{0,2})$/.test(part)) return undefined;
-    const value = Number(part);
-    if (value > 255) return undefined;
-    out[i] = value;
+  let parts = 0;
+  let value = 0;
+  let digits = 0;
+  for (let i = 0; i <= text.length; i++) {
+    const code = i < text.length ? text.charCodeAt(i) : DOT;
+    if (code === DOT) {
+      if (digits === 0 || value > 255 || parts === 4) return undefined;
+      out[parts++] = value;
+      value = digits = 0;
+      continue;
+    }
+    const digit = code - ZERO;
+    if (digit < 0 || digit > 9 || digits === 3 || (digits > 0 && value === 0)) return undefined;
+    value = value * 10 + digit;
+    digits++;
   }
-  return out;
+  return parts === 4 ? out : undefined;
+}
+
+/**
+ * The text of an address as `formatAddress` would give it, or undefined when the text is no address.
+ * An IPv4 address that is one is its own.
+ */
+export function canonicalAddress(text: string): string | undefined {
+  if (!text.includes(":")) return parseV4(text) === undefined ? undefined : text;
+  const address = parseV6(text);
+  return address === undefined ? undefined : formatAddress(address);
 }
 
 function parseV6(text: string): Address | undefined {
