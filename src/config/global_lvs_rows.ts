@@ -58,14 +58,12 @@ export function lvsTimeouts(): LineRow<LvsTimeouts | undefined> {
           }
         }
       }
-      return found;
+      return Object.keys(found).length === 0 ? undefined : found;
     },
     format: (value) => {
       if (value === undefined) return [];
       const said = TIMEOUTS.filter((name) => value[name] !== undefined);
-      return said.length === 0
-        ? []
-        : [said.map((name) => `${name} ${value[name]! / 1_000_000}`).join(" ")];
+      return [said.map((name) => `${name} ${value[name]! / 1_000_000}`).join(" ")];
     },
   };
 }

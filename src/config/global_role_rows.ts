@@ -108,13 +108,13 @@ function affinity(role: string): LineRow<readonly number[] | undefined> {
         if (cpu === undefined) {
           const message = `Invalid cpu_id:${node.words[at]} specified for ${role} process`;
           complain(context, node, "general", message, at);
-          return [];
+          return undefined;
         }
         cpus.push(cpu);
       }
       return cpus;
     },
-    format: (value) => value === undefined || value.length === 0 ? [] : [value.join(" ")],
+    format: (value) => value === undefined ? [] : [value.join(" ")],
   };
 }
 

@@ -356,7 +356,7 @@ export function receiveBuffers(): LineRow<ReceiveBuffers | undefined> {
           }
         }
       }
-      return found;
+      return Object.keys(found).length === 0 ? undefined : found;
     },
     format: (value: ReceiveBuffers | undefined) => {
       if (value === undefined) return [];

@@ -1,0 +1,179 @@
+/**
+ * Configurations made up by walking the keyword tables. What may follow a keyword is found by trial:
+ * a text is a sample of a row when adding the statement changes what the file says. A row whose
+ * grammar the pool below cannot meet gets samples of its own in SAMPLES.
+ */
+import { memoryFiles } from "../../src/config/files.ts";
+import { load, type Loaded } from "../../src/config/load.ts";
+import { root } from "../../src/config/root.ts";
+import type { AnyBlock, Row } from "../../src/config/schema.ts";
+import type { Prng } from "./prng.ts";
+
+/** Texts that many rows take; `%` becomes a number that differs from use to use. */
+const POOL = [
+  ..."1 2 3 5 10 25 52 100 254 0 -5 0.5 1.25 60 1000 70000 true false on off no all".split(" "),
+  ..."name% a eth0 eth1 192.0.2.% 192.0.2.%/24 2001:db8::% 224.0.0.% ff02::%".split(" "),
+  ..."/bin/true 0x10 10.0.0.0/8 MASTER BACKUP user@host.example 1-2 fwmark 3:4".split(" "),
+  '"two words"',
+  "\"/bin/echo a 'b c' \\x24HOME\" nobody nogroup",
+  "/bin/true nobody",
+  "mail.example 2525",
+  "192.0.2.% 80",
+  "2001:db8::% 443",
+  "fwmark %",
+  "group name1",
+  "1 2",
+  "1 2 3",
+  "name1 weight 5",
+  "eth1 weight -10 reverse",
+  '"a#b!c{d}e" "$f" "@g" "~SEQ(x, 1, 2)"',
+  "include weight 2",
+  '"back\\slash"',
+  "",
+];
+
+/** Samples of rows that the pool does not fit, by the path of keywords. */
+const SAMPLES: Readonly<Record<string, readonly string[]>> = {
+  "vrrp_instance virtual_ipaddress": [
+    "192.0.2.%/24 dev eth1 brd + scope link label eth0:1 noprefixroute",
+    "2001:db8::%/64 preferred_lft 0 home -nodad mngtmpaddr autojoin",
+    "192.0.2.% peer 198.51.100.%/32 no_track",
+    "2001:db8::%/128 preferred_lft forever",
+  ],
+  "vrrp_instance unicast_peer": ["192.0.2.% min_ttl 3 max_ttl 255"],
+};
+
+/** Everything a generated file may refer to exists. */
+export function worldOf(text: string): ReturnType<typeof memoryFiles> {
+  return memoryFiles({ "/k.conf": text }, { hasLink: () => true });
+}
+
+/** What a text says. */
+export function loadText(text: string): Loaded {
+  return load("/k.conf", worldOf(text));
+}
+
+/** A row, how to reach it, and what it takes. */
+export interface Generated {
+  /** The keywords from the outermost to its own, joined by blanks. */
+  readonly path: string;
+  readonly keyword: string;
+  readonly row: Row<unknown>;
+  /** What may follow the keyword; for a list, its entries. Empty when nothing fits. */
+  readonly samples: readonly string[];
+  /** A configuration with this row alone, followed by a sample. */
+  readonly text: (sample: string) => string;
+  /** The rows of its block. */
+  readonly inside: readonly Generated[];
+}
+
+/** The lines of blocks that are open around a statement. */
+type Around = readonly string[];
+
+function wrap(around: Around, lines: readonly string[]): string {
+  return [...around, ...lines, ...around.map(() => "}")].join("\n");
+}
+
+/** Blocks that define `name1` for those that follow. */
+const preamble: string[] = [];
+
+/** What a block that others refer to is called. */
+const NAME = "name%";
+
+let unique = 1;
+
+/** A sample with its number filled in. */
+export function fill(sample: string): string {
+  return sample.replaceAll("%", () => `${(unique = unique % 250 + 1)}`);
+}
+
+/** What the words of a row's documentation suggest. */
+function fromDoc(doc: string): readonly string[] {
+  const grammar = doc.split(" - ")[0]!;
+  const literals = grammar.match(/[A-Za-z_][A-Za-z0-9_-]*/g) ?? [];
+  return [...new Set(literals)].flatMap((word) => [word, `${word} 5`, `1 ${word}`]);
+}
+
+/** Every row of every table with its samples; made once, it takes a second. */
+export function walkTables(): readonly Generated[] {
+  return tables ??= walk(root, [], "");
+}
+
+let tables: readonly Generated[] | undefined;
+
+function walk(block: AnyBlock, around: Around, above: string): readonly Generated[] {
+  const said = (lines: readonly string[]): string =>
+    JSON.stringify(loadText([...preamble, wrap(around, lines)].join("\n")).written);
+  const empty = said([]);
+  return Object.entries(block.rows()).map(([keyword, any]) => {
+    const row = any as Row<unknown>;
+    const path = above === "" ? keyword : `${above} ${keyword}`;
+    const statement = (text: string): readonly string[] => {
+      if (row.shape === "line") return [`${keyword} ${text}`];
+      return row.shape === "values" ? [`${keyword} {`, text, "}"] : [`${keyword} ${text} {`, "}"];
+    };
+    const candidates = [...(SAMPLES[path] ?? []), ...POOL, ...fromDoc(row.doc)];
+    const before = [...preamble];
+    const text = (sample: string): string =>
+      [...before, wrap(around, statement(fill(sample)))].join("\n");
+    const fits = (sample: string): boolean => said(statement(fill(sample))) !== empty;
+    if (row.shape !== "block") {
+      return { path, keyword, row, samples: candidates.filter(fits), text, inside: [] };
+    }
+    // An empty block without a name may equal its absence, as global_defs does.
+    const words = candidates.filter((text) => !text.includes('"') && fits(text));
+    const samples = words.length === 0 ? [""] : words;
+    const inside = walk(row.inside, [...around, `${keyword} ${fill(samples[0]!)} {`], path);
+    if (above === "" && samples.includes(NAME)) preamble.push(...definition(keyword, inside));
+    return { path, keyword, row, samples, text, inside };
+  });
+}
+
+/** A block called name1 that says one thing of each kind. */
+function definition(keyword: string, inside: readonly Generated[]): readonly string[] {
+  const lines = inside.filter(({ row, samples }) => row.shape === "line" && samples.length > 0)
+    .map((one) => `  ${one.keyword} ${fill(one.samples[0]!)}`);
+  return [`${keyword} name1 {`, ...lines, "}"];
+}
+
+/** A configuration of random statements, most of them right. */
+export function randomConfig(random: Prng): string {
+  const lines: string[] = [];
+  const all = walkTables();
+  for (const { row, samples, keyword, inside } of all) {
+    if (row.shape === "block" && samples.includes(NAME)) lines.push(...definition(keyword, inside));
+  }
+  for (let i = random.integer(1, 6); i > 0; i--) {
+    lines.push(...statementOf(random.pick(all), random, 0));
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function body({ inside }: Generated, random: Prng, depth: number): readonly string[] {
+  if (inside.length === 0) return [];
+  const count = random.integer(0, depth === 1 ? 12 : 5);
+  return Array.from({ length: count }, () => statementOf(random.pick(inside), random, depth))
+    .flat();
+}
+
+function statementOf(one: Generated, random: Prng, depth: number): readonly string[] {
+  const indent = "  ".repeat(depth);
+  const sample = (): string => {
+    const samples = one.samples.length === 0 || random.chance(0.05) ? POOL : one.samples;
+    return fill(random.pick(samples));
+  };
+  switch (one.row.shape) {
+    case "line":
+      return [`${indent}${one.keyword} ${sample()}`];
+    case "values": {
+      const entries = Array.from({ length: random.integer(0, 4) }, () => `${indent}  ${sample()}`);
+      return [`${indent}${one.keyword} {`, ...entries, `${indent}}`];
+    }
+    case "block":
+      return [
+        `${indent}${one.keyword} ${sample()} {`,
+        ...body(one, random, depth + 1),
+        `${indent}}`,
+      ];
+  }
+}
