@@ -4,7 +4,7 @@
  * repeated on its own result, so every loop here is bounded.
  */
 
-import { maySpill } from "./problem.ts";
+import { maySpill } from "./secrets.ts";
 
 /** What a name stands for: one text, or several lines. */
 export type Definition = string | readonly string[];
@@ -25,6 +25,8 @@ export interface Expanded {
   readonly more: readonly string[];
   /** Characters moved on the way. */
   readonly cost: number;
+  /** What names were replaced by, those of one line each. */
+  readonly values: readonly string[];
   /** The expansion never ends, or ends in a text that is far too long. */
   readonly endless: boolean;
 }
@@ -39,6 +41,7 @@ export function expand(text: string, scope: Scope): Expanded {
   let more: readonly string[] = [];
   let count = 0;
   let cost = 0;
+  const values: string[] = [];
   let at = result.indexOf("$");
   while (at >= 0) {
     const use = readUse(result, at);
@@ -51,10 +54,11 @@ export function expand(text: string, scope: Scope): Expanded {
     }
     exact = Math.min(exact, at);
     if (++count > MOST_SUBSTITUTIONS || result.length > LONGEST_TEXT) {
-      return { text, exact, more: [], cost, endless: true };
+      return { text, exact, more: [], cost, values, endless: true };
     }
     cost += result.length;
     if (typeof value === "string") {
+      values.push(value);
       result = result.slice(0, at) + value + result.slice(use.end);
     } else {
       result = result.slice(0, at) + (value[0] ?? "");
@@ -62,7 +66,7 @@ export function expand(text: string, scope: Scope): Expanded {
     }
     at = result.indexOf("$", at);
   }
-  return { text: result, exact, more, cost, endless: false };
+  return { text: result, exact, more, cost, values, endless: false };
 }
 
 interface Use {

@@ -18,7 +18,7 @@ import { completeBalancer } from "./virtual_server.ts";
 import type { Context, Mode, Values } from "./schema.ts";
 import { readSource, type SetChecks } from "./source.ts";
 import type { Route, Rule } from "./route.ts";
-import { suggest } from "./suggest.ts";
+import { isLikeSecret, suggest } from "./suggest.ts";
 import type { VrrpSyncGroup } from "./sync_group.ts";
 import {
   completeScript,
@@ -107,6 +107,7 @@ export function load(path: string, files: Files, mode: Mode = "run"): Loaded {
     unsupported: new Set(),
     iproute: new IprouteNames(files),
     setIncludeChecks: (names) => setChecks(names),
+    isLikeSecret: (keyword) => isLikeSecret(keyword, root),
     suggest: (keyword, block) => suggest(keyword, block, root),
   };
   const parser = new Parser(root, context);

@@ -4,7 +4,8 @@
  * never the rest of the file. Statements arrive one by one and are read at once; of what a file says only
  * the values stay.
  */
-import { maySpill, problemAt, type ProblemKind } from "./problem.ts";
+import { problemAt, type ProblemKind } from "./problem.ts";
+import { maySpill } from "./secrets.ts";
 import {
   type AnyBlock,
   type BlockRow,
@@ -41,6 +42,8 @@ export class Parser {
   /** Open braces, expected or not. */
   #depth = 0;
   #last: Statement | undefined;
+  /** A secret keyword stood alone: what comes next may be its value. */
+  #awaitsSecret = false;
 
   /** `root` are the outermost keywords, `context` what their readers know. */
   constructor(root: AnyBlock, context: Context) {
@@ -104,8 +107,13 @@ export class Parser {
       return;
     }
     const row = block.find(statement.words[0]!);
-    if (row === undefined) this.#refuseKeyword(statement, block);
-    else if (row.shape === "line") this.#readLine(statement, row);
+    if (row === undefined) {
+      this.#refuseKeyword(statement, block);
+      return;
+    }
+    this.#awaitsSecret = row.secret === true && statement.words.length === 1;
+    if (row.secret === true) this.#keepSecret(statement, 1);
+    if (row.shape === "line") this.#readLine(statement, row);
     else this.#pending = { header: statement, row };
   }
 
@@ -113,6 +121,11 @@ export class Parser {
     const keyword = statement.words[0]!;
     const shown = maySpill(keyword) ? keyword : keyword.slice(0, LONGEST_SHOWN);
     const { context } = this.#top;
+    if (this.#awaitsSecret) this.#keepSecret(statement, 0);
+    else if (context.isLikeSecret(keyword)) {
+      this.#keepSecret(statement, 1);
+      this.#awaitsSecret = statement.words.length === 1;
+    }
     const hint = context.problems.isFull ? undefined : context.suggest(keyword, block);
     complain(context, statement, "unknown_keyword", `Unknown keyword '${shown}'`, 0, {
       prefix: context.prefix,
@@ -137,6 +150,7 @@ export class Parser {
       return;
     }
     const row = this.#top.row as ListRow<unknown>;
+    if (row.secret === true) this.#keepSecret(statement, 0);
     row.entry(statement, this.#top.context, list);
   }
 
@@ -197,6 +211,15 @@ export class Parser {
     const block = row as BlockRow<unknown>;
     const value = block.close(inner, header, inside, values[key], context);
     if (value !== undefined) values[key] = value;
+  }
+
+  /** Hides the words of a statement from one on, what they were made from, and its line. */
+  #keepSecret(statement: Statement, from: number): void {
+    const { words, substituted, file, line } = statement;
+    const { secrets } = this.#top.context.problems;
+    for (let i = from; i < words.length; i++) secrets.keep(words[i]!);
+    for (const value of substituted) secrets.keep(value);
+    secrets.keepLine(file.name, line);
   }
 
   #announce(statement: Statement, row: Row<unknown>): void {

@@ -4,9 +4,7 @@
  * text holds no include, condition or definition any more, so it says the same on every machine.
  */
 import type { AnyBlock, BlockRow, LineRow, ListRow, Row, Written } from "./schema.ts";
-
-/** What is written in place of a secret. */
-export const MASK = "****";
+import { MASK } from "./secrets.ts";
 
 /** How to print. */
 export interface PrintOptions {

@@ -3,6 +3,7 @@
  * throws: each mistake becomes a Problem with its place, and whoever asked decides what to print
  * and whether to go on.
  */
+import { maySpill, Secrets } from "./secrets.ts";
 import type { SourceFile } from "./statement.ts";
 
 /**
@@ -41,11 +42,18 @@ export interface Inclusion {
   readonly line: number;
 }
 
+/**
+ * `fatal` ends a start and refuses a reload; an `error` dropped its statement, no more; a `lint` is
+ * legal but unwise, and only looked for on demand.
+ */
+export type Severity = "fatal" | "error" | "warning" | "lint";
+
 /** One mistake. Plain JSON. */
 export interface Problem {
-  /** `fatal` ends a start and refuses a reload; an `error` dropped its statement, no more. */
-  readonly severity: "fatal" | "error" | "warning";
+  readonly severity: Severity;
   readonly kind: ProblemKind;
+  /** What scripts may rely on; the kind where there is none. */
+  readonly code?: string;
   /** keepalived's own phrase where it has one. */
   readonly message: string;
   /** As the operator wrote it. */
@@ -88,7 +96,7 @@ export type Say = (message: string) => void;
 
 /** The parts of a Problem that only some mistakes need. */
 export type ProblemExtras = Partial<
-  Pick<Problem, "severity" | "prefix" | "word" | "hint" | "exit">
+  Pick<Problem, "severity" | "code" | "prefix" | "word" | "hint" | "exit">
 >;
 
 /** A Problem at a spot. Severity follows the kind and the prefix is `file` unless told otherwise. */
@@ -122,10 +130,14 @@ function inclusionsOf(file: SourceFile): readonly Inclusion[] {
 
 /** More would help nobody. */
 const MOST_PROBLEMS = 1000;
+/** Fatal ones have room of their own. */
+const MOST_FATAL = 2 * MOST_PROBLEMS;
 
 /** The mistakes found so far. Garbage may hold millions: those that decide nothing are counted only. */
 export class Problems {
   readonly list: Problem[] = [];
+  /** What no problem may show. */
+  readonly secrets = new Secrets();
   readonly #files = new Map<string, SourceFile>();
   readonly #lines = new Map<SourceFile, readonly string[]>();
   #dropped = 0;
@@ -137,9 +149,10 @@ export class Problems {
     return this.list.length >= MOST_PROBLEMS;
   }
 
-  /** Keeps a mistake; fatal ones always, others while there is room. */
+  /** Keeps a mistake while there is room. */
   add(problem: Problem): void {
-    if (problem.severity === "fatal" || !this.isFull) this.list.push(problem);
+    const most = problem.severity === "fatal" ? MOST_FATAL : MOST_PROBLEMS;
+    if (this.list.length < most) this.list.push(problem);
     else this.count(problem.kind, problem.severity);
   }
 
@@ -188,7 +201,7 @@ export class Problems {
     this.list.splice(0, Infinity, ...others);
   }
 
-  /** Says how many were dropped, if any, in a mistake of the same weight. */
+  /** All of them, without secrets. Says how many were dropped, if any, in one of the same weight. */
   finish(): readonly Problem[] {
     if (this.#heaviest !== undefined) {
       const { kind, severity } = this.#heaviest;
@@ -197,8 +210,20 @@ export class Problems {
       this.list.push({ severity, kind, message, ...nowhere });
       this.#heaviest = undefined;
     }
-    return this.list;
+    return this.list.map((problem) => withoutSecrets(problem, this.secrets));
   }
+}
+
+function withoutSecrets(problem: Problem, secrets: Secrets): Problem {
+  const { source, word, hint, ...rest } = problem;
+  const isShown = source !== undefined && !secrets.spills(source, problem.file, problem.line);
+  return {
+    ...rest,
+    message: secrets.hide(problem.message),
+    ...(word === undefined ? {} : { word: secrets.hide(word) }),
+    ...(hint === undefined ? {} : { hint: secrets.hide(hint) }),
+    ...(isShown ? { source } : {}),
+  };
 }
 
 function severityOf(kind: ProblemKind): "error" | "warning" {
@@ -224,11 +249,6 @@ function severityOf(kind: ProblemKind): "error" | "warning" {
     case "general":
       return "error";
   }
-}
-
-/** Whether a line may hold a secret and so must not be shown. */
-export function maySpill(text: string): boolean {
-  return /pass|key|secret/i.test(text);
 }
 
 /** The log line of a problem, in keepalived's form. */

@@ -47,6 +47,8 @@ export interface Context {
   readonly iproute: IprouteNames;
   /** Sets the checks of the includes to come. */
   readonly setIncludeChecks: SetChecks;
+  /** Whether an unknown keyword may be a misspelt one whose value is secret. */
+  readonly isLikeSecret: (keyword: string) => boolean;
   /** What an unknown keyword of a block may have been meant to be. */
   readonly suggest: (keyword: string, block: AnyBlock) => string | undefined;
 }

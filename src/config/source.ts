@@ -10,8 +10,9 @@
 import { expand, readDefinition, readRepetition, type Scope } from "./expand.ts";
 import type { Files } from "./files.ts";
 import { directoryOf, expandBraces, hasWildcard, matchPaths, resolvePath } from "./glob.ts";
-import { maySpill, problemAt, type ProblemKind, type Problems, type Spot } from "./problem.ts";
-import { lineAt, type SourceFile, Statement } from "./statement.ts";
+import { problemAt, type ProblemKind, type Problems, type Spot } from "./problem.ts";
+import { maySpill } from "./secrets.ts";
+import { lineAt, type SourceFile, Statement, type Stretch } from "./statement.ts";
 import { cut, isBlank, stripComment } from "./words.ts";
 
 const DEEPEST_INCLUDE = 32;
@@ -284,7 +285,7 @@ function readLines(reading: Reading, file: SourceFile): void {
     const end = cutPlainLine(text, at, pieces);
     if (end < 0) {
       const clean = feed();
-      if (clean !== undefined && clean !== "") readLine(reading, clean, 0, Infinity, feed, 0);
+      if (clean !== undefined && clean !== "") readLine(reading, clean, AS_WRITTEN, feed, 0);
       continue;
     }
     spend(reading, end - at);
@@ -358,15 +359,21 @@ function spend(reading: Reading, characters: number, weight = 1): void {
   }
 }
 
-/**
- * Reads one logical line. `shift` is where the text starts in its physical line and `exact` up to
- * where it is as written; `feed` gives the lines that a multi-line definition takes.
- */
+/** How a text relates to its physical line. */
+type Origin = Omit<Stretch, "text">;
+
+const AS_WRITTEN: Origin = { shift: 0, exact: Infinity, values: [] };
+
+/** The origin of what is left of a text when its start is taken away. */
+function after({ shift, exact, values }: Origin, start: number): Origin {
+  return { shift: shift + start, exact: exact - start, values };
+}
+
+/** Reads one logical line; `feed` gives the lines that a multi-line definition takes. */
 function readLine(
   reading: Reading,
   line: string,
-  shift: number,
-  exact: number,
+  from: Origin,
   feed: Feed,
   depth: number,
 ): void {
@@ -376,13 +383,13 @@ function readLine(
     return complain(reading, "general", "Expansion is too deep - ignoring the line");
   }
   let text = line;
+  let origin = from;
   const condition = text.includes("@") ? /^\s*@(\^?)(\S*)(?:\s+|$)/.exec(text) : null;
   if (condition !== null) {
     const negated = condition[1] === "^";
     if ((condition[2] === reading.configId) === negated) return;
     text = text.slice(condition[0].length);
-    shift += condition[0].length;
-    exact -= condition[0].length;
+    origin = after(origin, condition[0].length);
   }
   const repetition = text.includes("~") ? readRepetition(text, reading.scope) : undefined;
   if (repetition !== undefined) {
@@ -394,7 +401,7 @@ function readLine(
     for (const values of rounds) {
       if (reading.work > MOST_WORK) break;
       for (const [name, value] of values) reading.scope.definitions.set(name, value);
-      readLine(reading, rest, shift + start, exact - start, feed, depth + 1);
+      readLine(reading, rest, after(origin, start), feed, depth + 1);
     }
     return;
   }
@@ -413,14 +420,17 @@ function readLine(
     if (expanded.text !== text || more.length > 0) {
       const lines = more[Symbol.iterator]();
       const next: Feed = () => lines.next().value;
-      readLine(reading, expanded.text, shift, Math.min(exact, expanded.exact), next, depth + 1);
+      const exact = Math.min(origin.exact, expanded.exact);
+      const values = [...origin.values, ...expanded.values];
+      readLine(reading, expanded.text, { shift: origin.shift, exact, values }, next, depth + 1);
       for (let one = next(); one !== undefined; one = next()) {
-        readLine(reading, one, shift + Math.min(exact, expanded.exact), 0, next, depth + 1);
+        const added = { shift: origin.shift + exact, exact: 0, values: [] };
+        readLine(reading, one, added, next, depth + 1);
       }
       return;
     }
   }
-  readStatements(reading, text, shift, exact);
+  readStatements(reading, text, origin);
 }
 
 /** Stores a definition; a value that ends in a backslash goes on in the following lines. */
@@ -440,14 +450,14 @@ function define(reading: Reading, name: string, value: string, feed: Feed): void
   reading.scope.definitions.set(name, lines);
 }
 
-function readStatements(reading: Reading, text: string, shift: number, exact: number): void {
+function readStatements(reading: Reading, text: string, origin: Origin): void {
   const include = !text.includes("include") ? null : /^\s*(include[rmwba]?)\s+(\S.*)$/.exec(text);
   if (include !== null) {
     readPattern(reading, include[2]!.trimEnd(), CHECKS_OF[include[1]!]!);
     return;
   }
-  const { pieces, unmatched } = cut(text, shift, exact);
-  const stretch = { text, shift, exact };
+  const { pieces, unmatched } = cut(text, origin.shift, origin.exact);
+  const stretch = { text, ...origin };
   const { file, line, from } = reading;
   for (const [i, piece] of pieces.entries()) {
     const words = piece.words.map((word) => word.text);

@@ -20,6 +20,8 @@ export interface Stretch {
   readonly shift: number;
   /** Up to this offset the text is as written. */
   readonly exact: number;
+  /** What names in it were replaced by. */
+  readonly values: readonly string[];
 }
 
 /** One statement. */
@@ -58,6 +60,11 @@ export class Statement {
   /** The physical line, without its end. */
   get source(): string {
     return lineAt(this.file.text, this.#from);
+  }
+
+  /** What names in its line were replaced by. */
+  get substituted(): readonly string[] {
+    return this.#stretch?.values ?? [];
   }
 
   /** The statement as written: quotes, escapes and blanks kept. */

@@ -18,6 +18,21 @@ function homesOf(keyword: string, block: AnyBlock, name: string, found: string[]
   return [...new Set(found)];
 }
 
+/** Whether a keyword is one whose value is secret, of any block, or nearly so. */
+export function isLikeSecret(keyword: string, root: AnyBlock): boolean {
+  secretKeywords ??= [...secretsOf(root)];
+  return nearest(keyword, secretKeywords) !== undefined;
+}
+
+let secretKeywords: readonly string[] | undefined;
+
+function* secretsOf(block: AnyBlock): Iterable<string> {
+  for (const [word, row] of Object.entries(block.rows())) {
+    if (row.secret === true) yield word;
+    if (row.shape === "block") yield* secretsOf(row.inside);
+  }
+}
+
 /** The one of several words that a typing mistake may have made of it; undefined when none is near. */
 export function nearest(word: string, words: readonly string[]): string | undefined {
   const most = word.length < 4 ? 1 : word.length < 9 ? 2 : 3;

@@ -173,7 +173,7 @@ export class Daemon {
       cwd: this.#invocation.cwd,
     });
     const loaded = load(this.#configFile, files);
-    const level = { fatal: "error", error: "warning", warning: "warning" } as const;
+    const level = { fatal: "error", error: "warning", warning: "warning", lint: "info" } as const;
     for (const problem of loaded.problems) {
       this.#say(level[problem.severity], formatProblem(problem));
     }
