@@ -13,9 +13,10 @@ import { SysError } from "../../ffi/libc.ts";
 import { type Config, load } from "../config/load.ts";
 import { explainProblem } from "../config/problem.ts";
 import { systemFiles } from "../parent/files.ts";
+import { isColourful, painter } from "./colour.ts";
 import { embeddedConfiguration, type Plan, planDemo, type RouterName } from "./demo_plan.ts";
 import { DemoError, Journal, Story } from "./demo_story.ts";
-import { formatEvent, formatJson, formatOpening, formatSummary, painter } from "./demo_timeline.ts";
+import { formatEvent, formatJson, formatOpening, formatSummary } from "./demo_timeline.ts";
 
 /** What the command line asks of the demo. */
 export interface DemoOptions {
@@ -99,11 +100,6 @@ function print(text: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** Colour only for eyes: on a terminal, unless the NO_COLOR convention or a dumb one says no. */
-function isColourful(stream: NodeJS.WriteStream): boolean {
-  return stream.isTTY && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
 }
 
 function writeEmbedded(folder: string, advertInt: number): Record<RouterName, string> {

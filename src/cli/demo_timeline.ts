@@ -3,6 +3,7 @@
  * the summary that puts it beside the theory. Pure: everything here is a function of what was seen.
  */
 
+import type { Paint } from "./colour.ts";
 import { formatDuration, type Plan } from "./demo_plan.ts";
 
 /** One line of the timeline. */
@@ -78,16 +79,6 @@ function betweenAdverts(since: number, adverts: Sightings["adverts"]): number | 
   return old === undefined || next === undefined || last === undefined
     ? undefined
     : next.at - last.at;
-}
-
-/** Wraps text in an SGR code, or leaves it alone. */
-export type Paint = (text: string, code: "bold" | "dim" | "red" | "green" | "yellow") => string;
-
-const SGR = { bold: "1", dim: "2", red: "31", green: "32", yellow: "33" } as const;
-
-/** A {@link Paint} that colours, or one that does not. */
-export function painter(colour: boolean): Paint {
-  return colour ? (text, code) => `\x1b[${SGR[code]}m${text}\x1b[0m` : (text) => text;
 }
 
 /** The lines before the timeline. */

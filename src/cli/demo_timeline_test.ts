@@ -3,6 +3,7 @@
 import { expect, test } from "bun:test";
 import { memoryFiles } from "../config/files.ts";
 import { load } from "../config/load.ts";
+import { painter } from "./colour.ts";
 import { embeddedConfiguration, type Plan, planDemo } from "./demo_plan.ts";
 import {
   formatEvent,
@@ -11,7 +12,6 @@ import {
   formatSummary,
   type MeasuredFailover,
   measureFailover,
-  painter,
   type Sightings,
 } from "./demo_timeline.ts";
 

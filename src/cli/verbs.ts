@@ -8,6 +8,7 @@ import manifest from "../../package.json" with { type: "json" };
 
 const USAGE_STATUS = 2;
 const DEFAULT_ADVERT_INT = 0.1;
+const DEFAULT_FILE = "/etc/keepalived/keepalived.conf";
 
 /**
  * Runs the verb in `argv` (the words after the program's name) and returns the exit status: 0, 1 for a
@@ -53,15 +54,75 @@ function newProgram(finish: (status: number) => void, argv: readonly string[]): 
 Examples:
   upkeep demo                             watch a failover, in namespaces of its own
   upkeep -n -l -D                         the daemon, in the foreground
+  upkeep check                            everything wrong with /etc/keepalived/keepalived.conf
   upkeep -t -f /etc/keepalived/keepalived.conf
-                                          check a configuration`,
+                                          the same as keepalived's configuration test`,
     );
   // What a verb gets from its parent has to be set first.
+  addCheck(program, finish);
   addDemo(program, finish, argv);
   program.command("version").description("print the version").action(() => {
     process.stdout.write(`upkeep ${manifest.version}\n`);
   });
   return program;
+}
+
+function addCheck(program: Command, finish: (status: number) => void): void {
+  program.command("check")
+    .helpOption("-h, --help", "print this")
+    .description("find everything that is wrong or unwise in a configuration")
+    .argument("[file...]", `the configuration, or several that guard the same addresses`, [
+      DEFAULT_FILE,
+    ])
+    .option("--json", "print one JSON object: files and problems")
+    .option("--strict", "exit with 1 for warnings and lints too")
+    .option("--print", "print the configuration as it was understood")
+    .option("--show-secrets", "print passwords and keys as they are")
+    .option("--keepalived", "report what keepalived 2.4.3 would not know")
+    .option("--no-lint", "report only what a start complains about")
+    .option("--ignore <CODE,...>", "leave out warnings and lints of these codes")
+    .option("--offline", "the configuration is for another machine: ask nothing of this one")
+    .option("-i, --config-id <NODE>", "read it as this node: lines that start with @NODE")
+    .addHelpText(
+      "after",
+      `
+Problems are fatal (no daemon starts), errors (the statement is dropped), warnings, and lints: what
+is legal but unwise. The exit status is 2 for the first two, 1 for the others with --strict, else 0.
+
+Examples:
+  upkeep check                              ${DEFAULT_FILE}
+  upkeep check --strict --json k.conf       for a pipeline
+  upkeep check left.conf right.conf         each, and what the pair must agree on
+  upkeep check --print k.conf > plain.conf  without includes, conditions and definitions`,
+    )
+    .action(async (files: string[], given: CheckFlags) => {
+      const { runCheck } = await import("./check.ts");
+      finish(runCheck({
+        files,
+        json: given.json ?? false,
+        strict: given.strict ?? false,
+        print: given.print ?? false,
+        showSecrets: given.showSecrets ?? false,
+        keepalived: given.keepalived ?? false,
+        lint: given.lint ?? true,
+        offline: given.offline ?? false,
+        ignore: given.ignore?.split(",") ?? [],
+        configId: given.configId,
+      }));
+    });
+}
+
+/** What commander hands over for `check`. */
+interface CheckFlags {
+  readonly json?: boolean;
+  readonly strict?: boolean;
+  readonly print?: boolean;
+  readonly showSecrets?: boolean;
+  readonly keepalived?: boolean;
+  readonly lint?: boolean;
+  readonly offline?: boolean;
+  readonly ignore?: string;
+  readonly configId?: string;
 }
 
 function addDemo(

@@ -63,6 +63,7 @@ function keys(): LineRow<readonly WrittenKey[]> {
     shape: "line",
     initial: [],
     secret: true,
+    secretFrom: 2,
     read: (node, context, before) => {
       if (firstWord(node, context) === undefined) return undefined;
       const say = (message: string, at: number, hint?: string): undefined => {

@@ -80,6 +80,14 @@ export interface DaemonSettings {
 /** What the files say, keyword by keyword, before defaults from elsewhere. */
 export type WrittenConfig = Values<typeof root>;
 
+/** What a start does not need. */
+export interface LoadExtras {
+  /** Whether to complain about what only upkeep knows. */
+  readonly keepalived?: boolean;
+  /** Looks at the configuration and adds to the problems, before they are finished. */
+  inspect?(loaded: Omit<Loaded, "problems">, problems: Problems): void;
+}
+
 /** A configuration with what is wrong with it. */
 export interface Loaded {
   readonly config: Config;
@@ -92,13 +100,19 @@ export interface Loaded {
  * problem (`isFatal`) the configuration must not be used. Mode "test" refuses numbers with junk
  * behind them that a start takes with a warning.
  */
-export function load(path: string, files: Files, mode: Mode = "run"): Loaded {
+export function load(
+  path: string,
+  files: Files,
+  mode: Mode = "run",
+  extras: LoadExtras = {},
+): Loaded {
   const problems = new Problems();
   let setChecks: SetChecks = () => {};
   const context: Context = {
     problems,
     files,
     mode,
+    keepalived: extras.keepalived === true,
     prefix: "line",
     who: "",
     protocol: { family: 0, version: 0 },
@@ -119,6 +133,7 @@ export function load(path: string, files: Files, mode: Mode = "run"): Loaded {
   const config = complete(written, files, problems);
   if (config.globals.dynamic_interfaces) problems.forgive("bad_interface");
   validate(config.vrrp_instances, problems);
+  extras.inspect?.({ config, written }, problems);
   const all = problems.finish();
   return { config, written, problems: fileCount > 1 ? all.map(withFile) : all };
 }

@@ -12,6 +12,7 @@ import {
   complain,
   type Context,
   type ListRow,
+  reportOurs,
   type Row,
   warnUnsupported,
 } from "./schema.ts";
@@ -111,8 +112,14 @@ export class Parser {
       this.#refuseKeyword(statement, block);
       return;
     }
-    this.#awaitsSecret = row.secret === true && statement.words.length === 1;
-    if (row.secret === true) this.#keepSecret(statement, 1);
+    this.#awaitsSecret = false;
+    if (row.secret === true) {
+      // A missing number must not make the secret take its place.
+      const isNumber = /^[0-9]{1,3}$/.test(statement.words[1] ?? "");
+      const from = isNumber ? row.secretFrom ?? 1 : 1;
+      this.#keepSecret(statement, from);
+      this.#awaitsSecret = statement.words.length <= from;
+    }
     if (row.shape === "line") this.#readLine(statement, row);
     else this.#pending = { header: statement, row };
   }
@@ -223,6 +230,9 @@ export class Parser {
   }
 
   #announce(statement: Statement, row: Row<unknown>): void {
+    if (row.ours === true && this.#top.context.keepalived) {
+      reportOurs(statement, this.#top.context);
+    }
     if (row.later === true) warnUnsupported(statement, this.#top.context);
   }
 

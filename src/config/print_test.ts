@@ -11,7 +11,7 @@ import { printConfig } from "./print.ts";
 import { root } from "./root.ts";
 import type { Written } from "./schema.ts";
 
-const ROUNDS = 400;
+const ROUNDS = 200;
 
 /** Rows whose entries name a block of another keyword. */
 const REFERS_TO: Readonly<Record<string, string>> = {
@@ -38,8 +38,12 @@ function print(text: string, showSecrets = true): string {
 /** Expects a text to say the same after it was printed, and printing it again to change nothing. */
 function expectSame(text: string, name: string): void {
   const printed = print(text);
+  const [again, first] = [placeless(written(printed)), placeless(written(text))];
+  const isSame = Bun.deepEquals(again, first) && print(printed) === printed;
+  // Most are; the explanation costs more than the question.
+  if (isSame) return;
   const about = `${name}\n${text}\nprinted:\n${printed}`;
-  expect([about, placeless(written(printed))]).toEqual([about, placeless(written(text))]);
+  expect([about, again]).toEqual([about, first]);
   expect([about, print(printed)]).toEqual([about, printed]);
 }
 
@@ -96,12 +100,12 @@ test("the text is canonical: defaults, comments, includes and definitions are go
       "vrrp_instance VI {",
       "  interface eth0",
       "  priority 150",
-      "  no_accept",
       "  unicast_peer {",
       "  }",
       "  virtual_ipaddress {",
       "    192.0.2.1/24 dev eth0",
       "  }",
+      "  no_accept",
       "}",
       "",
     ].join("\n"),

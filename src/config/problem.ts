@@ -5,6 +5,7 @@
  */
 import { maySpill, Secrets } from "./secrets.ts";
 import type { SourceFile } from "./statement.ts";
+import { stripComment } from "./words.ts";
 
 /**
  * The classes of mistakes, in ascending order of weight: a configuration test keeps the last of this
@@ -94,6 +95,15 @@ export interface Place {
 /** Says something about a block as a whole; the log line carries no place. */
 export type Say = (message: string) => void;
 
+/** Where a mistake of a whole block is to be shown. */
+export interface Near {
+  /**
+   * The first line of the block that starts with this word, rather than the block's first line; of
+   * several words the first one that is there.
+   */
+  readonly near?: string | readonly string[];
+}
+
 /** The parts of a Problem that only some mistakes need. */
 export type ProblemExtras = Partial<
   Pick<Problem, "severity" | "code" | "prefix" | "word" | "hint" | "exit">
@@ -137,7 +147,9 @@ const MOST_FATAL = 2 * MOST_PROBLEMS;
 export class Problems {
   readonly list: Problem[] = [];
   /** What no problem may show. */
-  readonly secrets = new Secrets();
+  readonly secrets: Secrets;
+  /** The names that conditions (`@NAME`) speak of. */
+  readonly nodes = new Set<string>();
   readonly #files = new Map<string, SourceFile>();
   readonly #lines = new Map<SourceFile, readonly string[]>();
   #dropped = 0;
@@ -147,6 +159,10 @@ export class Problems {
   /** Whether further mistakes are counted only, unless they are fatal. */
   get isFull(): boolean {
     return this.list.length >= MOST_PROBLEMS;
+  }
+
+  constructor(secrets = new Secrets()) {
+    this.secrets = secrets;
   }
 
   /** Keeps a mistake while there is room. */
@@ -178,15 +194,44 @@ export class Problems {
     place: Place | undefined,
     kind: ProblemKind,
     message: string,
-    extras: ProblemExtras = {},
+    { near, ...extras }: ProblemExtras & Near = {},
   ): void {
-    const { file: name, line } = place ?? { file: "", line: 0 };
+    const { file: name, line: first } = place ?? { file: "", line: 0 };
     const file = this.#files.get(name) ?? { name, text: "" };
+    const words = near === undefined || typeof near === "string" ? [near ?? ""] : near;
+    const line = near === undefined ? first : this.#lineNear(file, first, words);
     const source = line === 0 ? "" : this.#linesOf(file)[line - 1]?.trimEnd() ?? "";
     const column = line === 0 ? 0 : source.length - source.trimStart().length + 1;
     this.add(
       problemAt({ file, line, column, source }, kind, message, { prefix: "none", ...extras }),
     );
+  }
+
+  /** The files read, in the order in which they were met. */
+  get files(): Iterable<SourceFile> {
+    return this.#files.values();
+  }
+
+  /** A collection of its own that knows the same files and secrets. */
+  sibling(): Problems {
+    const other = new Problems(this.secrets);
+    for (const file of this.#files.values()) other.knowFile(file);
+    return other;
+  }
+
+  /** The line of a block, which starts at `first`, that starts with one of some words; else `first`. */
+  #lineNear(file: SourceFile, first: number, words: readonly string[]): number {
+    const lines = this.#linesOf(file);
+    const found = new Map<string, number>();
+    let depth = 0;
+    for (let line = first; line > 0 && line <= lines.length; line++) {
+      const { text } = stripComment(lines[line - 1]!);
+      const word = text.trimStart().split(/[\s{]/, 1)[0]!;
+      if (line > first && !found.has(word)) found.set(word, line);
+      for (const c of text) depth += c === "{" ? 1 : c === "}" ? -1 : 0;
+      if (depth <= 0 && text.includes("}")) break;
+    }
+    return words.map((word) => found.get(word)).find((line) => line !== undefined) ?? first;
   }
 
   #linesOf(file: SourceFile): readonly string[] {

@@ -36,7 +36,7 @@ import { quote } from "./words.ts";
 const UINT_MAX = 4_294_967_295;
 const LONGEST_BFD_NAME = 31;
 
-/** The outermost keywords. */
+/** The outermost keywords: what others refer to by name comes before them. */
 export const root = block(() => ({
   linkbeat_use_polling: later(
     flag("- ask for the state of tracked links every second; default off"),
@@ -84,18 +84,6 @@ export const root = block(() => ({
       "moved; default none",
     true,
   )),
-  vrrp_sync_group: later(
-    named("NAME { ... } - instances that change state together", "vrrp_sync_group", vrrpSyncGroup, {
-      missing: "vrrp_sync_group must have a name - skipping",
-      duplicate: (name) => `vrrp sync group ${name} already defined`,
-    }),
-  ),
-  garp_group: later(garpGroups()),
-  linkbeat_interfaces: later(linkbeatInterfaces()),
-  vrrp_instance: named("NAME { ... } - one virtual router", "vrrp_instance", vrrpInstance, {
-    missing: "vrrp_instance must have a name",
-    duplicate: (name) => `vrrp instance ${name} already defined`,
-  }),
   vrrp_script: later(named(
     "NAME { ... } - command whose result counts; the first one of a name counts",
     "vrrp_script",
@@ -126,6 +114,18 @@ export const root = block(() => ({
     TRACK_FILE,
   )),
   vrrp_track_file: vrrpTrackFile(),
+  vrrp_sync_group: later(
+    named("NAME { ... } - instances that change state together", "vrrp_sync_group", vrrpSyncGroup, {
+      missing: "vrrp_sync_group must have a name - skipping",
+      duplicate: (name) => `vrrp sync group ${name} already defined`,
+    }),
+  ),
+  garp_group: later(garpGroups()),
+  linkbeat_interfaces: later(linkbeatInterfaces()),
+  vrrp_instance: named("NAME { ... } - one virtual router", "vrrp_instance", vrrpInstance, {
+    missing: "vrrp_instance must have a name",
+    duplicate: (name) => `vrrp instance ${name} already defined`,
+  }),
   SSL: later(sslBlock()),
   virtual_server_group: later(virtualServerGroups()),
   virtual_server: later(virtualServers()),

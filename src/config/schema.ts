@@ -32,6 +32,8 @@ export interface Context {
   readonly problems: Problems;
   readonly files: Files;
   readonly mode: Mode;
+  /** Whether what only upkeep knows is to be reported. */
+  readonly keepalived: boolean;
   /** How log lines show the place: global words are the parent's, the rest is the roles'. */
   readonly prefix: Problem["prefix"];
   /** The name of the block being read, "" in global_defs. */
@@ -73,6 +75,8 @@ interface RowBase<T> {
   readonly secret?: boolean;
   /** Its lines are written without the keyword: they begin with their values. */
   readonly bare?: boolean;
+  /** The first word that is, when what comes before it are numbers; 1 unless told otherwise. */
+  readonly secretFrom?: number;
 }
 
 /** A keyword with words on its line. */
@@ -182,6 +186,12 @@ export function block<R extends Rows>(make: () => R): Block<R> {
       return empty = values;
     },
   };
+}
+
+/** Says that only upkeep knows a keyword. */
+export function reportOurs(node: Statement, context: Context): void {
+  const message = `keepalived does not know ${node.words[0]!}`;
+  complain(context, node, "note", message, 0, { severity: "error", code: "not_in_keepalived" });
 }
 
 /** Says once per keyword that it has no effect yet. */

@@ -21,8 +21,8 @@ export function maySpill(text: string): boolean {
 export class Secrets {
   readonly #texts = new Set<string>();
   readonly #lengths = new Set<number>();
-  /** Places that hold one, as FILE:LINE. */
-  readonly #places = new Set<string>();
+  /** The lines that hold one, by file. */
+  readonly #lines = new Map<string, Set<number>>();
 
   /** Remembers a secret; blanks and quotes around it do not belong to it. */
   keep(text: string): void {
@@ -34,12 +34,20 @@ export class Secrets {
 
   /** Remembers a line that must not be shown. */
   keepLine(file: string, line: number): void {
-    this.#places.add(`${file}:${line}`);
+    const lines = this.#lines.get(file);
+    if (lines === undefined) this.#lines.set(file, new Set([line]));
+    else lines.add(line);
+  }
+
+  /** The line of a file that was the first to show a secret; undefined when it has none. */
+  firstLine(file: string): number | undefined {
+    return this.#lines.get(file)?.values().next().value;
   }
 
   /** Whether a line as it stands in a file must not be shown. */
   spills(source: string, file: string, line: number): boolean {
-    return maySpill(source) || this.#places.has(`${file}:${line}`) || this.hide(source) !== source;
+    return maySpill(source) || this.#lines.get(file)?.has(line) === true ||
+      this.hide(source) !== source;
   }
 
   /** A text without secrets. */

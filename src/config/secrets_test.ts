@@ -61,6 +61,25 @@ test("a secret never shows, wherever it stands", () => {
   }
 });
 
+test("a key of auth_hmac never shows, its number does", () => {
+  const table: readonly string[] = [
+    "key 51 hunter2",
+    "key hunter2",
+    "key hunter2 51",
+    "key 300 hunter2",
+    "key 51 hunter2\nkey 51 hunter2",
+    "key 51\nhunter2",
+    "ky 51 hunter2 }\nhunter2",
+    "$X=hunter2\nkey 51 $X }\n  bogus hunter2\n$X",
+  ];
+  for (const lines of table) {
+    const text = said(lines, ["auth_hmac {", "}"]);
+    expect([lines, text]).toEqual([lines, expect.not.stringContaining("hunter2")]);
+  }
+  const twice = said("key 51 hunter2\nkey 51 hunter2", ["auth_hmac {", "}"]);
+  expect(twice).toContain("key 51 already defined");
+});
+
 test("what is no secret stays readable", () => {
   const text = said("auth_pass 30");
   expect(text).toContain("VRID '300' not valid");

@@ -22,6 +22,8 @@ const MOST_WORK = 128_000_000;
 /** A line that comes from a definition or a repetition counts so many times. */
 const EXPANDED = 4;
 const DEEPEST_EXPANSION = 32;
+/** More names in conditions are not remembered. */
+const MOST_NODES = 64;
 /** A longer line is reported and dropped. */
 const LONGEST_LINE = 1023;
 
@@ -238,7 +240,8 @@ function readFile(
   reading.fileCount++;
   reading.depth++;
   reading.directory = directoryOf(path);
-  readLines(reading, line === 0 ? { name, text } : { name, text, includedBy: { file, line } });
+  const included = line === 0 ? {} : { includedBy: { file, line } };
+  readLines(reading, { name, path, text, ...included });
   reading.depth--;
   Object.assign(reading, { file, line, from, directory, checks });
 }
@@ -387,6 +390,7 @@ function readLine(
   const condition = text.includes("@") ? /^\s*@(\^?)(\S*)(?:\s+|$)/.exec(text) : null;
   if (condition !== null) {
     const negated = condition[1] === "^";
+    if (reading.problems.nodes.size < MOST_NODES) reading.problems.nodes.add(condition[2]!);
     if ((condition[2] === reading.configId) === negated) return;
     text = text.slice(condition[0].length);
     origin = after(origin, condition[0].length);

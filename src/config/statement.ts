@@ -9,6 +9,8 @@ import { cut } from "./words.ts";
 export interface SourceFile {
   /** As the operator wrote it. */
   readonly name: string;
+  /** The absolute path. */
+  readonly path?: string;
   readonly text: string;
   readonly includedBy?: { readonly file: SourceFile; readonly line: number };
 }

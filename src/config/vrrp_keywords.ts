@@ -25,6 +25,7 @@ import { formatVirtualAddress } from "./virtual_address.ts";
 import { useIpvlan, useVmac } from "./vmac_rows.ts";
 import type { Script, UnicastPeer, VirtualAddress } from "./vrrp.ts";
 import {
+  alwaysYes,
   formatPeer,
   multicastGroup,
   nativeIpv6,
@@ -52,27 +53,7 @@ const notBool = (keyword: string) => (text: string, who: string): string =>
 
 /** The keywords of vrrp_instance. */
 export const vrrpInstance = block(() => ({
-  use_vmac: later(useVmac()),
-  use_vmac_addr: later(flag(
-    "- addresses on other interfaces get a macvlan each, too; default off",
-  )),
-  vmac_xmit_base: later(flag(
-    "- send and receive on the interface below the macvlan; default off, on with unicast",
-  )),
-  use_ipvlan: later(useIpvlan()),
-  unicast_peer: list<UnicastPeer>(
-    "{ ADDR [min_ttl N] [max_ttl N] per line } - send adverts to these instead of a multicast group; " +
-      "range 0..255; default none, min_ttl 0, max_ttl 255",
-    readPeer,
-    formatPeer,
-  ),
-  unicast_fault_no_peer: later(
-    flag("- FAULT instead of multicast when no peer is left; default off"),
-  ),
-  check_unicast_src: flag(
-    "- accept adverts from listed peers only; default off, on when a peer has a TTL limit",
-  ),
-  old_unicast_checksum: later(oldUnicastChecksum()),
+  version: version(),
   native_ipv6: nativeIpv6(),
   state: state(),
   interface: word<string, undefined>(
@@ -81,19 +62,6 @@ export const vrrpInstance = block(() => ({
     undefined,
     readInterface,
   ),
-  vrf: later(vrf()),
-  dont_track_primary: later(flag("- the state of its own interface does not count; default off")),
-  ...trackRows(),
-  mcast_src_ip: sourceAddress(
-    "IPADDR - source of adverts; default the first address of the interface",
-  ),
-  unicast_src_ip: sourceAddress(
-    "IPADDR - source of adverts to unicast peers; default the first address of the interface",
-  ),
-  mcast_dst_ip: multicastGroup(
-    "IPADDR - group of its adverts; range multicast, link-local for IPv6; default vrrp_mcast_group4/6",
-  ),
-  track_src_ip: later(flag("- FAULT while its source address is missing; default off")),
   virtual_router_id: integer(
     "N - the VRID, one for all routers that share the addresses; range 1..255; must be set",
     undefined,
@@ -104,16 +72,6 @@ export const vrrpInstance = block(() => ({
       says: (text, who) => `(${who}): VRID '${text}' not valid - must be between 1 & 255`,
     },
   ),
-  unicast_ttl: later(integer(
-    "N - TTL or hop limit of adverts to peers; range 0..255; default 255, the kernel's for IPv6",
-    undefined,
-    {
-      min: 0,
-      max: 255,
-      says: (text, who) => `(${who}): TTL '${text}' not valid - must be between 0 & 255`,
-    },
-  )),
-  version: version(),
   priority: integer(
     "N - priority in elections, 255 for the owner of the addresses; range 1..255; " +
       "default 100, 255 with state MASTER",
@@ -137,6 +95,49 @@ export const vrrpInstance = block(() => ({
       says: (text, who) => `(${who}) Advert interval (${text}) not valid! Must be > 0 - ignoring`,
     },
   ),
+  use_vmac: later(useVmac()),
+  use_vmac_addr: later(flag(
+    "- addresses on other interfaces get a macvlan each, too; default off",
+  )),
+  vmac_xmit_base: later(flag(
+    "- send and receive on the interface below the macvlan; default off, on with unicast",
+  )),
+  use_ipvlan: later(useIpvlan()),
+  unicast_peer: list<UnicastPeer>(
+    "{ ADDR [min_ttl N] [max_ttl N] per line } - send adverts to these instead of a multicast group; " +
+      "range 0..255; default none, min_ttl 0, max_ttl 255",
+    readPeer,
+    formatPeer,
+  ),
+  unicast_fault_no_peer: later(
+    flag("- FAULT instead of multicast when no peer is left; default off"),
+  ),
+  check_unicast_src: flag(
+    "- accept adverts from listed peers only; default off, on when a peer has a TTL limit",
+  ),
+  old_unicast_checksum: later(oldUnicastChecksum()),
+  vrf: later(vrf()),
+  dont_track_primary: later(flag("- the state of its own interface does not count; default off")),
+  ...trackRows(),
+  mcast_src_ip: sourceAddress(
+    "IPADDR - source of adverts; default the first address of the interface",
+  ),
+  unicast_src_ip: sourceAddress(
+    "IPADDR - source of adverts to unicast peers; default the first address of the interface",
+  ),
+  mcast_dst_ip: multicastGroup(
+    "IPADDR - group of its adverts; range multicast, link-local for IPv6; default vrrp_mcast_group4/6",
+  ),
+  track_src_ip: later(flag("- FAULT while its source address is missing; default off")),
+  unicast_ttl: later(integer(
+    "N - TTL or hop limit of adverts to peers; range 0..255; default 255, the kernel's for IPv6",
+    undefined,
+    {
+      min: 0,
+      max: 255,
+      says: (text, who) => `(${who}): TTL '${text}' not valid - must be between 0 & 255`,
+    },
+  )),
   virtual_ipaddress: list<VirtualAddress>(
     "{ ADDR[/LEN] [dev IF] [scope S] [label L] [brd B] [peer P] ... per line } - addresses it holds " +
       "while MASTER and names in its adverts; range all of one family; default none",
@@ -191,14 +192,11 @@ export const vrrpInstance = block(() => ({
     ...alias("accept", opposite("- drop traffic to the addresses unless owner; default off")),
     format: (value: boolean | undefined) => value === false ? [""] : [],
   }),
-  skip_check_adv_addr: later({
-    ...bool(
-      "[BOOL] - do not compare the addresses in adverts with ours; any BOOL is yes; " +
-        "default the global one",
-      notBool("skip_check_adv_addr"),
-    ),
-    format: (value: boolean | undefined) => value === undefined ? [] : [""],
-  }),
+  skip_check_adv_addr: later(alwaysYes(bool(
+    "[BOOL] - do not compare the addresses in adverts with ours; any BOOL is yes; " +
+      "default the global one",
+    notBool("skip_check_adv_addr"),
+  ))),
   strict_mode: later(bool(
     "[BOOL] - keep to the letter of the protocol; default vrrp_strict",
     notBool("strict_mode"),

@@ -85,6 +85,16 @@ export function version(): LineRow<2 | 3 | undefined> {
   };
 }
 
+/** A yes or no that means yes either way, as keepalived has it. */
+export function alwaysYes(row: LineRow<boolean | undefined>): LineRow<boolean | undefined> {
+  return {
+    ...row,
+    read: (node, context, before) =>
+      row.read(node, context, before) === undefined ? undefined : true,
+    format: (value) => value === undefined ? [] : [""],
+  };
+}
+
 /** `native_ipv6`. */
 export function nativeIpv6(): LineRow<boolean> {
   return {
@@ -190,13 +200,20 @@ export function readMemberAddress(
 ): VirtualAddress | undefined {
   const written = node.words[0]!;
   const address = parseAddress(written.split("/")[0]!);
-  if (address !== undefined && !agrees(context, familyOf(address))) {
+  const { family } = context.protocol;
+  if (address !== undefined && family !== 0 && family !== familyOf(address)) {
     const message =
       `(${context.who}): address family must match VRRP instance [${written}] - ignoring`;
-    complain(context, node, "general", message, 0);
+    complain(context, node, "general", message, 0, {
+      code: "mixed_families",
+      hint: "virtual_ipaddress_excluded takes both; or give it an instance of its own",
+    });
     return undefined;
   }
-  return readUniqueAddress(node, context, before);
+  const found = readUniqueAddress(node, context, before);
+  // Only an address that stays settles the family.
+  if (found !== undefined && address !== undefined) agrees(context, familyOf(address));
+  return found;
 }
 
 /** An address of any family; a second one like it is dropped. */
@@ -251,7 +268,8 @@ export function multicastGroup(doc: string): LineRow<string | undefined> {
       complain(context, node, "general", `(${context.who}) ${message} Skipping...`, 1);
     };
     if (address === undefined) return say(`malformed mcast dest address ${first}.`);
-    if (!agrees(context, familyOf(address))) {
+    const { family } = context.protocol;
+    if (family !== 0 && family !== familyOf(address)) {
       return say(`mcast dest address ${first} MUST match VRRP instance family.`);
     }
     const isMulticast = address.length === 4 ? (address[0]! & 0xf0) === 0xe0 : address[0] === 0xff;
@@ -259,6 +277,7 @@ export function multicastGroup(doc: string): LineRow<string | undefined> {
     if (address.length === 16 && (address[1]! & 15) !== 2) {
       return say(`mcast_dst_ip ${first} not link-local multicast.`);
     }
+    agrees(context, familyOf(address));
     return formatAddress(address);
   });
 }

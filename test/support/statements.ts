@@ -11,6 +11,10 @@ import type { Prng } from "./prng.ts";
 
 /** Texts that many rows take; `%` becomes a number that differs from use to use. */
 const POOL = [
+  '"a#b!c{d}e" "$f" "@g" "~SEQ(x, 1, 2)"',
+  "\"/bin/echo a 'b c' \\x24HOME\" nobody nogroup",
+  '"back\\slash"',
+  "include weight 2",
   ..."1 2 3 5 10 25 52 100 254 0 -5 0.5 1.25 60 1000 70000 true false on off no all".split(" "),
   ..."name% a eth0 eth1 192.0.2.% 192.0.2.%/24 2001:db8::% 224.0.0.% ff02::%".split(" "),
   ..."/bin/true 0x10 10.0.0.0/8 MASTER BACKUP user@host.example 1-2 fwmark 3:4".split(" "),
@@ -26,9 +30,6 @@ const POOL = [
   "1 2 3",
   "name1 weight 5",
   "eth1 weight -10 reverse",
-  '"a#b!c{d}e" "$f" "@g" "~SEQ(x, 1, 2)"',
-  "include weight 2",
-  '"back\\slash"',
   "",
 ];
 
@@ -63,6 +64,8 @@ export interface Generated {
   readonly samples: readonly string[];
   /** A configuration with this row alone, followed by a sample. */
   readonly text: (sample: string) => string;
+  /** The line without which its block says nothing, if there is one. */
+  readonly must: readonly string[];
   /** The rows of its block. */
   readonly inside: readonly Generated[];
 }
@@ -76,6 +79,9 @@ function wrap(around: Around, lines: readonly string[]): string {
 
 /** Blocks that define `name1` for those that follow. */
 const preamble: string[] = [];
+
+/** Samples of one row. */
+const ENOUGH = 16;
 
 /** What a block that others refer to is called. */
 const NAME = "name%";
@@ -104,29 +110,63 @@ let tables: readonly Generated[] | undefined;
 function walk(block: AnyBlock, around: Around, above: string): readonly Generated[] {
   const said = (lines: readonly string[]): string =>
     JSON.stringify(loadText([...preamble, wrap(around, lines)].join("\n")).written);
-  const empty = said([]);
+  // Outside every block the preamble grows from row to row.
+  let empty = said([]);
   return Object.entries(block.rows()).map(([keyword, any]) => {
     const row = any as Row<unknown>;
+    if (above === "") empty = said([]);
     const path = above === "" ? keyword : `${above} ${keyword}`;
     const statement = (text: string): readonly string[] => {
       if (row.shape === "line") return [`${keyword} ${text}`];
       return row.shape === "values" ? [`${keyword} {`, text, "}"] : [`${keyword} ${text} {`, "}"];
     };
-    const candidates = [...(SAMPLES[path] ?? []), ...POOL, ...fromDoc(row.doc)];
+    const candidates = [...(SAMPLES[path] ?? []), ...fromDoc(row.doc), ...POOL];
     const before = [...preamble];
     const text = (sample: string): string =>
       [...before, wrap(around, statement(fill(sample)))].join("\n");
     const fits = (sample: string): boolean => said(statement(fill(sample))) !== empty;
     if (row.shape !== "block") {
-      return { path, keyword, row, samples: candidates.filter(fits), text, inside: [] };
+      const samples: string[] = [];
+      for (const one of candidates) if (samples.length < ENOUGH && fits(one)) samples.push(one);
+      return { path, keyword, row, samples, text, must: [], inside: [] };
     }
-    // An empty block without a name may equal its absence, as global_defs does.
-    const words = candidates.filter((text) => !text.includes('"') && fits(text));
-    const samples = words.length === 0 ? [""] : words;
-    const inside = walk(row.inside, [...around, `${keyword} ${fill(samples[0]!)} {`], path);
-    if (above === "" && samples.includes(NAME)) preamble.push(...definition(keyword, inside));
-    return { path, keyword, row, samples, text, inside };
+    const { head, must } = headOf(
+      keyword,
+      row.inside,
+      candidates,
+      (lines) => said(lines) !== empty,
+    );
+    const opening = [`${keyword} ${fill(head[0]!)} {`, ...must].join("\n");
+    const inside = walk(row.inside, [...around, opening], path).map((one) =>
+      one.samples.length === 0 && must[0]?.startsWith(`${one.keyword} `) === true
+        ? { ...one, samples: [must[0].slice(one.keyword.length + 1)] }
+        : one
+    );
+    if (above === "" && head.includes(NAME)) preamble.push(`${keyword} name1 {`, ...must, "}");
+    return { path, keyword, row, samples: head, text, must, inside };
   });
+}
+
+/** What may follow the keyword of a block, and the line without which it says nothing. */
+function headOf(
+  keyword: string,
+  inside: AnyBlock,
+  candidates: readonly string[],
+  matters: (lines: readonly string[]) => boolean,
+): { readonly head: readonly string[]; readonly must: readonly string[] } {
+  const heads = candidates.filter((text) => !text.includes('"'));
+  const fit = (must: readonly string[]): readonly string[] =>
+    heads.filter((text) => matters([`${keyword} ${fill(text)} {`, ...must, "}"]));
+  const head = fit([]);
+  if (head.length > 0) return { head, must: [] };
+  for (const [inner, row] of Object.entries(inside.rows())) {
+    if ((row as Row<unknown>).shape !== "line") continue;
+    for (const text of POOL) {
+      const must = [`${inner} ${fill(text)}`];
+      if (matters([`${keyword} probe {`, ...must, "}"])) return { head: fit(must), must };
+    }
+  }
+  return { head: [""], must: [] };
 }
 
 /** A block called name1 that says one thing of each kind. */
@@ -149,11 +189,15 @@ export function randomConfig(random: Prng): string {
   return `${lines.join("\n")}\n`;
 }
 
-function body({ inside }: Generated, random: Prng, depth: number): readonly string[] {
+function body({ inside, must }: Generated, random: Prng, depth: number): readonly string[] {
   if (inside.length === 0) return [];
   const count = random.integer(0, depth === 1 ? 12 : 5);
-  return Array.from({ length: count }, () => statementOf(random.pick(inside), random, depth))
-    .flat();
+  const first = random.chance(0.9) ? must : [];
+  const rest = Array.from(
+    { length: count },
+    () => statementOf(random.pick(inside), random, depth),
+  );
+  return [...first, ...rest.flat()];
 }
 
 function statementOf(one: Generated, random: Prng, depth: number): readonly string[] {
