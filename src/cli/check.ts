@@ -14,6 +14,7 @@ import { printConfig } from "../config/print.ts";
 import { explainProblem, type Problem, type Problems, type Severity } from "../config/problem.ts";
 import { root } from "../config/root.ts";
 import type { Written } from "../config/schema.ts";
+import { systemFiles } from "../parent/files.ts";
 import { isColourful, type Paint, painter } from "./colour.ts";
 import { systemWorld } from "./world.ts";
 
@@ -109,10 +110,8 @@ function statusOf(problems: readonly Problem[], isStrict: boolean): Report["stat
 }
 
 function readFile(name: string, configId: string | undefined, options: CheckOptions): Read {
-  const world = systemWorld(
-    { configId, allIncludeChecks: false, cwd: process.cwd() },
-    options.offline,
-  );
+  const files = systemFiles({ configId, allIncludeChecks: false, cwd: process.cwd() });
+  const world = systemWorld(files, options.offline);
   let found: Problems | undefined;
   const loaded = load(name, world, "test", {
     keepalived: options.keepalived,

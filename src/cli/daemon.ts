@@ -13,11 +13,13 @@ import { configTestStatus } from "../config/problem.ts";
 import { load } from "../config/load.ts";
 import { Daemon, type EarlyRole, type Invocation } from "../parent/daemon.ts";
 import { DETACHED_VARIABLE } from "../parent/channel.ts";
+import { scriptProblems } from "../config/script_security.ts";
 import { systemFiles } from "../parent/files.ts";
 import { OWN_ENVIRONMENT } from "../parent/supervisor.ts";
 import { followedVersion, usageText, versionText } from "./daemon_help.ts";
 import { type DaemonOptions, readDaemonOptions } from "./options.ts";
 import { RELEASE } from "./release.ts";
+import { systemWorld } from "./world.ts";
 
 /** Where the launcher waits for the daemon's first words. */
 const READY_FD = 3;
@@ -113,7 +115,8 @@ function testConfiguration(options: DaemonOptions): number {
     allIncludeChecks: options.allConfig,
     cwd: process.cwd(),
   });
-  const { problems } = load(resolve(options.configFile), files);
+  const { config, written, problems: found } = load(resolve(options.configFile), files, "test");
+  const problems = [...found, ...scriptProblems(written, config.globals, systemWorld(files))];
   const report = problems.map((problem: Problem) => explainProblem(problem)).join("\n");
   const file = options.configTest?.file;
   if (report !== "" && file === undefined) print(report);

@@ -3,14 +3,13 @@
 import { readFileSync, realpathSync, statSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import type { World } from "../config/world.ts";
-import { type FilesOptions, systemFiles } from "../parent/files.ts";
+import type { Files } from "../config/files.ts";
 
 /**
  * Files, owners, links and users of this machine. Offline only the files are, for a configuration that is
  * meant for another one.
  */
-export function systemWorld(options: FilesOptions, isOffline: boolean): World {
-  const files = systemFiles(options);
+export function systemWorld(files: Files, isOffline = false): World {
   if (isOffline) {
     return {
       ...files,
@@ -23,7 +22,7 @@ export function systemWorld(options: FilesOptions, isOffline: boolean): World {
       nameOf: (_kind, id) => `${id}`,
     };
   }
-  const links = networkInterfaces();
+  let links: ReturnType<typeof networkInterfaces> | undefined;
   return {
     ...files,
     isHere: true,
@@ -44,7 +43,7 @@ export function systemWorld(options: FilesOptions, isOffline: boolean): World {
       }
     },
     addressesOf: (link) =>
-      (links[link] ?? []).map(({ cidr, address }) => cidr ?? address)
+      ((links ??= networkInterfaces())[link] ?? []).map(({ cidr, address }) => cidr ?? address)
         .filter((address) => !address.startsWith("fe80:")),
     userId(name): number | undefined {
       const id = lookUp("passwd", name)?.[2];

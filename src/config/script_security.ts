@@ -1,0 +1,58 @@
+/**
+ * What keepalived says of the scripts of a configuration as a whole, and what a configuration test
+ * makes its status 6 of: scripts run although nobody asked for them to be checked.
+ */
+import type { Globals } from "./globals.ts";
+import { type Place, type Problem, problemAt, type Spot } from "./problem.ts";
+import { insecureComponent, locate, mentionsOf } from "./scripts.ts";
+import type { World } from "./world.ts";
+
+const NOWHERE: Spot = { file: { name: "", text: "" }, line: 0, column: 0, source: "" };
+
+/** The problems with the scripts; none when the configuration mentions none that exists. */
+export function scriptProblems(
+  written: unknown,
+  globals: Globals,
+  world: World,
+): readonly Problem[] {
+  const mentions = mentionsOf(written);
+  const { script_user, enable_script_security } = globals;
+  const isUserUnknown = script_user !== undefined && !isKnown(script_user.user, world);
+  const hint = "create the user, or name another one with script_user";
+  const refused = isUserUnknown
+    ? [
+      problemAt(NOWHERE, "general", "Error setting global script uid/gid", {
+        prefix: "none",
+        hint,
+      }),
+    ]
+    : [];
+  const isNobody = isUserUnknown ||
+    (script_user === undefined && world.userId("keepalived_script") === undefined);
+  if (isNobody && (enable_script_security || isUserUnknown)) {
+    const message = "Unable to set default user keepalived_script for script";
+    const orphans = mentions.filter(({ script }) => script.user === undefined);
+    return [...refused, ...orphans.map(({ place }) => problemOf(place, message, hint))];
+  }
+  if (enable_script_security) return [];
+  const paths = mentions.filter(({ script }) => isKnown(script.user, world))
+    .flatMap(({ script }) => locate(script.argv[0]!, world) ?? []);
+  if (paths.length === 0) return [];
+  const insecure = paths.find((path) => insecureComponent(path, world) !== undefined);
+  const message =
+    "SECURITY VIOLATION - scripts are being executed but script_security not enabled.";
+  const more = insecure === undefined ? "" : " There are insecure scripts.";
+  const cure = "add enable_script_security and script_user to global_defs";
+  return [problemAt(NOWHERE, "security", message + more, { prefix: "none", hint: cure })];
+}
+
+function problemOf(place: Place | undefined, message: string, hint: string): Problem {
+  const spot = place === undefined
+    ? NOWHERE
+    : { ...NOWHERE, file: { name: place.file, text: "" }, line: place.line, column: 1 };
+  return problemAt(spot, "general", message, { prefix: "none", hint });
+}
+
+function isKnown(user: string | undefined, world: World): boolean {
+  return user === undefined || /^[0-9]+$/.test(user) || world.userId(user) !== undefined;
+}

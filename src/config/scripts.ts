@@ -1,0 +1,95 @@
+/** The scripts that a configuration mentions: where they are, who runs them, and who may change them. */
+import type { Place } from "./problem.ts";
+import type { Written } from "./schema.ts";
+import type { Script } from "./vrrp.ts";
+import type { Owned, World } from "./world.ts";
+
+const DEFAULT_USER = "keepalived_script";
+const SHELL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** A script, and who mentions it. */
+export interface Mention {
+  readonly script: Script;
+  readonly keyword: string;
+  readonly who: string;
+  readonly place: Place | undefined;
+}
+
+/** Every script in what the files say. */
+export function mentionsOf(written: unknown): readonly Mention[] {
+  const found: Mention[] = [];
+  collect(written, { keyword: "", who: "", place: undefined }, found);
+  return found;
+}
+
+/** Finds the scripts in the values of a block, whatever the keywords are. */
+function collect(value: unknown, above: Omit<Mention, "script">, found: Mention[]): void {
+  if (Array.isArray(value)) {
+    for (const one of value) collect(one, above, found);
+    return;
+  }
+  if (typeof value !== "object" || value === null) return;
+  const fields = value as Written;
+  if (Array.isArray(fields["argv"])) {
+    found.push({ ...above, script: value as Script });
+    return;
+  }
+  const place = fields["place"] as Place | undefined;
+  const name = fields["name"];
+  const inside = place === undefined || typeof name !== "string"
+    ? above
+    : { ...above, place, who: `(${name}) ` };
+  for (const [keyword, one] of Object.entries(fields)) {
+    const isValues = keyword === "values" || keyword === "place";
+    collect(one, isValues ? inside : { ...inside, keyword }, found);
+  }
+}
+
+/** Who runs a script that names nobody, when script_user does not either. */
+export function defaultUser(world: World): string {
+  return world.userId(DEFAULT_USER) === undefined ? "root" : DEFAULT_USER;
+}
+
+/** The path and everything above it, as written and as it is once links are resolved. */
+function componentsOf(path: string, world: World): readonly string[] {
+  const real = world.realPath(path) ?? path;
+  const found = new Set<string>(["/"]);
+  for (const one of [path, real]) {
+    for (let at = one.indexOf("/", 1); at >= 0; at = one.indexOf("/", at + 1)) {
+      found.add(one.slice(0, at));
+    }
+    found.add(one);
+  }
+  return [...found];
+}
+
+/** The path of a program, PATH searched for a bare name; undefined when there is none. */
+export function locate(program: string, world: World): string | undefined {
+  const exists = (path: string): boolean => world.stat(path) !== undefined;
+  if (program.startsWith("/")) return exists(program) ? program : undefined;
+  if (program.includes("/")) {
+    const path = `${world.cwd}/${program}`;
+    return exists(path) ? path : undefined;
+  }
+  const folders = (world.environment("PATH") ?? SHELL_PATH).split(":");
+  return folders.map((folder) => `${folder}/${program}`).find(exists);
+}
+
+/**
+ * The first component of a path that others than root may change, and whether its mode lets them;
+ * undefined when there is none.
+ */
+export function insecureComponent(
+  path: string,
+  world: World,
+): { readonly component: string; readonly owned: Owned; readonly isOpen: boolean } | undefined {
+  for (const component of componentsOf(path, world)) {
+    const owned = world.inspect(component);
+    if (owned === undefined) continue;
+    // In a sticky directory nobody replaces what is another's.
+    const isSticky = owned.kind === "directory" && (owned.mode & 0o1000) !== 0;
+    const isOpen = !isSticky && (owned.mode & 0o022) !== 0;
+    if (owned.uid !== 0 || isOpen) return { component, owned, isOpen };
+  }
+  return undefined;
+}
