@@ -333,7 +333,11 @@ export function dnsName(): LineRow<string> {
   return word<string, string>(
     "DOMAIN - name asked for; range no empty labels; default the root",
     "",
-    (first, node, context) => {
+    (first, node, context, before) => {
+      if (before !== "") {
+        complain(context, node, "general", "DNS_CHECK name already specified - ignoring", 1);
+        return undefined;
+      }
       const name = first.endsWith(".") ? first.slice(0, -1) : first;
       const labels = name.split(".");
       if (name !== "" && labels.includes("")) {

@@ -5,6 +5,7 @@ import {
   checkLink,
   complain,
   type Context,
+  firstWord,
   type LineRow,
   type ListRow,
   readSeconds,
@@ -38,7 +39,7 @@ function gap(doc: string): LineRow<number | undefined> {
   return {
     ...seconds(doc, undefined, { min: 0, max: LONGEST_GAP, says: () => "" }),
     read: (node, context) =>
-      node.words.length < 2
+      firstWord(node, context) === undefined
         ? undefined
         : readSeconds(node, 1, context, { min: 0, max: LONGEST_GAP }),
   };

@@ -4,7 +4,7 @@
  */
 import type { Globals } from "./globals.ts";
 import { type Place, type Problem, problemAt, type Spot } from "./problem.ts";
-import { insecureComponent, locate, mentionsOf } from "./scripts.ts";
+import { insecureComponent, locate, type Mention, mentionsOf } from "./scripts.ts";
 import type { World } from "./world.ts";
 
 const NOWHERE: Spot = { file: { name: "", text: "" }, line: 0, column: 0, source: "" };
@@ -16,6 +16,27 @@ export function scriptProblems(
   world: World,
 ): readonly Problem[] {
   const mentions = mentionsOf(written);
+  return [...disabledScripts(mentions, world), ...unchecked(mentions, globals, world)];
+}
+
+/** Track scripts that are not there. */
+function disabledScripts(mentions: readonly Mention[], world: World): readonly Problem[] {
+  return mentions.filter(({ keyword, script }) =>
+    keyword === "script" && locate(script.argv[0]!, world) === undefined
+  ).map(({ name, place, script }) =>
+    problemOf(
+      place,
+      `Disabling track script ${name} since not found/accessible`,
+      `there is no ${script.argv[0]}`,
+    )
+  );
+}
+
+function unchecked(
+  mentions: readonly Mention[],
+  globals: Globals,
+  world: World,
+): readonly Problem[] {
   const { script_user, enable_script_security } = globals;
   const isUserUnknown = script_user !== undefined && !isKnown(script_user.user, world);
   const hint = "create the user, or name another one with script_user";

@@ -12,13 +12,15 @@ export interface Mention {
   readonly script: Script;
   readonly keyword: string;
   readonly who: string;
+  /** The name of the block; empty outside named blocks. */
+  readonly name: string;
   readonly place: Place | undefined;
 }
 
 /** Every script in what the files say. */
 export function mentionsOf(written: unknown): readonly Mention[] {
   const found: Mention[] = [];
-  collect(written, { keyword: "", who: "", place: undefined }, found);
+  collect(written, { keyword: "", who: "", name: "", place: undefined }, found);
   return found;
 }
 
@@ -38,7 +40,7 @@ function collect(value: unknown, above: Omit<Mention, "script">, found: Mention[
   const name = fields["name"];
   const inside = place === undefined || typeof name !== "string"
     ? above
-    : { ...above, place, who: `(${name}) ` };
+    : { ...above, place, name, who: `(${name}) ` };
   for (const [keyword, one] of Object.entries(fields)) {
     const isValues = keyword === "values" || keyword === "place";
     collect(one, isValues ? inside : { ...inside, keyword }, found);

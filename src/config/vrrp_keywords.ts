@@ -374,7 +374,7 @@ function notifyDeleted(): LineRow<{ readonly script?: Script } | undefined> {
     shape: "line",
     initial: undefined,
     read: (node, context, before) => {
-      if (before?.script !== undefined && node.words.length > 1) {
+      if (before !== undefined && node.words.length > 1) {
         const message = `(${context.who}) notify_deleted already specified - ignoring ${
           node.words[1]
         }`;
