@@ -413,21 +413,26 @@ function persistenceGranularity(): LineRow<string | undefined> {
     undefined,
     (value, node, context) => {
       const { lvs } = context;
-      if (lvs.family === 0) lvs.family = value.includes(".") ? 4 : 6;
-      const isV6 = lvs.family === 6;
+      // What is refused does not settle the family of a service that has shown none.
+      const family = lvs.family === 0 ? (value.includes(".") ? 4 : 6) : lvs.family;
+      const isV6 = family === 6;
       const refuse = (): undefined => {
-        const message = `Invalid IPv${lvs.family} persistence_granularity specified - ${value}`;
+        const message = `Invalid IPv${family} persistence_granularity specified - ${value}`;
         const hint = isV6 ? "a prefix length from 1 to 128" : "a netmask, as 255.255.255.0";
         complain(context, node, "general", message, 1, { hint });
       };
       if (isV6) {
         const prefix = readInteger(node, 1, context, { min: 1, max: 128 });
-        return prefix === undefined ? refuse() : `${prefix}`;
+        if (prefix === undefined) return refuse();
+        lvs.family = family;
+        return `${prefix}`;
       }
       const prefix = /^[0-9]{1,2}$/.test(value) ? Number(value) : 0;
-      if (prefix >= 1 && prefix <= 32) return netmask(prefix);
+      const isPrefix = prefix >= 1 && prefix <= 32;
       const mask = value.includes(".") ? readAddress(value) : undefined;
-      return mask === undefined ? refuse() : mask;
+      if (!isPrefix && mask === undefined) return refuse();
+      lvs.family = family;
+      return isPrefix ? netmask(prefix) : mask;
     },
   );
 }
@@ -532,8 +537,12 @@ export function virtualServers(): BlockRow<readonly WrittenService[]> {
       return insideOf(context, serviceName(target, "none"));
     },
     close: (said, node, { lvs }, before, context) => {
-      const values = keepMethods(said as Values<typeof virtualServer>, lvs.methods);
       const { target, family } = lvs;
+      // However it was told, the family of a service without an address is as good as written.
+      const told = target.type === "address" || family === 0
+        ? said
+        : { ...said, ip_family: family };
+      const values = keepMethods(told as Values<typeof virtualServer>, lvs.methods);
       const service = { target, family, place: placeOf(node), values };
       return append(before, withoutStrangeSorry(service, node, context));
     },
@@ -606,7 +615,13 @@ function withoutStrangeSorry(
     `Address family of virtual server and sorry server ${sorry_server.address} don't match ` +
       "- skipping sorry server.",
   );
-  return { ...service, values: { ...service.values, sorry_server: undefined } };
+  // What is said of it goes with it.
+  const gone = {
+    sorry_server: undefined,
+    sorry_server_inhibit: false,
+    sorry_server_lvs_method: undefined,
+  };
+  return { ...service, values: { ...service.values, ...gone } };
 }
 
 function formatTarget(target: ServiceTarget): string {

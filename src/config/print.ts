@@ -52,7 +52,7 @@ function printRow(
   const show = (text: string): string => row.secret === true && !showSecrets ? MASK : text;
   if (row.shape === "line") {
     for (const text of (row as LineRow<unknown>).format?.(value) ?? []) {
-      lines.push(`${indent}${join(keyword, show(text))}`);
+      lines.push(indent + (row.bare === true ? shield(text) : join(keyword, show(text))));
     }
     return;
   }

@@ -26,6 +26,9 @@ const POOL = [
   "2001:db8::% 443",
   "fwmark %",
   "group name1",
+  "name1",
+  "0123456789abcdef0123456789ABCDEF",
+  "icase multiline",
   "1 2",
   "1 2 3",
   "name1 weight 5",
@@ -42,6 +45,15 @@ const SAMPLES: Readonly<Record<string, readonly string[]>> = {
     "2001:db8::%/128 preferred_lft forever",
   ],
   "vrrp_instance unicast_peer": ["192.0.2.% min_ttl 3 max_ttl 255"],
+};
+
+/** Lines without which a block or a line says nothing, where a single line of the pool will not do. */
+const NEEDS: Readonly<Record<string, readonly string[]>> = {
+  "virtual_server hashed": ["lvs_sched sh"],
+  "virtual_server sorry_server_inhibit": ["sorry_server 192.0.2.9 80"],
+  "virtual_server sorry_server_lvs_method": ["sorry_server 192.0.2.9 80"],
+  "virtual_server real_server HTTP_GET": ["url {", "path /", "}"],
+  "virtual_server real_server SSL_GET": ["url {", "path /", "}"],
 };
 
 /** Everything a generated file may refer to exists. */
@@ -81,7 +93,7 @@ function wrap(around: Around, lines: readonly string[]): string {
 const preamble: string[] = [];
 
 /** Samples of one row. */
-const ENOUGH = 16;
+const ENOUGH = 8;
 
 /** What a block that others refer to is called. */
 const NAME = "name%";
@@ -96,7 +108,7 @@ export function fill(sample: string): string {
 /** What the words of a row's documentation suggest. */
 function fromDoc(doc: string): readonly string[] {
   const grammar = doc.split(" - ")[0]!;
-  const literals = grammar.match(/[A-Za-z_][A-Za-z0-9_-]*/g) ?? [];
+  const literals = grammar.split(/[\s|[\](){},]+/).filter((word) => /^[\w.+-]+$/.test(word));
   return [...new Set(literals)].flatMap((word) => [word, `${word} 5`, `1 ${word}`]);
 }
 
@@ -116,26 +128,24 @@ function walk(block: AnyBlock, around: Around, above: string): readonly Generate
     const row = any as Row<unknown>;
     if (above === "") empty = said([]);
     const path = above === "" ? keyword : `${above} ${keyword}`;
+    const needs = row.shape === "line" ? NEEDS[path] ?? [] : [];
+    const nothing = needs.length === 0 ? empty : said(needs);
     const statement = (text: string): readonly string[] => {
-      if (row.shape === "line") return [`${keyword} ${text}`];
+      if (row.shape === "line") return [...needs, lineOf(keyword, row, text)];
       return row.shape === "values" ? [`${keyword} {`, text, "}"] : [`${keyword} ${text} {`, "}"];
     };
     const candidates = [...(SAMPLES[path] ?? []), ...fromDoc(row.doc), ...POOL];
     const before = [...preamble];
     const text = (sample: string): string =>
       [...before, wrap(around, statement(fill(sample)))].join("\n");
-    const fits = (sample: string): boolean => said(statement(fill(sample))) !== empty;
+    const fits = (sample: string): boolean => said(statement(fill(sample))) !== nothing;
     if (row.shape !== "block") {
       const samples: string[] = [];
       for (const one of candidates) if (samples.length < ENOUGH && fits(one)) samples.push(one);
       return { path, keyword, row, samples, text, must: [], inside: [] };
     }
-    const { head, must } = headOf(
-      keyword,
-      row.inside,
-      candidates,
-      (lines) => said(lines) !== empty,
-    );
+    const matters = (lines: readonly string[]): boolean => said(lines) !== empty;
+    const { head, must } = headOf(keyword, row.inside, candidates, matters, NEEDS[path]);
     const opening = [`${keyword} ${fill(head[0]!)} {`, ...must].join("\n");
     const inside = walk(row.inside, [...around, opening], path).map((one) =>
       one.samples.length === 0 && must[0]?.startsWith(`${one.keyword} `) === true
@@ -147,18 +157,29 @@ function walk(block: AnyBlock, around: Around, above: string): readonly Generate
   });
 }
 
+function lineOf(keyword: string, row: Row<unknown>, text: string): string {
+  return row.bare === true ? text : `${keyword} ${text}`;
+}
+
 /** What may follow the keyword of a block, and the line without which it says nothing. */
 function headOf(
   keyword: string,
   inside: AnyBlock,
   candidates: readonly string[],
   matters: (lines: readonly string[]) => boolean,
+  needs: readonly string[] = [],
 ): { readonly head: readonly string[]; readonly must: readonly string[] } {
-  const heads = candidates.filter((text) => !text.includes('"'));
-  const fit = (must: readonly string[]): readonly string[] =>
-    heads.filter((text) => matters([`${keyword} ${fill(text)} {`, ...must, "}"]));
-  const head = fit([]);
-  if (head.length > 0) return { head, must: [] };
+  const heads = [NAME, ...candidates.filter((text) => !/["%]/.test(text) || text.includes(" %"))];
+  const fit = (must: readonly string[]): readonly string[] => {
+    const found: string[] = [];
+    for (const text of heads) {
+      const lines = [`${keyword} ${fill(text)} {`, ...must, "}"];
+      if (found.length < ENOUGH && matters(lines)) found.push(text);
+    }
+    return found;
+  };
+  const head = fit(needs);
+  if (head.length > 0) return { head, must: needs };
   for (const [inner, row] of Object.entries(inside.rows())) {
     if ((row as Row<unknown>).shape !== "line") continue;
     for (const text of POOL) {
@@ -208,7 +229,7 @@ function statementOf(one: Generated, random: Prng, depth: number): readonly stri
   };
   switch (one.row.shape) {
     case "line":
-      return [`${indent}${one.keyword} ${sample()}`];
+      return [indent + lineOf(one.keyword, one.row, sample())];
     case "values": {
       const entries = Array.from({ length: random.integer(0, 4) }, () => `${indent}  ${sample()}`);
       return [`${indent}${one.keyword} {`, ...entries, `${indent}}`];
