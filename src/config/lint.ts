@@ -4,6 +4,7 @@
  */
 import { familyOf, parseAddress } from "../lib/address.ts";
 import { rangeOf } from "./election.ts";
+import { lintServices } from "./lint_services.ts";
 import { lintScripts } from "./lint_scripts.ts";
 import type { Loaded } from "./load.ts";
 import { type Find, finder, modeText } from "./finding.ts";
@@ -24,6 +25,8 @@ export function lint(
     lintUnicast(instance, world, find);
     lintSubnets(instance, world, find);
   }
+  lintUnused(config, written, find);
+  lintServices(config.virtual_servers ?? [], find);
   lintSharedVrids(instances, find);
   lintSharedAddresses(instances, find);
   if (world.isHere) lintScripts(written, config.globals, world, find);
@@ -57,6 +60,25 @@ function lintWeights(instance: VrrpInstance, config: Loaded["config"], find: Fin
           weights.length === 1 ? "decides" : "decide"
         } nothing while it still sends adverts`,
       hint: "leave the weights out, so that a failure means FAULT; or leave out nopreempt",
+    });
+  }
+}
+
+/** A script that nobody tracks runs for nothing. */
+function lintUnused(
+  { vrrp_instances, vrrp_sync_groups = [] }: Loaded["config"],
+  written: Loaded["written"],
+  find: Find,
+): void {
+  const all = [...vrrp_instances, ...vrrp_sync_groups];
+  const used = new Set(all.flatMap((one) => one.track_script.map(({ name }) => name)));
+  for (const { name, place } of written.vrrp_script) {
+    if (used.has(name)) continue;
+    find({
+      place,
+      code: "unused_script",
+      message: `vrrp_script ${name} is tracked by nobody: its result changes nothing`,
+      hint: `add it to an instance: track_script { ${name} }`,
     });
   }
 }

@@ -108,11 +108,42 @@ test("instances beside each other", () => {
   expect(foundIn(one("A", "", "192.0.2.9/24") + other)).toEqual(["shared_vip:14"]);
 });
 
+test("services", () => {
+  const service = (lines: string, servers: string): string =>
+    `virtual_server 192.0.2.9 80 {\nlvs_sched rr\nlvs_method DR\nprotocol TCP\n${lines}\n${servers}}\n`;
+  const server = (n: number, lines: string): string =>
+    `real_server 198.51.100.${n} 80 {\n${lines}\n}\n`;
+  const check = "TCP_CHECK {\n}";
+  expect(foundIn(service("", server(1, check)))).toEqual([]);
+  expect(foundIn(service("", server(1, check) + server(2, "")))).toEqual(["no_checker:10"]);
+  expect(foundIn(service("", server(1, `weight 0\n${check}`)))).toEqual(["no_weight:7"]);
+  const many = [1, 2, 3, 4, 5].map((n) => server(n, "")).join("");
+  expect(lintsOf(service("", many))[0]?.message).toBe(
+    "([192.0.2.9]:tcp:80) 198.51.100.1 80, 198.51.100.2 80, 198.51.100.3 80, 198.51.100.4 80 " +
+      "and 1 more: without a check they count as healthy whatever happens",
+  );
+  const { problems } = load(
+    "/k.conf",
+    memoryWorld({ "/k.conf": service("quorum 9", server(1, check)) }),
+  );
+  expect(problems.map(explained).map(({ code }) => code)).toContain("quorum_above_weight");
+});
+
+test("a script that nobody tracks", () => {
+  const script = "vrrp_script check {\nscript /etc/good.sh\n}\n";
+  expect(foundIn(script)).toEqual(["unused_script:1"]);
+  const user =
+    "vrrp_instance VI {\ninterface eth0\nvirtual_router_id 5\ntrack_script {\ncheck\n}\n" +
+    "virtual_ipaddress { 192.0.2.9/24 }\n}\n";
+  expect(foundIn(script + user)).toEqual([]);
+});
+
 test("the sentence names the component, its owner and its mode, and the hint what to do", () => {
   const sentence = (script: string): string => {
     const [problem] = lintsOf(
       `vrrp_script check {\nscript ${script}\n}\n` +
-        "vrrp_instance VI {\ninterface eth0\nvirtual_router_id 5\nvirtual_ipaddress { 192.0.2.9/24 }\n}",
+        "vrrp_instance VI {\ninterface eth0\nvirtual_router_id 5\ntrack_script {\ncheck\n}\n" +
+        "virtual_ipaddress { 192.0.2.9/24 }\n}",
     );
     return `${problem?.line} ${problem?.message}; ${problem?.hint}`;
   };

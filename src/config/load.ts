@@ -51,6 +51,9 @@ export interface Config {
   readonly static_routes?: readonly Route[];
   readonly static_rules?: readonly Rule[];
   readonly track_groups?: readonly TrackGroup[];
+  readonly virtual_servers?: readonly VirtualServer[];
+  readonly virtual_server_groups?: readonly VirtualServerGroup[];
+  readonly ssl?: Ssl;
   /** Root settings that are one value each. */
   readonly daemon?: DaemonSettings;
 }
@@ -72,9 +75,6 @@ export interface DaemonSettings {
   readonly namespace_with_ipsets?: true;
   /** How long a process may take to stop, when it is not the default of 5 s. */
   readonly child_wait_time?: number;
-  readonly virtual_servers?: readonly VirtualServer[];
-  readonly virtual_server_groups?: readonly VirtualServerGroup[];
-  readonly ssl?: Ssl;
 }
 
 /** What the files say, keyword by keyword, before defaults from elsewhere. */
