@@ -75,7 +75,7 @@ afterAll(() => {
 });
 
 /**
- * One verdict. In a session of its own, and with a file for what is said: when keepalived crashes it
+ * One verdict. Apart from us (setsid), and with a file for what is said: when keepalived crashes it
  * signals its whole group, and may leave a child behind that would keep a pipe open.
  */
 async function judge(program: string, file: string): Promise<Verdict> {
