@@ -3,11 +3,20 @@ import type { AnyBlock } from "./schema.ts";
 
 /** A hint for a keyword that `block` does not know: one that is nearly the same, or where it belongs. */
 export function suggest(keyword: string, block: AnyBlock, root: AnyBlock): string | undefined {
-  const near = nearest(keyword, Object.keys(block.rows()));
+  const words = Object.keys(block.rows());
+  const near = nearest(keyword, words) ?? longer(keyword, words);
   if (near !== undefined) return `did you mean ${near}?`;
   const homes = homesOf(keyword, root, "", []);
   return homes.length === 0 ? undefined : `it belongs in ${homes.join(" or ")}`;
 }
+
+/** The only word that a shortened one is a part of; undefined when there are none, or several. */
+function longer(part: string, words: readonly string[]): string | undefined {
+  const found = part.length < SHORTEST_PART ? [] : words.filter((word) => word.includes(part));
+  return found.length === 1 ? found[0] : undefined;
+}
+
+const SHORTEST_PART = 5;
 
 /** The names of the blocks that know a keyword. */
 function homesOf(keyword: string, block: AnyBlock, name: string, found: string[]): string[] {

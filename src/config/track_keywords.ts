@@ -1,5 +1,5 @@
 /** The blocks of what instances can depend on: scripts, files and processes. */
-import { flag, formatScript, integer, later, readScript, words } from "./readers.ts";
+import { flag, formatScript, integer, readScript, words } from "./readers.ts";
 import { block, complain, firstWord, type LineRow, readInteger, readSeconds } from "./schema.ts";
 import { weight } from "./track_rows.ts";
 import type { Script } from "./vrrp.ts";
@@ -33,7 +33,7 @@ export const vrrpScript = block(() => ({
   ),
   rise: times("rise", "N - successes in a row that make it good; range 1..2147483647; default 1"),
   fall: times("fall", "N - failures in a row that make it bad; range 1..2147483647; default 1"),
-  user: later(words(
+  user: words(
     "USER [[:]GROUP] - who runs it; default script_user",
     "Unable to set uid/gid for script ",
     ([user, group]): Omit<Script, "argv"> => ({
@@ -41,7 +41,7 @@ export const vrrpScript = block(() => ({
       ...(group === undefined ? {} : { group }),
     }),
     ({ user, group }) => [user!, ...(group === undefined ? [] : [group])].map(quote).join(" "),
-  )),
+  ),
   init_fail: flag("- bad until it has succeeded; default off"),
 }));
 

@@ -30,7 +30,7 @@ export function weight(
   },
 ): LineRow<Weight | undefined> {
   return {
-    ...later(integer(doc, undefined, { min: -most, max: most })),
+    ...integer(doc, undefined, { min: -most, max: most }),
     initial: undefined,
     read: (node: Statement, context: Context, before: Weight | undefined) => {
       const { who } = context;
