@@ -339,6 +339,12 @@ export function isFatal(problems: readonly Problem[]): boolean {
   return problems.some((problem) => problem.severity === "fatal");
 }
 
+/** The mistake that refuses a reload: a fatal one, with `reload_strict` any error too. */
+export function refusalOf(problems: readonly Problem[], isStrict: boolean): Problem | undefined {
+  return problems.find(({ severity }) => severity === "fatal") ??
+    (isStrict ? problems.find(({ severity }) => severity === "error") : undefined);
+}
+
 /** The exit status of a start that these problems refuse: 2 or 6; 0 when none is fatal. */
 export function startStatus(problems: readonly Problem[]): number {
   const fatal = problems.find((problem) => problem.severity === "fatal");

@@ -8,6 +8,7 @@ import {
   type Problem,
   problemAt,
   type ProblemKind,
+  refusalOf,
   startStatus,
 } from "./problem.ts";
 
@@ -59,6 +60,20 @@ test("the status of a configuration test follows the heaviest kind", () => {
     exit: { start: 2, test: 2 },
   });
   expect(configTestStatus([...of("security"), missing])).toBe(2);
+});
+
+test("a reload is refused for what is fatal, and for any error when it is strict", () => {
+  const fatal = problemAt(spot, "note", "f", { severity: "fatal" });
+  const table: readonly [readonly Problem[], string | undefined, string | undefined][] = [
+    [[], undefined, undefined],
+    [of("warning", "note", "not_supported"), undefined, undefined],
+    [of("warning", "general"), undefined, "x"],
+    [[...of("general"), fatal], "f", "f"],
+  ];
+  for (const [problems, tolerant, strict] of table) {
+    expect(refusalOf(problems, false)?.message).toBe(tolerant);
+    expect(refusalOf(problems, true)?.message).toBe(strict);
+  }
 });
 
 test("a start ends with the status of its first fatal mistake", () => {

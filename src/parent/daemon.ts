@@ -15,7 +15,7 @@ import { releaseStartPages } from "../../ffi/start_pages.ts";
 import { monotonicUs } from "../../ffi/timer.ts";
 import type { DaemonOptions } from "../cli/options.ts";
 import { type Config, load } from "../config/load.ts";
-import { formatProblem, isFatal, type Problem, startStatus } from "../config/problem.ts";
+import { formatProblem, isFatal, type Problem, refusalOf, startStatus } from "../config/problem.ts";
 import { unbuilt } from "../config/validate.ts";
 import type { LogLevel } from "../lib/log.ts";
 import { dumpConfig } from "../report/data.ts";
@@ -379,8 +379,12 @@ export class Daemon {
     notifySystemd("reloading");
     this.#say("info", "Reloading ...");
     const { config, problems } = this.#load();
-    if (isFatal(problems)) {
-      this.#say("error", "Reload refused: the running configuration stays as it is");
+    // A file so broken that the keyword is lost in it is held to what the running one says.
+    const isStrict = config.globals.reload_strict ?? this.#config.globals.reload_strict ?? false;
+    const refusal = refusalOf(problems, isStrict);
+    if (refusal !== undefined) {
+      const why = refusal.severity === "fatal" ? "" : " (reload_strict)";
+      this.#say("error", `Reload refused${why}: the running configuration stays as it is`);
     } else {
       const changes = diff(this.#config, config);
       this.#config = config;

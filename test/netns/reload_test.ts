@@ -129,6 +129,29 @@ for (const { name, config, says } of FATAL) {
   });
 }
 
+test("reload_strict refuses a file with an error; the first start does not", async () => {
+  using network = new Network(["a"]);
+  await using capture = await Capture.start(network);
+  const strict = "global_defs {\n reload_strict\n}\n";
+  const mistake = "bogus 1\n";
+  await using daemon = new Daemon(network, "a", strict + owner + mistake);
+  await capture.waitForAnnouncements(10);
+  await using monitor = await AddressMonitor.start(network, "a");
+  const fewer = instance({ state: "MASTER" });
+  for (const refused of [strict + fewer + mistake, `golbal_defs {\n}\n${fewer}`]) {
+    daemon.rewrite(refused);
+    daemon.skipLog();
+    daemon.signal("SIGHUP");
+    await daemon.waitForLog("Reload refused (reload_strict)");
+  }
+  expect(monitor.events).toEqual([]);
+  await reload(daemon, `global_defs {\n reload_strict no\n}\n${fewer}${mistake}`);
+  await monitor.waitFor("-10.0.0.101/32");
+  // What is off now stays off.
+  await reload(daemon, owner + mistake);
+  await monitor.waitFor("+10.0.0.101/32");
+});
+
 test("an instance is added and removed beside another that does not notice", async () => {
   using network = new Network(["a"]);
   await using capture = await Capture.start(network);
