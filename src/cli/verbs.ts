@@ -19,6 +19,10 @@ export async function runVerb(argv: string[]): Promise<number> {
     const { runClient } = await import("./demo_ping.ts");
     return runClient(argv[1]);
   }
+  if (argv[0] === "help" && argv[1] === "keyword") {
+    const { runKeywordHelp } = await import("./keyword_help.ts");
+    return runKeywordHelp(argv.slice(2));
+  }
   let status = 0;
   const program = newProgram((result) => {
     status = result;
@@ -37,7 +41,7 @@ function newProgram(finish: (status: number) => void, argv: readonly string[]): 
     .description("Keeps an address up: VRRP between routers, a drop-in replacement for keepalived.")
     .usage("VERB [options], or the daemon's options as keepalived has them (upkeep --help)")
     .helpOption(false) // a word that starts with a dash is the daemon's
-    .helpCommand("help [verb]", "print the help of a verb")
+    .helpCommand("help [verb]", "print the help of a verb; help keyword NAME: of a keyword")
     .exitOverride()
     .showSuggestionAfterError()
     .configureHelp({
@@ -54,6 +58,7 @@ function newProgram(finish: (status: number) => void, argv: readonly string[]): 
 Examples:
   upkeep demo                             watch a failover, in namespaces of its own
   upkeep -n -l -D                         the daemon, in the foreground
+  upkeep help keyword advert_int          what a keyword of the configuration means
   upkeep check                            everything wrong with /etc/keepalived/keepalived.conf
   upkeep -t -f /etc/keepalived/keepalived.conf
                                           the same as keepalived's configuration test`,

@@ -23,6 +23,20 @@ test("help and version go to standard output, without colour when it is no termi
   expect(upkeep("version")).toMatchObject({ status: 0, out: expect.stringMatching(/^upkeep \d/) });
 });
 
+test("help for keywords", () => {
+  const { out, status } = upkeep("help", "keyword", "advert_int");
+  expect([status, out.split("\n")[0]]).toEqual([0, "advert_int SECS"]);
+  expect(upkeep("help", "keyword", "real_server", "weight").out).toContain("real_server");
+  expect(upkeep("help", "keyword", "--help")).toMatchObject({ status: 0, err: "" });
+  expect(upkeep("help", "keyword").status).toBe(2);
+  expect(upkeep("help", "keyword", "advert_itn")).toEqual({
+    status: 2,
+    out: "",
+    err:
+      "upkeep: unknown keyword 'advert_itn'\n(Did you mean advert_int?)\nSee upkeep help keyword\n",
+  });
+});
+
 test("a mistake is answered with status 2 and the word that is wrong", () => {
   const table: readonly [string[], string][] = [
     [["dmo"], "unknown command 'dmo'\n(Did you mean demo?)"],
