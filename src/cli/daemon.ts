@@ -8,8 +8,7 @@ import { resolve } from "node:path";
 import { release, type, version } from "node:os";
 import { INTERFACE_SIGNALS } from "../../ffi/constants.ts";
 import { blockSignals } from "../../ffi/process.ts";
-import { explainProblem, type Problem } from "../config/problem.ts";
-import { configTestStatus } from "../config/problem.ts";
+import { configTestStatus, reportProblem } from "../config/problem.ts";
 import { load } from "../config/load.ts";
 import { Daemon, type EarlyRole, type Invocation } from "../parent/daemon.ts";
 import { DETACHED_VARIABLE } from "../parent/channel.ts";
@@ -117,7 +116,7 @@ function testConfiguration(options: DaemonOptions): number {
   });
   const { config, written, problems: found } = load(resolve(options.configFile), files, "test");
   const problems = [...found, ...scriptProblems(written, config.globals, systemWorld(files))];
-  const report = problems.map((problem: Problem) => explainProblem(problem)).join("\n");
+  const report = problems.map(reportProblem).join("\n");
   const file = options.configTest?.file;
   if (report !== "" && file === undefined) print(report);
   else if (report !== "" && file !== undefined) {

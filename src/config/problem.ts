@@ -315,7 +315,21 @@ export function formatProblem(problem: Problem): string {
 export function explainProblem(problem: Problem): string {
   const { severity, file, line, column, message } = problem;
   const place = [file, line, column].filter((part) => part !== 0 && part !== "").join(":");
-  const lines = [[severity, place, message].filter((part) => part !== "").join(": ")];
+  const head = [severity, place, message].filter((part) => part !== "").join(": ");
+  return [head, ...detailsOf(problem)].join("\n");
+}
+
+/**
+ * A problem for a configuration test: the log line as keepalived has it, for programs that look for it,
+ * and under it, indented, what `explainProblem` adds.
+ */
+export function reportProblem(problem: Problem): string {
+  return [formatProblem(problem), ...detailsOf(problem)].join("\n");
+}
+
+/** The source line with its caret, where it was included, and what would be right. */
+function detailsOf(problem: Problem): readonly string[] {
+  const lines: string[] = [];
   if (problem.source !== undefined) {
     const number = `${problem.line}`;
     const gutter = " ".repeat(number.length);
@@ -331,7 +345,7 @@ export function explainProblem(problem: Problem): string {
   }
   for (const by of problem.includedBy ?? []) lines.push(`  included by ${by.file}:${by.line}`);
   if (problem.hint !== undefined) lines.push(`  hint: ${problem.hint}`);
-  return lines.join("\n");
+  return lines;
 }
 
 /** Whether a start ends and a reload is refused. */

@@ -9,6 +9,7 @@ import {
   problemAt,
   type ProblemKind,
   refusalOf,
+  reportProblem,
   startStatus,
 } from "./problem.ts";
 
@@ -40,6 +41,26 @@ test("an explanation points at the word", () => {
     "    | \t         ^^^",
     "  hint: a number from 1 to 255",
   ].join("\n"));
+});
+
+test("a configuration test shows the log line first, and the rest indented under it", () => {
+  const file = { name: "part.conf", text: "", includedBy: { file: spot.file, line: 2 } };
+  const problem = problemAt(
+    { ...spot, file, column: 11 },
+    "invalid_number",
+    "number '300' is bad",
+    {
+      word: "300",
+      hint: "a number from 1 to 255",
+    },
+  );
+  expect(reportProblem(problem).split("\n")).toEqual([
+    "(part.conf: Line 3) number '300' is bad",
+    "  3 | \tpriority 300 # high",
+    "    | \t         ^^^",
+    "  included by k.conf:2",
+    "  hint: a number from 1 to 255",
+  ]);
 });
 
 test("a line that may hold a secret is not shown", () => {
