@@ -109,6 +109,8 @@ function awaitReady(fd: number): boolean {
 
 /** `-t`: reads as every role would and reports; the status is keepalived's. */
 function testConfiguration(options: DaemonOptions): number {
+  // The build's policy is that of a daemon, which runs most of its code once: a large file is a loop.
+  Bun.unsafe.setJITPolicy(2);
   const files = systemFiles({
     configId: options.configId,
     allIncludeChecks: options.allConfig,

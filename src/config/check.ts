@@ -62,47 +62,25 @@ const NONE: readonly Check[] = [];
 
 /** The checks of a real server, complete, by kind. */
 export function completeChecks(
-  written: WrittenServer["values"],
+  { checks, values }: WrittenServer,
   defaults: CheckDefaults,
 ): readonly Check[] {
-  const { TCP_CHECK: tcp } = written;
-  // What most servers have: a single TCP_CHECK, or nothing.
-  const rest = restOf(written, defaults);
-  if (tcp.length === 0) return rest;
-  const all: Check[] = [];
-  for (const one of tcp) all.push(connecting("TCP_CHECK", one, defaults));
-  for (const one of rest) all.push(one);
-  return all;
-}
-
-function restOf(written: WrittenServer["values"], defaults: CheckDefaults): readonly Check[] {
-  const {
-    HTTP_GET,
-    SSL_GET,
-    SMTP_CHECK,
-    DNS_CHECK,
-    UDP_CHECK,
-    PING_CHECK,
-    GRPC_CHECK,
-    MISC_CHECK,
-    FILE_CHECK,
-    BFD_CHECK,
-  } = written;
-  const count = HTTP_GET.length + SSL_GET.length + SMTP_CHECK.length + DNS_CHECK.length +
-    UDP_CHECK.length + PING_CHECK.length + GRPC_CHECK.length + MISC_CHECK.length +
-    FILE_CHECK.length + BFD_CHECK.length;
-  if (count === 0) return NONE;
+  // What most of thousands of servers have: nothing, or a single TCP_CHECK.
+  if (checks === 0) return NONE;
+  const { TCP_CHECK: tcp } = values;
+  if (checks === 1 && tcp.length === 1) return [connecting("TCP_CHECK", tcp[0]!, defaults)];
   return [
-    ...HTTP_GET.map((one) => http(one, defaults)),
-    ...SSL_GET.map((one) => ssl(one, defaults)),
-    ...SMTP_CHECK.flatMap((one) => smtp(one, defaults)),
-    ...DNS_CHECK.map((one) => dns(one, defaults)),
-    ...UDP_CHECK.map((one) => udp(one, defaults)),
-    ...PING_CHECK.map((one) => connecting("PING_CHECK", one, defaults)),
-    ...GRPC_CHECK.map((one) => grpc(one, defaults)),
-    ...MISC_CHECK.map((one) => misc(one, defaults)),
-    ...FILE_CHECK.map(file),
-    ...BFD_CHECK.map((one) => bfd(one, defaults)),
+    ...tcp.map((one) => connecting("TCP_CHECK", one, defaults)),
+    ...values.HTTP_GET.map((one) => http(one, defaults)),
+    ...values.SSL_GET.map((one) => ssl(one, defaults)),
+    ...values.SMTP_CHECK.flatMap((one) => smtp(one, defaults)),
+    ...values.DNS_CHECK.map((one) => dns(one, defaults)),
+    ...values.UDP_CHECK.map((one) => udp(one, defaults)),
+    ...values.PING_CHECK.map((one) => connecting("PING_CHECK", one, defaults)),
+    ...values.GRPC_CHECK.map((one) => grpc(one, defaults)),
+    ...values.MISC_CHECK.map((one) => misc(one, defaults)),
+    ...values.FILE_CHECK.map(file),
+    ...values.BFD_CHECK.map((one) => bfd(one, defaults)),
   ];
 }
 

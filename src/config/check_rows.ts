@@ -108,7 +108,11 @@ export function checks<R extends Rows>(
       lvs.bindto = "";
       return true;
     },
-    close: (values, node, context) => isComplete(values, node, context) ? values : undefined,
+    close: (values, node, context) => {
+      if (!isComplete(values, node, context)) return undefined;
+      context.lvs.checks++;
+      return values;
+    },
     format: (values) => values,
   });
 }

@@ -8,7 +8,7 @@ import { defaultUser, insecureComponent, locate, type Mention, mentionsOf } from
 import type { Owned, World } from "./world.ts";
 
 /** Adds findings about every script that the configuration mentions, each program once. */
-export function lintScripts(written: unknown, globals: Globals, world: World, find: Find): void {
+export function lintScripts(written: object, globals: Globals, world: World, find: Find): void {
   const seen = new Set<string>();
   for (const mention of mentionsOf(written)) {
     const user = mention.script.user ?? globals.script_user?.user ?? defaultUser(world);

@@ -104,6 +104,8 @@ export interface WrittenServer {
   readonly place: Place;
   /** The forwarding method of the service when the block began. */
   readonly inherited: Forwarding | undefined;
+  /** How many checks it has, of all kinds. */
+  readonly checks: number;
   readonly values: Values<typeof realServer>;
 }
 
@@ -182,10 +184,11 @@ function realServers(): BlockRow<readonly WrittenServer[]> {
       }
       context.lvs.address = address;
       context.lvs.port = port;
+      context.lvs.checks = 0;
       return context;
     },
     close: (said, node, { lvs }, before, context) => {
-      const { address, port, lvs_method: inherited } = lvs;
+      const { address, port, checks, lvs_method: inherited } = lvs;
       const values = said as Values<typeof realServer>;
       const isTunnel = (values.lvs_method ?? inherited)?.method === "TUN";
       if (!isTunnel && !settleFamily(context, familyOfText(address))) {
@@ -193,7 +196,7 @@ function realServers(): BlockRow<readonly WrittenServer[]> {
           `${address} don't match - skipping real server.`;
         return complainOf(node, context, message);
       }
-      return append(before, { address, port, place: placeOf(node), inherited, values });
+      return append(before, { address, port, place: placeOf(node), inherited, checks, values });
     },
     format: (all) =>
       all.map(({ address, port, values }) => ({
@@ -517,6 +520,8 @@ export interface WrittenService {
   /** 0 when nothing tells. */
   readonly family: 0 | 4 | 6;
   readonly place: Place;
+  /** Whether it, its servers or their checks name a script. */
+  readonly hasScripts: boolean;
   readonly values: Values<typeof virtualServer>;
 }
 
@@ -537,13 +542,13 @@ export function virtualServers(): BlockRow<readonly WrittenService[]> {
       return insideOf(context, serviceName(target, "none"));
     },
     close: (said, node, { lvs }, before, context) => {
-      const { target, family } = lvs;
+      const { target, family, hasScripts } = lvs;
       // However it was told, the family of a service without an address is as good as written.
       const told = target.type === "address" || family === 0
         ? said
         : { ...said, ip_family: family };
       const values = keepMethods(told as Values<typeof virtualServer>, lvs.methods);
-      const service = { target, family, place: placeOf(node), values };
+      const service = { target, family, place: placeOf(node), hasScripts, values };
       return append(before, withoutStrangeSorry(service, node, context));
     },
     format: (all) =>

@@ -17,9 +17,13 @@ export interface LvsReading {
   /** How often lvs_method has changed. */
   methods: number;
   hasSorry: boolean;
+  /** Whether anything in it is a script. */
+  hasScripts: boolean;
   /** The real server being read. */
   address: string;
   port: number;
+  /** How many checks it has so far. */
+  checks: number;
   /** The destination of the check being read, and its source if it has one. */
   connect_ip: string;
   bindto: string;
@@ -35,8 +39,10 @@ export function newLvsReading(): LvsReading {
     lvs_method: undefined,
     methods: 0,
     hasSorry: false,
+    hasScripts: false,
     address: "",
     port: 0,
+    checks: 0,
     connect_ip: "",
     bindto: "",
   };
@@ -51,6 +57,7 @@ export function beginService(reading: LvsReading, target: ServiceTarget): void {
   reading.lvs_method = undefined;
   reading.methods = 0;
   reading.hasSorry = false;
+  reading.hasScripts = false;
 }
 
 /** The family of an address in canonical text. */

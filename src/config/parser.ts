@@ -39,7 +39,9 @@ export class Parser {
   readonly #frames: Frame[] = [];
   #top: Frame;
   /** A keyword that opens a block and has not seen its brace yet. */
-  #pending: { readonly header: Statement; readonly row: Row<unknown> } | undefined;
+  #pending: Statement | undefined;
+  /** Its row. */
+  #pendingRow: Row<unknown> | undefined;
   /** Open braces, expected or not. */
   #depth = 0;
   #last: Statement | undefined;
@@ -68,7 +70,7 @@ export class Parser {
       this.#pending = undefined;
       if (statement.brace === "{") {
         this.#depth++;
-        this.#open(pending.header, pending.row);
+        this.#open(pending, this.#pendingRow!);
         return;
       }
       this.#complain(statement, "missing_begin", MISSING_BEGIN);
@@ -82,7 +84,7 @@ export class Parser {
   /** The values of the outermost level, when all statements were read. */
   finish(): Record<string, unknown> {
     if (this.#pending !== undefined) {
-      this.#complain(this.#pending.header, "missing_begin", MISSING_BEGIN);
+      this.#complain(this.#pending, "missing_begin", MISSING_BEGIN);
     }
     if (this.#depth > 0 && this.#last !== undefined) {
       const message = `There are ${this.#depth} missing '}'s or extra '{'s`;
@@ -121,7 +123,10 @@ export class Parser {
       this.#awaitsSecret = statement.words.length <= from;
     }
     if (row.shape === "line") this.#readLine(statement, row);
-    else this.#pending = { header: statement, row };
+    else {
+      this.#pending = statement;
+      this.#pendingRow = row;
+    }
   }
 
   #refuseKeyword(statement: Statement, block: AnyBlock): void {
@@ -178,35 +183,43 @@ export class Parser {
       const message = `Block ${header.words[0]!} has extra parameters ${surplus} ...`;
       complain(context, header, "general", message, extra);
     }
-    const outside = this.#depth - 1;
-    const frame = { header, context, block: undefined, values, list: undefined, row, outside };
     if (row.shape === "values") {
       const before = values[row.aliasOf ?? header.words[0]!] as readonly unknown[];
       const counts = row.begin?.(header, context, before) ?? true;
       // What stands in the outermost blocks of values is read by the roles, not by the parent.
       const inside = this.#frames.length === 1 ? { ...context, prefix: "file" as const } : context;
-      const listing = { ...frame, context: inside, list: [...before] };
-      this.#push(counts ? listing : { ...frame, row: undefined });
+      if (counts) this.#push(header, inside, undefined, values, [...before], row);
+      else this.#push(header, context, undefined, values, undefined, undefined);
       return;
     }
     const block = row as BlockRow<unknown>;
     const inside = block.open(header, context);
-    if (inside === undefined) this.#push({ ...frame, row: undefined });
-    else {
-      const key = row.aliasOf ?? header.words[0]!;
-      const start = block.resume?.(values[key]) ?? block.inside.initial();
-      this.#push({ ...frame, context: inside, block: block.inside, values: { ...start } });
+    if (inside === undefined) {
+      this.#push(header, context, undefined, values, undefined, undefined);
+      return;
     }
+    const resumed = block.resume?.(values[row.aliasOf ?? header.words[0]!]);
+    const start = { ...(resumed ?? block.inside.initial()) };
+    this.#push(header, inside, block.inside, start, undefined, row);
   }
 
-  #push(frame: Frame): void {
-    this.#frames.push(frame);
-    this.#top = frame;
+  /** Goes one level down; the arguments are what the level is made of. */
+  #push(
+    header: Statement,
+    context: Context,
+    block: AnyBlock | undefined,
+    values: Record<string, unknown>,
+    list: unknown[] | undefined,
+    row: Row<unknown> | undefined,
+  ): void {
+    const outside = this.#depth - 1;
+    this.#top = { header, context, block, values, list, row, outside };
+    this.#frames.push(this.#top);
   }
 
   #close(): void {
     const { header, row, list, values: inner, context: inside } = this.#frames.pop()!;
-    this.#top = this.#frames.at(-1)!;
+    this.#top = this.#frames[this.#frames.length - 1]!;
     const { context, values } = this.#top;
     if (row === undefined || header === undefined) return;
     const key = row.aliasOf ?? header.words[0]!;

@@ -435,6 +435,7 @@ export function readScript(node: Statement, context: Context): Script | undefine
     return undefined;
   }
   if (firstWord(node, context) === undefined || argv.words.length === 0) return undefined;
+  context.lvs.hasScripts = true;
   const [user, group] = shellWords(raw.slice(outer.end)).words;
   return {
     argv: argv.words,

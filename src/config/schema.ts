@@ -306,7 +306,8 @@ export function readInteger(
   }
   if (inRange) return value === 0 ? 0 : value;
   const sign = max > 2_147_483_647 ? "unsigned " : "";
-  const range = Math.abs(value) > 4_294_967_295 ? `${sign}integer range` : `range [${min}, ${max}]`;
+  const widest = min < 0 ? 2_147_483_647 : 4_294_967_295;
+  const range = Math.abs(value) > widest ? `${sign}integer range` : `range [${min}, ${max}]`;
   return refuse(numeral, `number '${text}' outside ${range}`);
 }
 

@@ -11,7 +11,7 @@ const NOWHERE: Spot = { file: { name: "", text: "" }, line: 0, column: 0, source
 
 /** The problems with the scripts; none when the configuration mentions none that exists. */
 export function scriptProblems(
-  written: unknown,
+  written: object,
   globals: Globals,
   world: World,
 ): readonly Problem[] {

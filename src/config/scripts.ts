@@ -18,33 +18,45 @@ export interface Mention {
 }
 
 /** Every script in what the files say. */
-export function mentionsOf(written: unknown): readonly Mention[] {
+export function mentionsOf(written: object): readonly Mention[] {
   const found: Mention[] = [];
-  collect(written, { keyword: "", who: "", name: "", place: undefined }, found);
+  collect(written, "", { who: "", name: "", place: undefined }, found);
   return found;
 }
 
-/** Finds the scripts in the values of a block, whatever the keywords are. */
-function collect(value: unknown, above: Omit<Mention, "script">, found: Mention[]): void {
+/**
+ * Finds the scripts in the values of a block, whatever the keywords are. Large files pass through here:
+ * what holds no values costs nothing, and services say when they have no scripts.
+ */
+function collect(
+  value: object,
+  keyword: string,
+  above: Omit<Mention, "script" | "keyword">,
+  found: Mention[],
+): void {
   if (Array.isArray(value)) {
-    for (const one of value) collect(one, above, found);
+    for (const one of value) if (isObject(one)) collect(one, keyword, above, found);
     return;
   }
-  if (typeof value !== "object" || value === null) return;
   const fields = value as Written;
+  if (fields["hasScripts"] === false) return;
   if (Array.isArray(fields["argv"])) {
-    found.push({ ...above, script: value as Script });
+    found.push({ ...above, keyword, script: value as Script });
     return;
   }
   const place = fields["place"] as Place | undefined;
   const name = fields["name"];
   const inside = place === undefined || typeof name !== "string"
     ? above
-    : { ...above, place, name, who: `(${name}) ` };
-  for (const [keyword, one] of Object.entries(fields)) {
-    const isValues = keyword === "values" || keyword === "place";
-    collect(one, isValues ? inside : { ...inside, keyword }, found);
+    : { place, name, who: `(${name}) ` };
+  for (const key in fields) {
+    const one = fields[key];
+    if (isObject(one)) collect(one, key === "values" ? keyword : key, inside, found);
   }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
 }
 
 /** Who runs a script that names nobody, when script_user does not either. */

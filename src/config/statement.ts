@@ -26,19 +26,20 @@ export interface Stretch {
   readonly values: readonly string[];
 }
 
-/** One statement. */
+/**
+ * One statement. A large file makes hundreds of thousands: the fields are only declared, so that each is
+ * written once.
+ */
 export class Statement {
   /** At least one; a brace counts as its only word. */
-  readonly words: readonly string[];
-  readonly brace: "" | "{" | "}";
-  readonly file: SourceFile;
+  declare readonly words: readonly string[];
+  declare readonly brace: "" | "{" | "}";
+  declare readonly file: SourceFile;
   /** From 1. */
-  readonly line: number;
-  /** Offset of the physical line in the file's text. */
-  readonly #from: number;
-  readonly #stretch: Stretch | undefined;
+  declare readonly line: number;
+  declare private readonly stretch: Stretch | undefined;
   /** Which piece of its line it is. */
-  readonly #piece: number;
+  declare protected readonly piece: number;
 
   /** `stretch` is undefined for a line that stands in the file as it was cut. */
   constructor(
@@ -46,7 +47,6 @@ export class Statement {
     brace: "" | "{" | "}",
     file: SourceFile,
     line: number,
-    from: number,
     stretch: Stretch | undefined,
     piece: number,
   ) {
@@ -54,19 +54,18 @@ export class Statement {
     this.brace = brace;
     this.file = file;
     this.line = line;
-    this.#from = from;
-    this.#stretch = stretch;
-    this.#piece = piece;
+    this.stretch = stretch;
+    this.piece = piece;
   }
 
   /** The physical line, without its end. */
   get source(): string {
-    return lineAt(this.file.text, this.#from);
+    return lineOf(this.file, this.line);
   }
 
   /** What names in its line were replaced by. */
   get substituted(): readonly string[] {
-    return this.#stretch?.values ?? [];
+    return this.stretch?.values ?? [];
   }
 
   /** The statement as written: quotes, escapes and blanks kept. */
@@ -80,10 +79,37 @@ export class Statement {
   }
 
   #cut(): ReturnType<typeof cut>["pieces"][number] {
-    const { text, shift, exact } = this.#stretch ??
+    const { text, shift, exact } = this.stretch ??
       { text: this.source, shift: 0, exact: Infinity };
-    return cut(text, shift, exact).pieces[this.#piece]!;
+    return cut(text, shift, exact).pieces[this.piece]!;
   }
+}
+
+/**
+ * A brace of a file, which moves from one to the next: there are as many as keywords, and nobody keeps
+ * them.
+ */
+export class Brace extends Statement {
+  /** The brace that comes next in its file. */
+  at(line: number, piece: number): this {
+    const place = this as { -readonly [K in "line" | "piece"]: number };
+    place.line = line;
+    place.piece = piece;
+    return this;
+  }
+}
+
+/** Where a line starts in its file: those asked for one after the other are found by going on. */
+const lastFound = new WeakMap<SourceFile, { line: number; from: number }>();
+
+function lineOf(file: SourceFile, line: number): string {
+  const { text } = file;
+  const last = lastFound.get(file);
+  let at = last !== undefined && last.line <= line ? last.line : 1;
+  let from = last !== undefined && last.line <= line ? last.from : 0;
+  for (; at < line; at++) from = text.indexOf("\n", from) + 1;
+  lastFound.set(file, { line, from });
+  return lineAt(text, from);
 }
 
 /** The line that starts at an offset, without its end. */

@@ -324,17 +324,32 @@ function duplicateFinder(
   servers: readonly WrittenServer[],
   port: number,
 ): ((server: WrittenServer) => boolean) | undefined {
-  if (servers.length < 2) return undefined;
+  const { length } = servers;
+  if (length < 2 || (length <= FEW && !hasTwins(servers, port))) return undefined;
   const firsts = new Map<string, WrittenServer>();
   const key = (server: WrittenServer): string =>
     `${server.address} ${server.port === 0 ? port : server.port}`;
-  let hasTwice = false;
   for (const server of servers) {
     const text = key(server);
-    if (firsts.has(text)) hasTwice = true;
-    else firsts.set(text, server);
+    if (!firsts.has(text)) firsts.set(text, server);
   }
-  return hasTwice ? (server) => firsts.get(key(server)) !== server : undefined;
+  return firsts.size === length ? undefined : (server) => firsts.get(key(server)) !== server;
+}
+
+/** Below this many, comparing each with each is quicker than making keys. */
+const FEW = 16;
+
+function hasTwins(servers: readonly WrittenServer[], port: number): boolean {
+  for (let i = 1; i < servers.length; i++) {
+    const one = servers[i]!;
+    const own = one.port === 0 ? port : one.port;
+    for (let j = 0; j < i; j++) {
+      const other = servers[j]!;
+      const same = own === (other.port === 0 ? port : other.port);
+      if (same && one.address === other.address) return true;
+    }
+  }
+  return false;
 }
 
 /** The port of a service that has one of its own. */
@@ -414,7 +429,7 @@ function completeServers(
       smtp_alert: own.smtp_alert ?? alert,
       snmp_name: own.snmp_name,
       slow_start: own.slow_start ?? slowStart,
-      checks: completeChecks(own, defaults),
+      checks: completeChecks(server, defaults),
     };
   });
 }
