@@ -150,9 +150,15 @@ export class Pair {
     await this.start(side);
   }
 
-  /** Kills every process of a router at once. */
-  crash(side: Side): Promise<void> {
-    return this.#daemon(side).crash();
+  /** Kills every process of a router at once; what it has logged of becoming MASTER is out by then. */
+  async crash(side: Side): Promise<void> {
+    const daemon = this.#daemon(side);
+    const isTold = (): boolean => {
+      const at = daemon.log.lastIndexOf("Entering MASTER STATE");
+      return at < 0 || daemon.log.includes("gratuitous ARP", at);
+    };
+    await poll(isTold, STEP_MS, `${side} does not say what it did as MASTER`);
+    await daemon.crash();
   }
 
   /** Asks a router to stop; does not wait for its end. */
