@@ -25,12 +25,12 @@ const notBool = (keyword: string) => (text: string): string =>
 
 /** Scheduling of one kind of process. */
 export type RoleRows<P extends string> =
-  & { readonly [K in `${P}_priority` | `${P}_rt_priority`]: LineRow<number | undefined> }
-  & { readonly [K in `${P}_no_swap`]: LineRow<boolean> }
-  & { readonly [K in `${P}_cpu_affinity`]: LineRow<readonly number[] | undefined> }
-  & { readonly [K in `${P}_rlimit_rttime`]: LineRow<number> }
+  & { readonly [K in `${P}_priority` | `${P}_rt_priority`]: () => LineRow<number | undefined> }
+  & { readonly [K in `${P}_no_swap`]: () => LineRow<boolean> }
+  & { readonly [K in `${P}_cpu_affinity`]: () => LineRow<readonly number[] | undefined> }
+  & { readonly [K in `${P}_rlimit_rttime`]: () => LineRow<number> }
   & {
-    readonly [K in `${P}_rlimit_rtime`]: LineRow<number> & {
+    readonly [K in `${P}_rlimit_rtime`]: () => LineRow<number> & {
       readonly aliasOf: `${P}_rlimit_rttime`;
     };
   };
@@ -44,18 +44,20 @@ export function roleRows<const P extends string>(role: P): RoleRows<P> {
       says: (text) => `Invalid ${role} real-time limit - ${text}`,
     });
   return {
-    [`${role}_priority`]: later(nice(role)),
-    [`${role}_no_swap`]: later(flag(`- keep the ${role} process in memory; default off`)),
-    [`${role}_rt_priority`]: later(realTime(role)),
-    [`${role}_cpu_affinity`]: later(affinity(role)),
-    [`${role}_rlimit_rttime`]: later(limit(
-      `USECS - longest run of the real-time ${role} process without a pause; ` +
-        "range 1..4294967295; default 10000",
-    )),
-    [`${role}_rlimit_rtime`]: later(alias(
-      `${role}_rlimit_rttime`,
-      limit(`USECS - former spelling of ${role}_rlimit_rttime; range 1..4294967295`),
-    )),
+    [`${role}_priority`]: () => later(nice(role)),
+    [`${role}_no_swap`]: () => later(flag(`- keep the ${role} process in memory; default off`)),
+    [`${role}_rt_priority`]: () => later(realTime(role)),
+    [`${role}_cpu_affinity`]: () => later(affinity(role)),
+    [`${role}_rlimit_rttime`]: () =>
+      later(limit(
+        `USECS - longest run of the real-time ${role} process without a pause; ` +
+          "range 1..4294967295; default 10000",
+      )),
+    [`${role}_rlimit_rtime`]: () =>
+      later(alias(
+        `${role}_rlimit_rttime`,
+        limit(`USECS - former spelling of ${role}_rlimit_rttime; range 1..4294967295`),
+      )),
   } as unknown as RoleRows<P>;
 }
 
@@ -120,44 +122,47 @@ function affinity(role: string): LineRow<readonly number[] | undefined> {
 
 /** The receive buffer of one socket. */
 export type BufferRows<P extends string> =
-  & { readonly [K in `${P}_rcv_bufs`]: LineRow<number | undefined> }
-  & { readonly [K in `${P}_rcv_bufs_force`]: LineRow<boolean | undefined> };
+  & { readonly [K in `${P}_rcv_bufs`]: () => LineRow<number | undefined> }
+  & { readonly [K in `${P}_rcv_bufs_force`]: () => LineRow<boolean | undefined> };
 
 /** Rows for the receive buffer of a socket. */
 export function bufferRows<const P extends string>(socket: P, what: string): BufferRows<P> {
   const name = `${socket}_rcv_bufs`;
   return {
-    [name]: later(integer(
-      `BYTES - receive buffer of ${what}; range 0..4294967295; default the kernel's`,
-      undefined,
-      {
-        min: 0,
-        max: UINT_MAX,
-        missing: `${name} size missing`,
-        says: (text) => `${name} size (${text}) invalid`,
-      },
-    )),
-    [`${name}_force`]: later(bool(
-      `[BOOL] - exceed the kernel's limit for ${name}; default off`,
-      notBool(`${name}_force`),
-    )),
+    [name]: () =>
+      later(integer(
+        `BYTES - receive buffer of ${what}; range 0..4294967295; default the kernel's`,
+        undefined,
+        {
+          min: 0,
+          max: UINT_MAX,
+          missing: `${name} size missing`,
+          says: (text) => `${name} size (${text}) invalid`,
+        },
+      )),
+    [`${name}_force`]: () =>
+      later(bool(
+        `[BOOL] - exceed the kernel's limit for ${name}; default off`,
+        notBool(`${name}_force`),
+      )),
   } as unknown as BufferRows<P>;
 }
 
 /** A named pipe and the script that reads it. */
 export type FifoRows<P extends string> =
-  & { readonly [K in P]: LineRow<Fifo | undefined> }
-  & { readonly [K in `${P}_script`]: LineRow<Script | undefined> };
+  & { readonly [K in P]: () => LineRow<Fifo | undefined> }
+  & { readonly [K in `${P}_script`]: () => LineRow<Script | undefined> };
 
 /** Rows for a named pipe and its reader. */
 export function fifoRows<const P extends string>(name: P, what: string): FifoRows<P> {
   return {
-    [name]: later(fifo(name, what)),
-    [`${name}_script`]: later(onceScript(
-      `SCRIPT [USER [[:]GROUP]] - started to read ${name}, whose path it is given; default none`,
-      `No ${name}_script specified`,
-      `${name}_script`,
-    )),
+    [name]: () => later(fifo(name, what)),
+    [`${name}_script`]: () =>
+      later(onceScript(
+        `SCRIPT [USER [[:]GROUP]] - started to read ${name}, whose path it is given; default none`,
+        `No ${name}_script specified`,
+        `${name}_script`,
+      )),
   } as unknown as FifoRows<P>;
 }
 

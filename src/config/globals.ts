@@ -1,4 +1,5 @@
 /** What global_defs says, with the defaults filled in that others rely on. */
+import { GLOBAL_DEFAULTS } from "./global_defaults.ts";
 import type { WrittenGlobals } from "./global_keywords.ts";
 
 /** What completion changes in what is written. */
@@ -9,8 +10,14 @@ type Completed =
   | "vrrp_garp_lower_prio_delay"
   | "vrrp_garp_lower_prio_repeat";
 
+/** What has a default that others rely on. */
+type Defaulted = keyof typeof GLOBAL_DEFAULTS;
+
 /** The settings of global_defs. Durations are integer microseconds. Plain JSON. */
-export interface Globals extends Omit<WrittenGlobals, Completed | "include_check"> {
+export interface Globals
+  extends
+    Omit<WrittenGlobals, Completed | Defaulted | "include_check">,
+    Required<Pick<WrittenGlobals, Exclude<Defaulted, Completed>>> {
   /** The host name unless set. */
   readonly router_id: string;
   /** Interfaces may appear later. */
@@ -23,32 +30,29 @@ export interface Globals extends Omit<WrittenGlobals, Completed | "include_check
   readonly vrrp_garp_lower_prio_repeat: number;
 }
 
-/** The defaults of vrrp_garp_master_delay and vrrp_garp_master_repeat, which vrrp_min_garp changes. */
-const DELAY_US = 5_000_000;
-const REPEAT = 5;
-
 /** Fills in the defaults. */
 export function completeGlobals(
   { include_check: _, ...written }: WrittenGlobals,
   hostName: string,
 ): Globals {
+  const said = { ...GLOBAL_DEFAULTS, ...written };
   // Only what nobody has set otherwise.
-  const minimal = written.vrrp_min_garp === true;
-  const delay = minimal && written.vrrp_garp_master_delay === DELAY_US
-    ? 0
-    : written.vrrp_garp_master_delay;
-  const repeat = minimal && written.vrrp_garp_master_repeat === REPEAT
-    ? 1
-    : written.vrrp_garp_master_repeat;
+  const isMinimal = written.vrrp_min_garp === true;
+  const delay = said.vrrp_garp_master_delay;
+  const repeat = said.vrrp_garp_master_repeat;
+  const isDelay = delay === GLOBAL_DEFAULTS.vrrp_garp_master_delay;
+  const isRepeat = repeat === GLOBAL_DEFAULTS.vrrp_garp_master_repeat;
+  const vrrp_garp_master_delay = isMinimal && isDelay ? 0 : delay;
+  const vrrp_garp_master_repeat = isMinimal && isRepeat ? 1 : repeat;
   return {
-    ...written,
-    vrrp_garp_master_delay: delay,
-    vrrp_garp_master_repeat: repeat,
+    ...said,
+    vrrp_garp_master_delay,
+    vrrp_garp_master_repeat,
     router_id: written.router_id ?? hostName,
-    dynamic_interfaces: written.dynamic_interfaces !== "",
+    dynamic_interfaces: (written.dynamic_interfaces ?? "") !== "",
     allow_if_changes: written.dynamic_interfaces === "allow_if_changes",
-    vrrp_version: written.vrrp_version === 3 ? 3 : 2,
-    vrrp_garp_lower_prio_delay: written.vrrp_garp_lower_prio_delay ?? delay,
-    vrrp_garp_lower_prio_repeat: written.vrrp_garp_lower_prio_repeat ?? repeat,
+    vrrp_version: said.vrrp_version === 3 ? 3 : 2,
+    vrrp_garp_lower_prio_delay: written.vrrp_garp_lower_prio_delay ?? vrrp_garp_master_delay,
+    vrrp_garp_lower_prio_repeat: written.vrrp_garp_lower_prio_repeat ?? vrrp_garp_master_repeat,
   };
 }

@@ -5,6 +5,8 @@
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { memoryFiles } from "./files.ts";
+import { GLOBAL_DEFAULTS } from "./global_defaults.ts";
+import { globalDefs } from "./global_keywords.ts";
 import { load } from "./load.ts";
 import { root } from "./root.ts";
 import type { AnyBlock, Row } from "./schema.ts";
@@ -60,6 +62,12 @@ test.skipIf(!existsSync(LIST))("other spellings set the keyword they stand for",
       : [`${one.keyword} is ${row.aliasOf ?? "on its own"}, not ${of}`];
   });
   expect(wrong).toEqual([]);
+});
+
+test("the defaults of global_defs are those of its rows", () => {
+  for (const [keyword, value] of Object.entries(GLOBAL_DEFAULTS)) {
+    expect([keyword, globalDefs.find(keyword)?.initial]).toEqual([keyword, value]);
+  }
 });
 
 test("every row says what it is for, in the same form", () => {

@@ -149,7 +149,7 @@ export class Parser {
     const { context, values } = this.#top;
     this.#announce(statement, row);
     const key = row.aliasOf ?? statement.words[0]!;
-    const value = row.read(statement, context, values[key]);
+    const value = row.read(statement, context, values[key] ?? row.initial);
     if (value !== undefined) values[key] = value;
   }
 
@@ -184,7 +184,7 @@ export class Parser {
       complain(context, header, "general", message, extra);
     }
     if (row.shape === "values") {
-      const before = values[row.aliasOf ?? header.words[0]!] as readonly unknown[];
+      const before = (values[row.aliasOf ?? header.words[0]!] ?? row.initial) as readonly unknown[];
       const counts = row.begin?.(header, context, before) ?? true;
       // What stands in the outermost blocks of values is read by the roles, not by the parent.
       const inside = this.#frames.length === 1 ? { ...context, prefix: "file" as const } : context;

@@ -30,11 +30,13 @@ function printBlock(
   showSecrets: boolean,
 ): void {
   const rows = block.rows() as Readonly<Record<string, Row<unknown>>>;
+  const empty = block.initial();
   for (const keyword of Object.keys(rows)) {
     const row = rows[keyword]!;
     const key = row.aliasOf ?? keyword;
     const value = values[key];
-    const initial = (rows[key] ?? row).initial;
+    if (value === undefined) continue;
+    const initial = empty[key];
     // An empty list that was written is another array than the one nobody wrote.
     const isInitial = row.shape === "values" ? value === initial : isSame(value, initial);
     if (!isInitial) printRow(keyword, row, value, indent, lines, showSecrets);

@@ -194,6 +194,31 @@ export function reportOurs(node: Statement, context: Context): void {
   complain(context, node, "note", message, 0, { severity: "error", code: "not_in_keepalived" });
 }
 
+/**
+ * A block so large that each row comes to life by itself, when its keyword is first met. An empty one says
+ * nothing: keywords that are absent have no value, and their defaults are the completion's affair.
+ */
+export function lazyBlock<R extends Rows>(
+  makers: { readonly [K in keyof R]: () => R[K] },
+): Block<R> {
+  const made = new Map<string, Row<unknown>>();
+  const find = (keyword: string): Row<unknown> | undefined => {
+    const known = made.get(keyword);
+    if (known !== undefined || !Object.hasOwn(makers, keyword)) return known;
+    const row = makers[keyword]!() as Row<unknown>;
+    made.set(keyword, row);
+    return row;
+  };
+  return {
+    rows: () =>
+      Object.fromEntries(Object.keys(makers).map((keyword) => [keyword, find(keyword)])) as R,
+    find,
+    initial: () => NOTHING,
+  };
+}
+
+const NOTHING: Written = {};
+
 /** Says once per keyword that it has no effect yet. */
 export function warnUnsupported(node: Statement, context: Context): void {
   const keyword = node.words[0]!;

@@ -60,9 +60,9 @@ function globalLines(globals: Globals): string[] {
     `Gratuitous ARP lower priority delay = ${seconds(globals.vrrp_garp_lower_prio_delay)}`,
     `Gratuitous ARP lower priority repeat = ${globals.vrrp_garp_lower_prio_repeat}`,
     `VRRP default protocol version = ${globals.vrrp_version}`,
-    `VRRP check unicast_src = ${globals.vrrp_check_unicast_src}`,
+    `VRRP check unicast_src = ${globals.vrrp_check_unicast_src === true}`,
     `Max auto priority = ${globals.max_auto_priority < 0 ? "Disabled" : globals.max_auto_priority}`,
-    `Script security ${enabled(globals.enable_script_security)}`,
+    `Script security ${enabled(globals.enable_script_security === true)}`,
     ...given(script_user, (by) => [`Default script user:group ${identity(by)}`]),
   ];
 }
