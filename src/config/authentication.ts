@@ -81,7 +81,7 @@ function keyOfFile(
   files: Files,
   say: Say,
 ): Uint8Array | "said" {
-  const content = files.read(path);
+  const content = files.read(path, "bytes");
   if (typeof content !== "string" && !(content instanceof Uint8Array)) {
     say(`auth_hmac key ${id}: cannot read ${path} (${content.error})`);
     return "said";

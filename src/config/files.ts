@@ -14,8 +14,11 @@ export interface FileStat {
 
 /** The outside world as the configuration sees it. Paths are absolute. */
 export interface Files {
-  /** The content of a file (text is UTF-8), or the reason it cannot be read (`strerror` text). */
-  read(path: string): string | Uint8Array | { readonly error: string };
+  /**
+   * The content of a file (text is UTF-8), or the reason it cannot be read (`strerror` text). `bytes` asks for
+   * what is there, whether it is text or not.
+   */
+  read(path: string, bytes?: "bytes"): string | Uint8Array | { readonly error: string };
   /** The names in a directory, any order, without `.` and `..`; undefined when unreadable. */
   list(directory: string): readonly string[] | undefined;
   /** What a path names, symbolic links followed; undefined when nothing is there. */

@@ -24,9 +24,9 @@ export interface FilesOptions {
 export function systemFiles(options: FilesOptions): Files {
   const links = new Map<string, boolean>();
   return {
-    read(path): string | Uint8Array | { readonly error: string } {
+    read(path, bytes): string | Uint8Array | { readonly error: string } {
       try {
-        return readFileSync(path);
+        return bytes === undefined ? readFileSync(path, "utf8") : readFileSync(path);
       } catch (error) {
         const code = (error as NodeJS.ErrnoException).code ?? "";
         return { error: REASONS[code] ?? code };
