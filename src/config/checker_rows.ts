@@ -1,12 +1,11 @@
 /** Rows that one kind of check alone has: requests, replies, names and numbers of other formats. */
 import type { StatusRange } from "./lvs.ts";
 import { names, ours } from "./check_rows.ts";
-import { readScript, text, word } from "./readers.ts";
+import { append, formatScript, readScript, text, word } from "./readers.ts";
 import { complain, type Context, firstWord, type LineRow, readInteger } from "./schema.ts";
 import type { Statement } from "./statement.ts";
 import type { Script } from "./vrrp.ts";
 import { quote, quoteShell, shellWords } from "./words.ts";
-import { formatScript } from "./readers.ts";
 
 /**
  * Says that a line is dropped or useless, as an error that a configuration test does not count: keepalived
@@ -86,7 +85,7 @@ export function statusCodes(): LineRow<readonly StatusRange[]> {
     shape: "line",
     initial: [],
     read: (node, context, before) => {
-      const all = [...before];
+      const all: StatusRange[] = [];
       for (let at = 1; at < node.words.length; at++) {
         const word = node.words[at]!;
         const [, first, last] = /^([1-5][0-9][0-9])(?:-([1-5][0-9][0-9]))?$/.exec(word) ?? [];
@@ -98,7 +97,9 @@ export function statusCodes(): LineRow<readonly StatusRange[]> {
           complain(context, node, "general", message, at, { hint: "100 to 599, or two with a -" });
         }
       }
-      return all;
+      // Each line may hold some; what is there stays in place, however many lines there are.
+      for (const range of all) before = append(before, range) ?? before;
+      return before;
     },
     format: (all) =>
       all.length === 0
@@ -239,7 +240,7 @@ export function requestHeader(): LineRow<readonly (readonly [string, string])[]>
       if (/[^\t\x20-\x7e\u0080-\u00ff]/.test(value)) {
         return refuse(`Invalid value of header ${name}`, 2, "printable characters");
       }
-      return [...before, [name, value]];
+      return append(before, [name, value]);
     },
     format: (all) => all.map(([name, value]) => `${name} ${quote(value)}`),
   });

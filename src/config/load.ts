@@ -8,7 +8,7 @@ import { completeGlobals, type Globals } from "./globals.ts";
 import { completeInstance } from "./instance.ts";
 import { IprouteNames } from "./iproute_names.ts";
 import type { Linkbeat, UpDownDelay } from "./link_keywords.ts";
-import { completeBfd, completeSyncGroups, withoutWeights } from "./members.ts";
+import { completeBfd, completeSyncGroups, groupsByMember, withoutWeights } from "./members.ts";
 import { Parser } from "./parser.ts";
 import { type Problem, Problems } from "./problem.ts";
 import { root, type WrittenGarpGroup } from "./root.ts";
@@ -145,9 +145,10 @@ function complete(written: WrittenConfig, files: Files, problems: Problems): Con
   const groups = written.vrrp_sync_group.length === 0
     ? []
     : completeSyncGroups(written.vrrp_sync_group, alone, globals, problems);
+  const groupOf = groupsByMember(groups);
   const instances = groups.length === 0
     ? alone
-    : alone.map((one) => withoutWeights(one, groups, problems));
+    : alone.map((one) => withoutWeights(one, groupOf.get(one.name), problems));
   const daemon = daemonSettings(written);
   return {
     globals,

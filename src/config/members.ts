@@ -78,13 +78,19 @@ function completeGroup(
   };
 }
 
+/** The group of each member. */
+export function groupsByMember(
+  groups: readonly VrrpSyncGroup[],
+): ReadonlyMap<string, VrrpSyncGroup> {
+  return new Map(groups.flatMap((one) => one.group.map((name) => [name, one] as const)));
+}
+
 /** An instance's trackers as its sync group leaves them: weights would pull its members apart. */
 export function withoutWeights(
   instance: VrrpInstance,
-  groups: readonly VrrpSyncGroup[],
+  group: VrrpSyncGroup | undefined,
   problems: Problems,
 ): VrrpInstance {
-  const group = groups.find((one) => one.group.includes(instance.name));
   if (group === undefined || group.sync_group_tracking_weight) return instance;
   const say = (message: string): void =>
     problems.addAt(instance.place, "general", `(${instance.name}) ignoring ${message}`);

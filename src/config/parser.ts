@@ -188,7 +188,9 @@ export class Parser {
       const counts = row.begin?.(header, context, before) ?? true;
       // What stands in the outermost blocks of values is read by the roles, not by the parent.
       const inside = this.#frames.length === 1 ? { ...context, prefix: "file" as const } : context;
-      if (counts) this.#push(header, inside, undefined, values, [...before], row);
+      // The first block makes the list; others add to it in place, however many they are.
+      const list = before.length === 0 ? [] : before as unknown[];
+      if (counts) this.#push(header, inside, undefined, values, list, row);
       else this.#push(header, context, undefined, values, undefined, undefined);
       return;
     }

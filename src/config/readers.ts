@@ -395,6 +395,24 @@ export function append<T>(before: readonly T[], value: T): readonly T[] | undefi
   return undefined;
 }
 
+/** Looking through fewer entries is cheaper than keeping a set. */
+const FEW = 16;
+
+/** The keys of long lists, as far as they were read. */
+const KEYS = new WeakMap<readonly unknown[], { readonly keys: Set<string>; count: number }>();
+
+/**
+ * Whether a list that only grows has an entry with a key already. However long the list is, the question
+ * costs the same.
+ */
+export function hasKey<E>(list: readonly E[], keyOf: (entry: E) => string, key: string): boolean {
+  if (list.length <= FEW) return list.some((entry) => keyOf(entry) === key);
+  let known = KEYS.get(list);
+  if (known === undefined) KEYS.set(list, known = { keys: new Set(), count: 0 });
+  for (; known.count < list.length; known.count++) known.keys.add(keyOf(list[known.count]!));
+  return known.keys.has(key);
+}
+
 /** Where a statement stands. */
 export function placeOf({ file, line }: Statement): Place {
   return { file: file.name, line };

@@ -84,8 +84,17 @@ function readRule(
   return { not: false, no_track: false, ...rule, action, family, priority };
 }
 
+/** How many rules of each family a list holds, as far as it was counted: lists only grow. */
+const COUNTED = new WeakMap<readonly Rule[], { seen: number; v4: number; v6: number }>();
+
 function nextPriority(before: readonly Rule[], family: 4 | 6): number {
-  return FIRST_PRIORITY - before.filter((rule) => rule.family === family).length;
+  let counted = COUNTED.get(before);
+  if (counted === undefined) COUNTED.set(before, counted = { seen: 0, v4: 0, v6: 0 });
+  for (; counted.seen < before.length; counted.seen++) {
+    if (before[counted.seen]!.family === 4) counted.v4++;
+    else counted.v6++;
+  }
+  return FIRST_PRIORITY - (family === 4 ? counted.v4 : counted.v6);
 }
 
 function agrees(reading: Reading, family: 4 | 6): boolean {

@@ -167,9 +167,13 @@ function randomNumbers(seed: number): (below: number) => number {
   };
 }
 
+/** What looking for the files of a pattern costs, in characters of text. */
+const PATTERN_COST = 2000;
+
 /** Reads every file a pattern names; relative names start from the directory of the file being read. */
 function readPattern(reading: Reading, pattern: string, added: number): void {
   const { files, directory } = reading;
+  spend(reading, PATTERN_COST);
   const checks = reading.checks | added;
   const isMain = reading.line === 0;
   // The main file is the only one whose absence ends a start whatever the checks say.
@@ -237,6 +241,7 @@ function readFile(
   }
   const text = typeof content === "string" ? content : new TextDecoder().decode(content);
   const { file, line, from, directory, checks } = reading;
+  if (reading.depth > 0) spend(reading, text.length);
   reading.fileCount++;
   reading.depth++;
   reading.directory = directoryOf(path);

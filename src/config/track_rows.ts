@@ -1,5 +1,5 @@
 /** Lines that name what an instance or a group depends on, and the weight that has. */
-import { integer, later, list } from "./readers.ts";
+import { hasKey, integer, later, list } from "./readers.ts";
 import {
   checkLink,
   complain,
@@ -120,7 +120,7 @@ function trackNamed(
     if (context.names.get(block)?.has(name) !== true) {
       return refuse(`${what} ${name} not found, ignoring...`);
     }
-    if (before.some((track) => track.name === name)) {
+    if (hasKey(before, nameOf, name)) {
       return refuse(`duplicate ${keyword} ${name} - ignoring`);
     }
     return {
@@ -142,7 +142,7 @@ function readTrackedInterface(
   const first = node.words[0]!;
   const name = first;
   checkLink(node, 0, context, `(${context.who}) tracked interface ${name} doesn't exist`);
-  if (before.some((track) => track.name === name)) {
+  if (hasKey(before, nameOf, name)) {
     const message = `(${context.who}) duplicate track_interface ${name} - ignoring`;
     complain(context, node, "general", message, 0);
     return undefined;
@@ -157,6 +157,8 @@ function readTrackedInterface(
     }),
   };
 }
+
+const nameOf = ({ name }: Track): string => name;
 
 /** A track line. */
 function formatTrack({ name, weight, reverse }: Track): string {

@@ -2,6 +2,7 @@
  * A virtual_server as written → one that is complete: defaults filled in, settings that exclude each
  * other corrected, servers that cannot be dropped, each with keepalived's message.
  */
+import { factsOf } from "./group_facts.ts";
 import type { Forwarding, SorryServer, Ssl, VirtualServer, VirtualServerGroup } from "./lvs.ts";
 import { PERSISTENCE_US, type WrittenServer, type WrittenService } from "./lvs_keywords.ts";
 import { serviceName } from "./lvs_reading.ts";
@@ -89,9 +90,9 @@ function completeService(
     say(service, problems, message);
     return undefined;
   }
-  const entries = group?.entries ?? [];
-  const hasMarks = target.type === "fwmark" || entries.some(({ type }) => type === "fwmark");
-  const onlyMarks = hasMarks && !entries.some(({ type }) => type !== "fwmark");
+  const facts = factsOf(group);
+  const hasMarks = target.type === "fwmark" || facts.hasMarks;
+  const onlyMarks = target.type === "fwmark" || facts.onlyMarks;
   const protocol = onlyMarks ? "none" : written === "none" ? "udp" : written;
   const lvs_method = values.lvs_method ?? NAT;
   const completing = {
@@ -170,22 +171,11 @@ function drop(service: WrittenService, problems: Problems, message: string): und
 /** Whether the addresses of a group are of one family, and that of the service. */
 function isOfFamily(
   service: WrittenService,
-  { name, entries }: VirtualServerGroup,
+  group: VirtualServerGroup,
   problems: Problems,
 ): boolean {
-  let family: 0 | 4 | 6 = 0;
-  let isMixed = false;
-  for (const entry of entries) {
-    const text = entry.type === "address"
-      ? entry.address
-      : entry.type === "range"
-      ? entry.first
-      : "";
-    const own = entry.type === "fwmark" ? entry.family : text.includes(":") ? 6 : 4;
-    if (own === undefined) continue;
-    if (family === 0) family = own;
-    else if (family !== own) isMixed = true;
-  }
+  const { name } = group;
+  const { family, isMixed } = factsOf(group);
   const shown = serviceName(service.target, "none");
   if (isMixed && hasUntunnelled(service)) {
     const what = `virtual server group with IPv4 & IPv6 doesn't match virtual server ${shown}`;
@@ -239,9 +229,7 @@ function persistence(completing: Completing): number | undefined {
   const { target, values } = service;
   const { persistence_timeout, persistence_granularity } = values;
   if (persistence_timeout !== undefined) return persistence_timeout;
-  const isAnyPort = target.type === "address"
-    ? target.port === 0
-    : group?.entries.some((entry) => entry.type !== "fwmark" && entry.port === 0) === true;
+  const isAnyPort = target.type === "address" ? target.port === 0 : factsOf(group).ports.has(0);
   if (isAnyPort) {
     const name = nameOf(completing);
     const what = "zero port only valid for persistent services - setting";
@@ -309,10 +297,8 @@ function sorryOf(completing: Completing): SorryServer | undefined {
       if (hasMarks) {
         say(service, problems, `WARNING - fwmark virtual server ${what} - port will be ignored`);
       }
-      const differs = group?.entries.some((entry) =>
-        entry.type !== "fwmark" && entry.port !== port
-      );
-      if (differs === true) {
+      const { ports } = factsOf(group);
+      if (ports.size > 1 || (ports.size === 1 && !ports.has(port))) {
         say(service, problems, `WARNING - virtual server ${what} - port will be ignored`);
       }
     }

@@ -3,7 +3,7 @@
  * line: the first address that says one decides, later ones must agree.
  */
 import { type Address, familyOf, formatAddress, parseAddress } from "../lib/address.ts";
-import { word } from "./readers.ts";
+import { hasKey, word } from "./readers.ts";
 import {
   checkLink,
   complain,
@@ -164,7 +164,7 @@ export function readPeer(
     return undefined;
   }
   const address = formatAddress(parsed);
-  if (before.some((peer) => peer.address === address)) return undefined;
+  if (hasKey(before, addressOf, address)) return undefined;
   const limits: { min_ttl?: number; max_ttl?: number } = {};
   for (let i = 1; i < node.words.length; i += 2) {
     const option = node.words[i]!;
@@ -223,16 +223,15 @@ export function readUniqueAddress(
   before: readonly VirtualAddress[],
 ): VirtualAddress | undefined {
   const found = readVirtualAddress(node, context);
-  const isKnown = found !== undefined &&
-    before.some((other) =>
-      other.address === found.address && other.prefixLength === found.prefixLength &&
-      other.dev === found.dev
-    );
-  if (!isKnown) return found;
+  if (found === undefined || !hasKey(before, spotOf, spotOf(found))) return found;
   const message = `(${context.who}) duplicate address ${node.words[0]!} - ignoring`;
   complain(context, node, "general", message, 0);
   return undefined;
 }
+
+const spotOf = ({ address, prefixLength, dev }: VirtualAddress): string =>
+  `${address}/${prefixLength} ${dev ?? ""}`;
+const addressOf = ({ address }: UnicastPeer): string => address;
 
 /** At most 8 bytes; the secret itself never shows up in a message. */
 export function authPass(): LineRow<string | undefined> {
