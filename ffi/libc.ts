@@ -30,6 +30,7 @@ const SYMBOLS = {
   kill: { args: ["i32", "i32"], returns: "i32" },
   madvise: { args: ["u64", "u64", "i32"], returns: "i32" },
   memfd_create: { args: ["ptr", "u32"], returns: "i32" },
+  mkfifo: { args: ["ptr", "u32"], returns: "i32" },
   mlockall: { args: ["i32"], returns: "i32" },
   mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "i64"], returns: "ptr" },
   open: { args: ["ptr", "i32", "u32"], returns: "i32" },

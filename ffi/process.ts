@@ -150,3 +150,8 @@ export function peekDeadChild(): number | undefined {
 export function collectChild(pid: number): void {
   libc.waitid(P_PID, pid, new Memory(128).pointer, WEXITED | WNOHANG);
 }
+
+/** Makes a named pipe; the umask takes permissions away. Throws SysError when there is one, or it cannot be. */
+export function makeFifo(path: string, mode: number): void {
+  check(libc.mkfifo(cString(path).pointer, mode), "mkfifo", `making the FIFO ${path}`);
+}

@@ -16,7 +16,7 @@ import { root } from "../config/root.ts";
 import type { Written } from "../config/schema.ts";
 import { systemFiles } from "../parent/files.ts";
 import { isColourful, type Paint, painter } from "./colour.ts";
-import { systemWorld } from "./world.ts";
+import { systemWorld } from "../parent/world.ts";
 
 /** What the command line asks of a check. */
 export interface CheckOptions {

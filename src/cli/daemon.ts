@@ -18,7 +18,7 @@ import { OWN_ENVIRONMENT } from "../parent/supervisor.ts";
 import { followedVersion, usageText, versionText } from "./daemon_help.ts";
 import { type DaemonOptions, readDaemonOptions } from "./options.ts";
 import { RELEASE } from "./release.ts";
-import { systemWorld } from "./world.ts";
+import { systemWorld } from "../parent/world.ts";
 
 /** Where the launcher waits for the daemon's first words. */
 const READY_FD = 3;

@@ -354,7 +354,7 @@ export const globalDefs = lazyBlock({
     later(flag(
       "- write every state to the FIFOs again after a reload; default off",
     )),
-  ...fifoRows("lvs_notify_fifo", "events of virtual and real servers"),
+  ...fifoRows("lvs_notify_fifo", "events of virtual and real servers", true),
   ...roleRows("checker"),
   ...roleRows("bfd"),
   snmp_socket: () =>
@@ -396,11 +396,9 @@ export const globalDefs = lazyBlock({
       "NAME - path element of instances without an interface; default none",
       "dbus_no_interface_name missing - ignoring",
     )),
-  script_user: () => later(scriptUser()),
+  script_user: () => scriptUser(),
   enable_script_security: () =>
-    later(flag(
-      "- refuse scripts that root would run and others may change; default off",
-    )),
+    flag("- refuse scripts that root would run and others may change; default off"),
   ...bufferRows("vrrp_netlink_cmd", "the socket for netlink commands of the vrrp process"),
   ...bufferRows("vrrp_netlink_monitor", "the socket that hears of changes in the vrrp process"),
   ...bufferRows("process_monitor", "the socket that hears of processes"),

@@ -154,11 +154,16 @@ export type FifoRows<P extends string> =
   & { readonly [K in `${P}_script`]: () => LineRow<Script | undefined> };
 
 /** Rows for a named pipe and its reader. */
-export function fifoRows<const P extends string>(name: P, what: string): FifoRows<P> {
+export function fifoRows<const P extends string>(
+  name: P,
+  what: string,
+  isLater = false,
+): FifoRows<P> {
+  const mark = <R extends object>(row: R): R => isLater ? later(row) : row;
   return {
-    [name]: () => later(fifo(name, what)),
+    [name]: () => mark(fifo(name, what)),
     [`${name}_script`]: () =>
-      later(onceScript(
+      mark(onceScript(
         `SCRIPT [USER [[:]GROUP]] - started to read ${name}, whose path it is given; default none`,
         `No ${name}_script specified`,
         `${name}_script`,

@@ -220,14 +220,14 @@ export const vrrpInstance = block(() => ({
     max: 4,
     says: (text, who) => `(${who}) Debug value '${text}' not valid; must be between 0-4`,
   })),
-  notify_backup: later(script("SCRIPT [USER [[:]GROUP]] - run when it enters BACKUP")),
-  notify_master: later(script("SCRIPT [USER [[:]GROUP]] - run when it enters MASTER")),
-  notify_fault: later(script("SCRIPT [USER [[:]GROUP]] - run when it enters FAULT")),
-  notify_stop: later(script("SCRIPT [USER [[:]GROUP]] - run at stop, which waits up to a second")),
-  notify_deleted: later(notifyDeleted()),
-  notify: later(script(
+  notify_backup: script("SCRIPT [USER [[:]GROUP]] - run when it enters BACKUP"),
+  notify_master: script("SCRIPT [USER [[:]GROUP]] - run when it enters MASTER"),
+  notify_fault: script("SCRIPT [USER [[:]GROUP]] - run when it enters FAULT"),
+  notify_stop: script("SCRIPT [USER [[:]GROUP]] - run at stop, which waits up to a second"),
+  notify_deleted: notifyDeleted(),
+  notify: script(
     "SCRIPT [USER [[:]GROUP]] - run on every change, given INSTANCE NAME STATE PRIORITY",
-  )),
+  ),
   notify_master_rx_lower_pri: later(script(
     "SCRIPT [USER [[:]GROUP]] - run when it hears a lower advert as MASTER",
   )),

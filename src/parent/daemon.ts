@@ -16,6 +16,7 @@ import { monotonicUs } from "../../ffi/timer.ts";
 import type { DaemonOptions } from "../cli/options.ts";
 import { type Config, load } from "../config/load.ts";
 import { formatProblem, isFatal, type Problem, refusalOf, startStatus } from "../config/problem.ts";
+import type { Files } from "../config/files.ts";
 import { unbuilt } from "../config/validate.ts";
 import type { LogLevel } from "../lib/log.ts";
 import { dumpConfig } from "../report/data.ts";
@@ -25,9 +26,11 @@ import { systemFiles } from "./files.ts";
 import { type Ledger, makeLedger, slotOf } from "./ledger.ts";
 import { Log, type Speaker } from "./logs.ts";
 import { reapStrangers } from "./init.ts";
+import { Notifier } from "./notifier.ts";
 import { isPermanent, nextDelay, patienceUs } from "./respawn.ts";
 import { hearSignals, rehearseSignal, type Request } from "./signals.ts";
 import { Role } from "./supervisor.ts";
+import { systemWorld } from "./world.ts";
 import { notifyStatus, notifySystemd, openNotifications } from "./systemd.ts";
 
 /** When the first advert has surely left. */
@@ -36,6 +39,8 @@ const LOG_MS = 30;
 const SETTLE_MS = 1_000;
 /** How long a role may take to leave before it is killed, in milliseconds (keepalived's default). */
 const STOP_MS = 5_000;
+/** How long scripts may take to tell of a stop. */
+const LAST_SCRIPTS_MS = 1_000;
 const DEFAULT_UMASK = 0o177;
 const REHEARSALS = 20;
 
@@ -78,6 +83,7 @@ export class Daemon {
   #hasPidFile = false;
   /** The role has performed its first configuration. */
   #isReload = false;
+  readonly #notifier: Notifier;
   #delay: number | undefined;
   #settleTimer: ReturnType<typeof setTimeout> | undefined;
   #respawnTimer: ReturnType<typeof setTimeout> | undefined;
@@ -99,6 +105,10 @@ export class Daemon {
       flushFile: options.flushLogFile,
       ...(file === undefined ? {} : { file }),
     });
+    this.#notifier = new Notifier(
+      (level, text) => this.#say(level, text),
+      () => systemWorld(this.#files()),
+    );
     const { promise, resolve: finish } = Promise.withResolvers<number>();
     this.ended = promise;
     this.#finish = finish;
@@ -161,18 +171,22 @@ export class Daemon {
     if (this.#options.dumpConf) { for (const line of dumpConfig(config)) this.#say("info", line); }
     this.#config = config;
     this.#configureRole(diff(undefined, config));
+    this.#notifier.configure(config);
     notifySystemd("ready");
     return true;
   }
 
-  #load(): { config: Config; problems: readonly Problem[] } {
-    this.#say("info", `Configuration file ${this.#configFile}`);
-    const files = systemFiles({
+  #files(): Files {
+    return systemFiles({
       configId: this.#options.configId,
       allIncludeChecks: this.#options.allConfig,
       cwd: this.#invocation.cwd,
     });
-    const loaded = load(this.#configFile, files);
+  }
+
+  #load(): { config: Config; problems: readonly Problem[] } {
+    this.#say("info", `Configuration file ${this.#configFile}`);
+    const loaded = load(this.#configFile, this.#files());
     const level = { fatal: "error", error: "warning", warning: "warning", lint: "info" } as const;
     for (const problem of loaded.problems) {
       this.#say(level[problem.severity], formatProblem(problem));
@@ -256,6 +270,7 @@ export class Daemon {
         this.#log.write(speaker, "warning", `${message.lines} log lines were lost`);
         return;
       case "state":
+        this.#notify(message);
         this.#states.set(message.instance, message.to);
         notifyStatus(this.#states);
         return;
@@ -267,6 +282,11 @@ export class Daemon {
         this.#log.write(speaker, "error", `VRRP process failed: ${message.stack}`);
         return;
     }
+  }
+
+  #notify({ instance, from, to, priority }: Extract<FromRole, { type: "state" }>): void {
+    const state = to === "INIT" ? "STOP" : to;
+    this.#notifier.tell({ instance, state, previous: from, priority });
   }
 
   #roleEnded(role: Role, status: number | null, signal: number): void {
@@ -389,6 +409,7 @@ export class Daemon {
       const changes = diff(this.#config, config);
       this.#config = config;
       this.#configureRole(changes);
+      this.#notifier.configure(config);
       this.#say("info", `Reload finished in ${monotonicUs() - startedAt} usec`);
     }
     notifySystemd("ready");
@@ -421,7 +442,15 @@ export class Daemon {
     else this.#withdraw(() => this.#leave(status));
   }
 
+  /** Ends the daemon; scripts that tell of the stop get a second for it. */
   #leave(status: number): void {
+    if (this.#notifier.isBusy) {
+      void this.#notifier.settle(LAST_SCRIPTS_MS).then(() => this.#end(status));
+    } else this.#end(status);
+  }
+
+  #end(status: number): void {
+    this.#notifier.close();
     this.#say("info", `Stopped ${this.#invocation.banner}`);
     if (this.#hasPidFile) removePidFile(this.#pathOf(this.#options.pidFile));
     this.#log.close();

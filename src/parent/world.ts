@@ -1,9 +1,10 @@
-/** A lint's view of this machine, or of none. */
+/** This machine as those see it who look beyond files: owners, links, users; or none at all. */
 
-import { readFileSync, realpathSync, statSync } from "node:fs";
+import { realpathSync, statSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import type { World } from "../config/world.ts";
 import type { Files } from "../config/files.ts";
+import { findGroup, findUser } from "./users.ts";
 
 /**
  * Files, owners, links and users of this machine. Offline only the files are, for a configuration that is
@@ -46,26 +47,8 @@ export function systemWorld(files: Files, isOffline = false): World {
       ((links ??= networkInterfaces())[link] ?? []).map(({ cidr, address }) => cidr ?? address)
         .filter((address) => !address.startsWith("fe80:")),
     userId(name): number | undefined {
-      const id = lookUp("passwd", name)?.[2];
-      return id === undefined ? undefined : Number(id);
+      return findUser(name)?.uid;
     },
-    nameOf: (kind, id) => lookUp(kind === "user" ? "passwd" : "group", id)?.[0] ?? `${id}`,
+    nameOf: (kind, id) => (kind === "user" ? findUser(id) : findGroup(id))?.name ?? `${id}`,
   };
-}
-
-/** A row of a database of users or groups, by name or number. */
-function lookUp(database: "passwd" | "group", key: string | number): readonly string[] | undefined {
-  const column = typeof key === "number" ? 2 : 0;
-  const find = (text: string): readonly string[] | undefined =>
-    text.split("\n").map((line) => line.split(":")).find((row) => row[column] === `${key}`);
-  try {
-    const row = find(readFileSync(`/etc/${database}`, "utf8"));
-    if (row !== undefined) return row;
-  } catch {
-    // It may come from elsewhere.
-  }
-  const getent = Bun.which("getent");
-  if (getent === null) return undefined;
-  const { success, stdout } = Bun.spawnSync([getent, "--", database, `${key}`]);
-  return success ? find(stdout.toString()) : undefined;
 }

@@ -1,0 +1,163 @@
+/**
+ * Programs that the configuration names: who may run them, and running them. No shell comes between:
+ * the words of the configuration are the words the program gets.
+ */
+
+import { closeSync, openSync, readSync } from "node:fs";
+import type { Globals } from "../config/globals.ts";
+import { insecureComponent, locate } from "../config/scripts.ts";
+import type { Script } from "../config/vrrp.ts";
+import type { World } from "../config/world.ts";
+import { findGroup, findUser } from "./users.ts";
+
+const DEFAULT_USER = "keepalived_script";
+const SHELL = "/bin/sh";
+
+/** A script that may run. */
+export interface Runnable {
+  /** What is executed: the program, or a shell with it. */
+  readonly argv: readonly string[];
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Why a script will not run, for the log; a hint says what would cure it. */
+export interface Refusal {
+  readonly why: string;
+  readonly hint: string;
+}
+
+/** Finds a script and who runs it; what stands in the way otherwise. */
+export function vetScript(script: Script, globals: Globals, world: World): Runnable | Refusal {
+  const program = script.argv[0]!;
+  const identity = identityOf(script, globals);
+  if ("why" in identity) return identity;
+  if (program.startsWith("<")) {
+    // Whether a path can be opened, for which keepalived asks the shell.
+    return { argv: [SHELL, "-c", script.argv.join(" ")], ...identity };
+  }
+  const path = locate(program, world);
+  if (path === undefined) return { why: `there is no ${program}`, hint: "check the path" };
+  const owned = world.inspect(path);
+  if (owned?.kind !== "file") return { why: `${path} is no program`, hint: "name a file" };
+  if ((owned.mode & 0o111) === 0) {
+    return { why: `${path} is not executable`, hint: `chmod +x ${path}` };
+  }
+  const insecure = identity.uid === 0 && globals.enable_script_security === true
+    ? insecureComponent(path, world)
+    : undefined;
+  if (insecure !== undefined) {
+    const { component, owned: { uid, mode }, isOpen } = insecure;
+    const cures = [
+      ...(uid === 0 ? [] : [`chown root ${component}`]),
+      ...(isOpen ? [`chmod go-w ${component}`] : []),
+    ];
+    return {
+      why: `unsafe permissions found: root would run ${path}, and ${component} (owner ` +
+        `${world.nameOf("user", uid)}, mode 0${mode.toString(8)}) can be changed by others`,
+      hint: cures.join(" && "),
+    };
+  }
+  const rest = script.argv.slice(1);
+  return { argv: needsShell(path) ? [SHELL, path, ...rest] : [path, ...rest], ...identity };
+}
+
+/** The user and group that run a script: its own, script_user, keepalived_script, or who we are. */
+function identityOf(
+  { user, group }: Script,
+  { script_user, enable_script_security }: Globals,
+): Pick<Runnable, "uid" | "gid"> | Refusal {
+  const name = user ?? script_user?.user;
+  const groupName = (user === undefined ? script_user?.group : group)?.replace(/^:/, "");
+  const found = findUser(numeric(name ?? DEFAULT_USER));
+  if (found === undefined && name !== undefined) {
+    return { why: `there is no user ${name}`, hint: `create it, or name another one` };
+  }
+  if (found === undefined) {
+    if (enable_script_security === true) {
+      const hint = `create the user ${DEFAULT_USER}, or name one with script_user`;
+      return { why: `there is no user ${DEFAULT_USER}`, hint };
+    }
+    return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  }
+  if (groupName === undefined) return { uid: found.uid, gid: found.gid };
+  const gid = findGroup(numeric(groupName))?.gid;
+  if (gid !== undefined) return { uid: found.uid, gid };
+  return { why: `there is no group ${groupName}`, hint: "create it, or name another one" };
+}
+
+function numeric(name: string): string | number {
+  return /^[0-9]+$/.test(name) ? Number(name) : name;
+}
+
+/** Whether a file is neither a program nor names one in its first line. */
+function needsShell(path: string): boolean {
+  const start = new Uint8Array(4);
+  try {
+    const fd = openSync(path, "r");
+    readSync(fd, start);
+    closeSync(fd);
+  } catch {
+    return false;
+  }
+  const isElf = start[0] === 0x7f && start[1] === 0x45 && start[2] === 0x4c && start[3] === 0x46;
+  return !isElf && !(start[0] === 0x23 && start[1] === 0x21);
+}
+
+/** How a script ended. */
+export interface ScriptEnd {
+  /** null when a signal ended it. */
+  readonly status: number | null;
+  readonly signal: string | null;
+  readonly durationMs: number;
+}
+
+/** A script that runs. */
+export interface RunningScript {
+  readonly pid: number;
+  /** Resolves when it has ended. */
+  readonly ended: Promise<ScriptEnd>;
+  /** Signals the script and all that it has started. */
+  kill(signal: "SIGTERM" | "SIGKILL"): void;
+}
+
+/** What scripts do not inherit: it would change what they run. */
+const NOT_INHERITED = { IFS: undefined, LD_PRELOAD: undefined, LD_LIBRARY_PATH: undefined };
+
+/**
+ * Runs a script with more words at its end, in a process group of its own, without terminal or files.
+ * `context` is added to its environment. Throws when it cannot be started.
+ */
+export function runScript(
+  { argv, uid, gid }: Runnable,
+  words: readonly string[],
+  context: Readonly<Record<string, string>>,
+): RunningScript {
+  const startedAt = performance.now();
+  const isOther = uid !== process.getuid?.() || gid !== process.getgid?.();
+  const child = Bun.spawn([...argv, ...words], {
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "ignore",
+    detached: true,
+    env: { ...process.env, ...NOT_INHERITED, ...context },
+    ...(isOther ? { uid, gid } : {}),
+  });
+  // A script that outlives us is nobody's business.
+  child.unref();
+  return {
+    pid: child.pid,
+    ended: child.exited.then(() => ({
+      status: child.exitCode,
+      signal: child.signalCode === null ? null : `${child.signalCode}`,
+      durationMs: performance.now() - startedAt,
+    })),
+    kill(signal): void {
+      try {
+        process.kill(-child.pid, signal);
+      } catch {
+        // It has ended meanwhile.
+      }
+    },
+  };
+}

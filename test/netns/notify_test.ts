@@ -1,0 +1,156 @@
+/** Who is told of a change of state: scripts in order, FIFOs, and that nobody can delay an advert. */
+import { expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Capture } from "../support/capture.ts";
+import { instance } from "../support/configs.ts";
+import { Daemon } from "../support/daemon.ts";
+import { Network } from "../support/namespaces.ts";
+import { poll } from "../support/waiting.ts";
+
+/** A folder with a script that notes what it was called with. */
+class Notes {
+  readonly folder = mkdtempSync(join(tmpdir(), "upkeep-notify-"));
+  readonly script = join(this.folder, "note.sh");
+  readonly #file = join(this.folder, "notes");
+
+  constructor(body = "") {
+    const line = '"$* [$UPKEEP_INSTANCE $UPKEEP_STATE $UPKEEP_PREVIOUS $UPKEEP_PRIORITY]"';
+    writeFileSync(this.script, `#!/bin/sh\necho ${line} >>${this.#file}\n${body}\n`);
+    chmodSync(this.script, 0o755);
+  }
+
+  get lines(): readonly string[] {
+    if (!existsSync(this.#file)) return [];
+    return readFileSync(this.#file, "utf8").split("\n").filter((line) => line !== "");
+  }
+
+  async has(count: number): Promise<void> {
+    await poll(() => this.lines.length >= count, 5000, `fewer than ${count} notes`);
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+test("scripts are told of each change, the state's own one first", async () => {
+  using network = new Network(["left"]);
+  using notes = new Notes();
+  const lines = [
+    `notify_master "${notes.script} own master"`,
+    `notify_fault "${notes.script} own fault"`,
+    `notify_stop "${notes.script} 'own stop' there"`,
+    `notify ${notes.script}`,
+  ];
+  await using daemon = new Daemon(
+    network,
+    "left",
+    instance({ priority: 255, state: "MASTER", more: lines.join("\n") }),
+  );
+  await notes.has(2);
+  network.run("left", "ip", "link", "set", "eth0", "down");
+  await notes.has(4);
+  network.run("left", "ip", "link", "set", "eth0", "up");
+  await notes.has(7);
+  expect(await daemon.stop()).toBe(0);
+  const master = [
+    "own master [V MASTER INIT 255]",
+    "INSTANCE V MASTER 255 [V MASTER INIT 255]",
+  ];
+  expect(notes.lines).toEqual([
+    ...master,
+    "own fault [V FAULT MASTER 255]",
+    "INSTANCE V FAULT 255 [V FAULT MASTER 255]",
+    "INSTANCE V BACKUP 255 [V BACKUP FAULT 255]",
+    ...master.map((line) => line.replace("MASTER INIT", "MASTER BACKUP")),
+    "own stop there [V STOP MASTER 255]",
+    "INSTANCE V STOP 255 [V STOP MASTER 255]",
+  ]);
+});
+
+test("an instance that a reload removes is in FAULT, or deleted where that is asked for", async () => {
+  using network = new Network(["left"]);
+  using notes = new Notes();
+  const notify = `notify ${notes.script}`;
+  const kept = instance({ priority: 255, state: "MASTER", more: notify });
+  const gone = (name: string, vrid: number, line: string): string =>
+    instance({
+      name,
+      vrid,
+      priority: 255,
+      state: "MASTER",
+      addresses: [`10.0.0.${vrid}/32`],
+      more: `${notify}\n${line}`,
+    });
+  const all = kept + gone("plain", 101, "") + gone("told", 102, "notify_deleted");
+  await using daemon = new Daemon(network, "left", all);
+  await notes.has(3);
+  daemon.rewrite(kept);
+  daemon.signal("SIGHUP");
+  await notes.has(5);
+  expect([...notes.lines.slice(3)].sort()).toEqual([
+    "INSTANCE plain FAULT 255 [plain FAULT MASTER 255]",
+    "INSTANCE told DELETED 255 [told DELETED MASTER 255]",
+  ]);
+});
+
+test("a FIFO gets a line for each change, and its reader is started and ended", async () => {
+  using network = new Network(["left"]);
+  using notes = new Notes();
+  const fifo = join(notes.folder, "fifo");
+  const seen = join(notes.folder, "seen");
+  const reader = join(notes.folder, "reader.sh");
+  writeFileSync(reader, `#!/bin/sh\nexec cat "$1" >>${seen}\n`);
+  chmodSync(reader, 0o755);
+  const globals = `global_defs {\nvrrp_notify_fifo ${fifo}\nvrrp_notify_fifo_script ${reader}\n}\n`;
+  await using daemon = new Daemon(
+    network,
+    "left",
+    globals + instance({ priority: 255, state: "MASTER" }),
+  );
+  await poll(() => existsSync(seen) && readFileSync(seen, "utf8") !== "", 5000, "nothing read");
+  expect(readFileSync(seen, "utf8")).toBe('INSTANCE "V" MASTER 255\n');
+  expect(await daemon.stop()).toBe(0);
+  expect(existsSync(fifo)).toBeFalse();
+});
+
+test("a script that is not to be trusted is refused with the path component that is to blame", async () => {
+  using network = new Network(["left"]);
+  using notes = new Notes();
+  chmodSync(notes.folder, 0o777);
+  const globals = "global_defs {\nenable_script_security\nscript_user root\n}\n";
+  const lines = [`notify ${notes.script}`];
+  await using daemon = new Daemon(
+    network,
+    "left",
+    globals + instance({ priority: 255, state: "MASTER", more: lines.join("\n") }),
+  );
+  const { text } = await daemon.waitForLog("is not run");
+  expect(text).toContain(`${notes.folder} (owner root, mode 0777) can be changed by others`);
+  expect(text).toContain(`chmod go-w ${notes.folder}`);
+  expect(notes.lines).toEqual([]);
+});
+
+test("a script that takes its time delays no advert, and the next one after five seconds", async () => {
+  using network = new Network(["left"]);
+  using notes = new Notes("[ $1 = slow ] && exec sleep 30");
+  const lines = [`notify_master "${notes.script} slow"`, `notify "${notes.script} next"`];
+  const config = instance({
+    priority: 255,
+    state: "MASTER",
+    interval: 0.05,
+    more: lines.join("\n"),
+  });
+  await using daemon = new Daemon(network, "left", config);
+  await notes.has(1);
+  await using capture = await Capture.start(network);
+  await daemon.waitForLog("the next one starts beside it", 8000);
+  await notes.has(2);
+  const adverts = capture.adverts.map(({ atUs }) => atUs);
+  const gaps = adverts.slice(1).map((at, i) => at - adverts[i]!);
+  expect(gaps.length).toBeGreaterThan(70);
+  // A peer waits for more than three intervals.
+  expect(Math.max(...gaps)).toBeLessThan(150_000);
+});
