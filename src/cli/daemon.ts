@@ -3,7 +3,7 @@
  * foreground or away from its terminal.
  */
 
-import { appendFileSync, closeSync, readSync, writeSync } from "node:fs";
+import { appendFileSync, closeSync, readSync, statSync, writeSync } from "node:fs";
 import { resolve } from "node:path";
 import { release, type, version } from "node:os";
 import { INTERFACE_SIGNALS } from "../../ffi/constants.ts";
@@ -23,6 +23,8 @@ import { systemWorld } from "../parent/world.ts";
 /** Where the launcher waits for the daemon's first words. */
 const READY_FD = 3;
 const READY = "ready";
+/** A configuration file of some thousand lines. */
+const LARGE_BYTES = 131_072;
 
 /**
  * Runs keepalived's command line; resolves with the exit status. `early` is a vrrp role that was started
@@ -109,8 +111,7 @@ function awaitReady(fd: number): boolean {
 
 /** `-t`: reads as every role would and reports; the status is keepalived's. */
 function testConfiguration(options: DaemonOptions): number {
-  // The build's policy is that of a daemon, which runs most of its code once: a large file is a loop.
-  Bun.unsafe.setJITPolicy(2);
+  hurryForLarge(options.configFile);
   const files = systemFiles({
     configId: options.configId,
     allIncludeChecks: options.allConfig,
@@ -125,6 +126,15 @@ function testConfiguration(options: DaemonOptions): number {
     appendFileSync(file, `${report}\n`, { mode: 0o644 });
   }
   return configTestStatus(problems);
+}
+
+/**
+ * The build's JIT policy is that of a daemon, which runs most of its code once. A large file is a loop: there
+ * compiling pays, while a small one is read before it would.
+ */
+function hurryForLarge(path: string): void {
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  if (size >= LARGE_BYTES) Bun.unsafe.setJITPolicy(1);
 }
 
 /** As `uname -srv`. */

@@ -178,7 +178,7 @@ function realServers(): BlockRow<readonly WrittenServer[]> {
       const address = readAddress(word);
       const port = address === undefined ? undefined : readPort(node, 2, context);
       if (address === undefined || port === undefined) {
-        const message = `Invalid real server ip address/port ${spot(node)} - skipping`;
+        const message = `Invalid real server ip address${spot(node)} - skipping`;
         complain(context, node, "general", message, 1, { hint: ADDRESS_HINT });
         return undefined;
       }
@@ -210,7 +210,7 @@ const ADDRESS_HINT = "ADDRESS [PORT], both numeric, PORT from 1 to 65535";
 
 /** The address and port of a line, as messages show them. */
 function spot({ words }: Statement): string {
-  return words[2] === undefined ? words[1]! : `${words[1]}/${words[2]}`;
+  return words[2] === undefined ? ` ${words[1]!}` : `/port ${words[1]}/${words[2]}`;
 }
 
 /** Whether a family is the service's; the first one becomes it. */
@@ -580,7 +580,7 @@ function readTarget(node: Statement, context: Context): ServiceTarget | undefine
   const address = readAddress(word);
   const port = address === undefined ? undefined : readPort(node, 2, context);
   if (address !== undefined && port !== undefined) return { type: "address", address, port };
-  const message = `Invalid virtual server IP address/port ${spot(node)} - skipping`;
+  const message = `Invalid virtual server IP address${spot(node)} - skipping`;
   const hint = `${ADDRESS_HINT}; or fwmark N; or group NAME`;
   complain(context, node, "general", message, 1, { hint });
   return undefined;

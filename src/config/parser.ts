@@ -124,7 +124,7 @@ export class Parser {
     }
     if (row.shape === "line") this.#readLine(statement, row);
     else {
-      this.#pending = statement;
+      this.#pending = statement.kept();
       this.#pendingRow = row;
     }
   }

@@ -11,8 +11,9 @@ import { expand, readDefinition, readRepetition, type Scope } from "./expand.ts"
 import type { Files } from "./files.ts";
 import { directoryOf, expandBraces, hasWildcard, matchPaths, resolvePath } from "./glob.ts";
 import { problemAt, type ProblemKind, type Problems, type Spot } from "./problem.ts";
+import { endOfStretch, PlainLines, SPECIAL } from "./plain_lines.ts";
 import { maySpill } from "./secrets.ts";
-import { Brace, lineAt, type SourceFile, Statement, type Stretch } from "./statement.ts";
+import { lineAt, type SourceFile, Statement, type Stretch } from "./statement.ts";
 import { cut, stripComment } from "./words.ts";
 
 const DEEPEST_INCLUDE = 32;
@@ -76,7 +77,8 @@ interface Reading {
 
 /**
  * Reads the file (or glob pattern) at `path` and all it includes, adding to `problems` and handing each
- * statement to `emit`; the number of files read.
+ * statement to `emit`; the number of files read. A statement may move on to the next one when `emit`
+ * returns: what is to stay is its `kept()`.
  */
 export function readSource(
   path: string,
@@ -270,77 +272,18 @@ function readLines(reading: Reading, file: SourceFile): void {
   while (at < text.length && reading.work <= MOST_WORK) {
     const end = endOfStretch(text, at);
     const stretch = text.slice(at, end);
-    if (SPECIAL.test(stretch)) {
+    const before = reading.line;
+    const last = SPECIAL.test(stretch) ? -1 : plain.read(stretch, before);
+    if (last < 0) {
       while (at < end && reading.work <= MOST_WORK) {
         const clean = feed();
         if (clean !== undefined && clean !== "") readLine(reading, clean, AS_WRITTEN, feed, 0);
       }
       continue;
     }
-    const before = reading.line;
-    reading.line = plain.read(stretch, before);
-    spend(reading, end - at + 64 * (reading.line - before - 1));
+    reading.line = last;
+    spend(reading, end - at + 64 * (last - before - 1));
     at = end;
-  }
-}
-
-/** So much is read in one go, when it holds nothing but words and braces. */
-const STRETCH = 2048;
-
-/** The end of the whole lines that start at an offset and fit into a stretch; at least one line. */
-function endOfStretch(text: string, from: number): number {
-  if (text.length - from <= STRETCH) return text.length;
-  const last = text.lastIndexOf("\n", from + STRETCH);
-  const newline = last < from ? text.indexOf("\n", from + STRETCH) : last;
-  return newline < 0 ? text.length : newline + 1;
-}
-
-/** Lines that hold any of this, or are too long, go the whole way. */
-const SPECIAL = /["#!\\$@~\0]|include|[^\n]{1024}/;
-/** Words, braces and line ends; between them are the blanks of `isBlank`. */
-const TOKENS = /[^\t-\r {}]+|[{}\n]/g;
-
-/** Reads lines of words and braces: nearly all lines of nearly all files. */
-class PlainLines {
-  readonly #file: SourceFile;
-  readonly #emit: (statement: Statement) => void;
-  readonly #opening: Brace;
-  readonly #closing: Brace;
-
-  constructor(file: SourceFile, emit: (statement: Statement) => void) {
-    this.#file = file;
-    this.#emit = emit;
-    this.#opening = new Brace(["{"], "{", file, 0, undefined, 0);
-    this.#closing = new Brace(["}"], "}", file, 0, undefined, 0);
-  }
-
-  /** Reads a stretch of whole lines after the line `before`; the number of its last line. */
-  read(stretch: string, before: number): number {
-    const file = this.#file;
-    const emit = this.#emit;
-    // One native call does what a loop over characters would take ten times as long for.
-    const tokens = stretch.match(TOKENS) ?? [];
-    let line = before + 1;
-    let piece = 0;
-    let words: string[] | undefined;
-    for (let i = 0; i < tokens.length; i++) {
-      const token = tokens[i]!;
-      if (token !== "\n" && token !== "{" && token !== "}") {
-        if (words === undefined) words = [token];
-        else words.push(token);
-        continue;
-      }
-      if (words !== undefined) {
-        emit(new Statement(words, "", file, line, undefined, piece++));
-        words = undefined;
-      }
-      if (token === "\n") {
-        line++;
-        piece = 0;
-      } else emit((token === "{" ? this.#opening : this.#closing).at(line, piece++));
-    }
-    if (words !== undefined) emit(new Statement(words, "", file, line, undefined, piece));
-    return stretch.endsWith("\n") ? line - 1 : line;
   }
 }
 

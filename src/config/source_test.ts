@@ -12,7 +12,7 @@ function readAll(
   const problems = new Problems();
   const statements: Statement[] = [];
   readSource(path, files, problems, (statement, setChecks) => {
-    statements.push(statement);
+    statements.push(statement.kept());
     if (statement.words[0] === "include_check") setChecks(statement.words.slice(1));
   });
   return { statements, problems: problems.list };
@@ -144,4 +144,35 @@ test("random numbers follow from the seed and stay in range", () => {
   expect(read(text, { randomSeed: 5 }).statements).toEqual(statements);
   expect(new Set(statements.slice(0, 50))).toEqual(new Set(["3", "4", "5"]));
   expect(statements.slice(51).join(" ")).toBe("$ { _RANDOM x }");
+});
+
+test("lines of words and braces give the same as lines that go the whole way", () => {
+  const shown = (text: string): readonly string[] =>
+    readAll("/etc/k.conf", memoryFiles({ "/etc/k.conf": text })).statements.map((one) =>
+      `${one.line} ${one.brace} ${one.words.join("|")} ${one.columnOf(0)} ${one.columnOf(1)} ` +
+      one.raw.trim()
+    );
+  const tokens = ["a", "weight 1", "{", "}", " ", "\t", "\n", "\n", "\r\n", "x{y", "}z", "\u00a0é"];
+  for (let seed = 1; seed <= 400; seed++) {
+    let state = seed * 7919;
+    const next = (below: number): number => {
+      state = (state * 1_103_515_245 + 12_345) & 0x7fffffff;
+      return (state >> 8) % below;
+    };
+    // Some stretches of lines are larger than what is read in one go.
+    const count = seed % 40 === 0 ? 3000 : 60;
+    const text = Array.from({ length: next(count) }, () => tokens[next(tokens.length)]!).join("");
+    // An empty comment at the end of every line changes nothing but the way.
+    const commented = text.replace(/\r?(\n|$)/g, "#$1");
+    expect([seed, ...shown(text)]).toEqual([seed, ...shown(commented)]);
+  }
+});
+
+test("long lines go the whole way, and are refused as ever", () => {
+  const long = "x".repeat(1023);
+  expect(read(`a\n${long}\nb`).statements).toEqual(["a", long, "b"]);
+  expect(read(`a\n${long}x\nb`)).toMatchObject({
+    statements: ["a", "b"],
+    messages: ["Line is longer than 1023 characters - ignoring it"],
+  });
 });

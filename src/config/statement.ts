@@ -26,10 +26,7 @@ export interface Stretch {
   readonly values: readonly string[];
 }
 
-/**
- * One statement. A large file makes hundreds of thousands: the fields are only declared, so that each is
- * written once.
- */
+/** One statement. The fields are only declared, so that each is written once. */
 export class Statement {
   /** At least one; a brace counts as its only word. */
   declare readonly words: readonly string[];
@@ -56,6 +53,11 @@ export class Statement {
     this.line = line;
     this.stretch = stretch;
     this.piece = piece;
+  }
+
+  /** What to keep when the statement is needed after the next one has come. */
+  kept(): Statement {
+    return this;
   }
 
   /** The physical line, without its end. */
@@ -85,17 +87,35 @@ export class Statement {
   }
 }
 
+interface Movable {
+  words: readonly string[];
+  brace: "" | "{" | "}";
+  line: number;
+  piece: number;
+}
+
 /**
- * A brace of a file, which moves from one to the next: there are as many as keywords, and nobody keeps
- * them.
+ * A statement that moves on to the next one of its file when it has been read: there are hundreds of
+ * thousands, and hardly any is kept.
  */
-export class Brace extends Statement {
-  /** The brace that comes next in its file. */
-  at(line: number, piece: number): this {
-    const place = this as { -readonly [K in "line" | "piece"]: number };
+export class MovingStatement extends Statement {
+  /** Before the first line of a file. */
+  constructor(file: SourceFile) {
+    super([], "", file, 0, undefined, 0);
+  }
+
+  /** Goes to a piece of a line. */
+  moveTo(words: readonly string[], brace: "" | "{" | "}", line: number, piece: number): this {
+    const place = this as unknown as Movable;
+    place.words = words;
+    place.brace = brace;
     place.line = line;
     place.piece = piece;
     return this;
+  }
+
+  override kept(): Statement {
+    return new Statement(this.words, this.brace, this.file, this.line, undefined, this.piece);
   }
 }
 

@@ -125,7 +125,7 @@ function complete(completing: Completing): VirtualServer {
       `Virtual server ${name}: no scheduler set, setting default 'wlc'`,
     );
   }
-  if (values.lvs_method === undefined) {
+  if (lacksMethod(service)) {
     const message = `Virtual server ${name}: no forwarding method set, setting default NAT`;
     say(service, completing.problems, message);
   }
@@ -195,6 +195,14 @@ function isOfFamily(
 function hasUntunnelled({ values }: WrittenService): boolean {
   const { lvs_method, real_server } = values;
   return real_server.some((server) => (server.values.lvs_method ?? lvs_method)?.method !== "TUN");
+}
+
+/** Whether a server, the sorry one included, is left without a forwarding method. */
+function lacksMethod({ values }: WrittenService): boolean {
+  const { lvs_method, real_server, sorry_server, sorry_server_lvs_method } = values;
+  if (lvs_method !== undefined) return false;
+  return (sorry_server !== undefined && sorry_server_lvs_method === undefined) ||
+    real_server.some((server) => server.values.lvs_method === undefined);
 }
 
 function haSuspend(completing: Completing): boolean {
