@@ -23,6 +23,8 @@ largest number of services. A SIZE is v:INSTANCES or l:SERVICES:SERVERS:none|tcp
 
 const SIZES = ["v:1", "v:1000", "l:100:4:tcp", "l:1000:4:tcp", "l:5000:4:tcp"];
 const LINKS = 4;
+/** What runs the bench. */
+const OWN = readlinkSync("/proc/self/exe");
 /** Prints the moments before and after, and the status. */
 const TIMED = 'o=$1; shift; t0=$EPOCHREALTIME; "$@" >"$o" 2>&1; rc=$?; ' +
   'printf "%s %s %s" "$t0" "$EPOCHREALTIME" "$rc"';
@@ -115,7 +117,7 @@ async function measureMemory(
     let pss = 0;
     while (child.exitCode === null) {
       // Until it has become the program it is a copy of the bench.
-      if (executableOf(child.pid) === process.execPath) continue;
+      if (executableOf(child.pid) === OWN) continue;
       const now = memoryOf(child.pid).reduce((sum, one) => sum + (one.pss || 0), 0);
       pss = Math.max(pss, now);
       await Bun.sleep(1);
