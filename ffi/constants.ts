@@ -50,10 +50,22 @@ export const MSG_TRUNC = 0x20;
 export const IPPROTO_IP = 0;
 /** ICMP. */
 export const IPPROTO_ICMP = 1;
+/** UDP. */
+export const IPPROTO_UDP = 17;
+/** IPv6 level of setsockopt. */
+export const IPPROTO_IPV6 = 41;
 /** VRRP (RFC 9568 §5.1.1.4). */
 export const IPPROTO_VRRP = 112;
+/** Type of service of outgoing packets. */
+export const IP_TOS = 1;
+/** TTL of outgoing packets; also the type of the message that IP_RECVTTL asks for. */
+export const IP_TTL = 2;
 /** The caller writes the IPv4 header. */
 export const IP_HDRINCL = 3;
+/** Tell each packet's destination; also its message's type. */
+export const IP_PKTINFO = 8;
+/** Tell each packet's TTL. */
+export const IP_RECVTTL = 12;
 /** Multicast link. */
 export const IP_MULTICAST_IF = 32;
 /** TTL of multicast packets. */
@@ -64,6 +76,20 @@ export const IP_MULTICAST_LOOP = 34;
 export const IP_ADD_MEMBERSHIP = 35;
 /** Deliver packets of groups joined elsewhere. */
 export const IP_MULTICAST_ALL = 49;
+/** Hop limit of unicast packets. */
+export const IPV6_UNICAST_HOPS = 16;
+/** No IPv4 through this socket. */
+export const IPV6_V6ONLY = 26;
+/** Tell each packet's destination. */
+export const IPV6_RECVPKTINFO = 49;
+/** Its message's type: the destination and the link's index. */
+export const IPV6_PKTINFO = 50;
+/** Tell each packet's hop limit. */
+export const IPV6_RECVHOPLIMIT = 51;
+/** Its message's type: an integer. */
+export const IPV6_HOPLIMIT = 52;
+/** Traffic class of outgoing packets. */
+export const IPV6_TCLASS = 67;
 
 // linux/netlink.h
 /** rtnetlink. */
@@ -217,6 +243,8 @@ export const EEXIST = 17;
 export const ENOENT = 2;
 /** No such link. */
 export const ENODEV = 19;
+/** Somebody has that port already. */
+export const EADDRINUSE = 98;
 /** The address is not there. */
 export const EADDRNOTAVAIL = 99;
 /** The kernel dropped messages for want of room. */

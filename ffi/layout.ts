@@ -4,7 +4,7 @@
  * differs between them is epoll_event, packed on x86-64 only.
  */
 
-import { AF_INET, AF_NETLINK, AF_PACKET, AF_UNIX } from "./constants.ts";
+import { AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX } from "./constants.ts";
 import { Memory } from "./memory.ts";
 
 /** struct epoll_event: 12 bytes on x86-64 (packed), 16 elsewhere; `events` at 0. */
@@ -37,6 +37,19 @@ export function sockaddrIn(address: Uint8Array, port = 0): Memory {
   memory.view.setUint16(0, AF_INET, true);
   memory.view.setUint16(2, port, false);
   memory.bytes.set(address, 4);
+  return memory;
+}
+
+/** struct sockaddr_in6: `scope` is the link's index for addresses that are only valid on one. */
+export const SOCKADDR_IN6 = { size: 28, address: 8, scope: 24 } as const;
+
+/** struct sockaddr_in6 (netinet/in.h): address 16 bytes in network order, port in host order. */
+export function sockaddrIn6(address: Uint8Array, scope = 0, port = 0): Memory {
+  const memory = new Memory(SOCKADDR_IN6.size);
+  memory.view.setUint16(0, AF_INET6, true);
+  memory.view.setUint16(2, port, false);
+  memory.bytes.set(address, SOCKADDR_IN6.address);
+  memory.view.setUint32(SOCKADDR_IN6.scope, scope, true);
   return memory;
 }
 

@@ -95,10 +95,13 @@ export function receiveNow(fd: number, into: Memory): number {
 }
 
 /** A vector of mmsghdr, each with one iovec. */
-class MessageVector {
+export class MessageVector {
+  /** The mmsghdrs. */
   readonly headers: Memory;
+  /** Their iovecs. */
   readonly vectors: Memory;
 
+  /** `capacity` messages, without buffers yet. */
   constructor(capacity: number) {
     this.headers = new Memory(capacity * MMSGHDR.size);
     this.vectors = new Memory(capacity * IOVEC.size);
@@ -109,6 +112,7 @@ class MessageVector {
     }
   }
 
+  /** Where the bytes of message `index` lie. */
   setBuffer(index: number, pointer: Pointer, length: number): void {
     writeAddress(this.vectors.view, index * IOVEC.size + IOVEC.base, pointer);
     this.vectors.view.setUint32(index * IOVEC.size + IOVEC.length, length, true);
@@ -116,7 +120,7 @@ class MessageVector {
 }
 
 /** Stores a pointer without making a bigint. */
-function writeAddress(view: DataView, offset: number, pointer: Pointer): void {
+export function writeAddress(view: DataView, offset: number, pointer: Pointer): void {
   view.setUint32(offset, pointer % 2 ** 32, true);
   view.setUint32(offset + 4, Math.floor(pointer / 2 ** 32), true);
 }

@@ -219,7 +219,7 @@ interface Room {
 const NOTHING = /^$/;
 const SYSTEM = /^(node:|bun$|bun:(?!ffi|test))/;
 const SYSTEM_AND_LIBRARIES = /^(?!bun:ffi|bun:test)/;
-const OTHERS_INSIDES = /\/(perform|role)\.ts$/;
+const OTHERS_INSIDES = /\/(\w+_)?(perform|role|speaker)\.ts$/;
 const TEST_FILE = /_test\.ts$/;
 
 /** The first row whose `where` matches is the file's room. */
@@ -248,7 +248,7 @@ const ROOMS: readonly Room[] = [
     return [
       {
         name: `src/${own}/perform.ts`,
-        where: new RegExp(`^src/${own}/(\\w+/)?perform\\.ts$`),
+        where: new RegExp(`^src/${own}/(\\w+/|\\w+_)?perform\\.ts$`),
         values: new RegExp(`^(${around})`),
         types: /^src\/(config\/|loop\.ts)/,
         never: /\/role\.ts$/,
@@ -256,7 +256,7 @@ const ROOMS: readonly Room[] = [
       },
       {
         name: `src/${own}/role.ts or router.ts`,
-        where: new RegExp(`^src/${own}/(\\w+/)?(role|router)\\.ts$`),
+        where: new RegExp(`^src/${own}/(\\w+/)?(role|router|\\w+_speaker)\\.ts$`),
         values: new RegExp(`^(${around}|src/config/|src/loop\\.ts)`),
         modules: SYSTEM,
       },
