@@ -17,16 +17,19 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dir, "..");
-const PATH = `${ROOT}/node_modules/.bin:${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`;
+/** Debian keeps FRR's daemons where no PATH looks. */
+const PATH = `${ROOT}/node_modules/.bin:${process.env["PATH"] ?? ""}:/usr/sbin:/sbin:/usr/lib/frr`;
 
 /** Debian's package for each command that a layer needs. */
 const PACKAGES: Readonly<Record<string, string>> = {
+  bfdd: "frr",
   ip: "iproute2",
   keepalived: "keepalived",
   ping: "iputils-ping",
   ps: "procps",
   tcpdump: "tcpdump",
   unshare: "util-linux",
+  vtysh: "frr",
 };
 
 interface Layer {
@@ -95,6 +98,14 @@ const LAYERS: readonly Layer[] = [
     seconds: 360,
     commands: [...NAMESPACE_COMMANDS, "keepalived"],
     executable: true,
+  },
+  {
+    name: "interop",
+    about: "other implementations and upkeep on one wire",
+    tests: ["test/interop"],
+    testSeconds: 60,
+    seconds: 240,
+    commands: [...NAMESPACE_COMMANDS, "bfdd", "vtysh"],
   },
 ];
 
