@@ -27,6 +27,8 @@ export interface DaemonOptions {
   readonly vrrpOnly: boolean;
   /** `-C`: no VRRP. */
   readonly checkOnly: boolean;
+  /** `-B`: no BFD sessions. */
+  readonly noBfd: boolean;
   /** Start every role, even one the configuration has no work for. */
   readonly allRoles: boolean;
   readonly pidFile: string;
@@ -100,6 +102,7 @@ const defaults: DaemonOptions = {
   configTest: undefined,
   vrrpOnly: false,
   checkOnly: false,
+  noBfd: false,
   allRoles: false,
   pidFile: "/run/keepalived.pid",
   vrrpPidFile: "/run/vrrp.pid",
@@ -179,7 +182,7 @@ export const optionGroups: readonly OptionGroup[] = [
       row("-n, --dont-fork", "stay in the foreground", on("dontFork")),
       row("-P, --vrrp", "run VRRP, not the checkers", on("vrrpOnly")),
       row("-C, --check", "run the checkers, not VRRP", on("checkOnly")),
-      row("-B, --no_bfd", "run no BFD"),
+      row("-B, --no_bfd", "run no BFD", on("noBfd")),
       row("    --all", "run every role, even one with nothing to do", on("allRoles")),
       row("-R, --dont-respawn", "end when a role ends", on("dontRespawn")),
       row("-s, --namespace=NAME", "run in this network namespace"),

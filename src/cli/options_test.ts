@@ -7,7 +7,7 @@ const everyOption = `
 f use-file            required +
 P vrrp                none     +
 C check               none     +
-B no_bfd              none     -
+B no_bfd              none     +
 . all                 none     +
 l log-console         none     +
 D log-detail          none     +
@@ -76,6 +76,7 @@ test("the defaults", () => {
     configTest: undefined,
     vrrpOnly: false,
     checkOnly: false,
+    noBfd: false,
     allRoles: false,
     pidFile: "/run/keepalived.pid",
     vrrpPidFile: "/run/vrrp.pid",
@@ -141,6 +142,8 @@ const rows: readonly (readonly [words: string, expected: Partial<DaemonOptions>]
   ["--vrrp", { vrrpOnly: true }],
   ["-C", { checkOnly: true }],
   ["--check", { checkOnly: true }],
+  ["-B", { noBfd: true }],
+  ["--no_bfd", { noBfd: true }],
   ["--all", { allRoles: true }],
   ["-p /x", { pidFile: "/x" }],
   ["--pid /x", { pidFile: "/x" }],
@@ -181,10 +184,10 @@ const rows: readonly (readonly [words: string, expected: Partial<DaemonOptions>]
     notices: ["Option --snmp is accepted but has no effect yet"],
   }],
   ["-s ns -BI", {
-    unbuilt: ["--namespace", "--no_bfd", "--dont-release-ipvs"],
+    noBfd: true,
+    unbuilt: ["--namespace", "--dont-release-ipvs"],
     notices: [
       "Option --namespace is accepted but has no effect yet",
-      "Option --no_bfd is accepted but has no effect yet",
       "Option --dont-release-ipvs is accepted but has no effect yet",
     ],
   }],

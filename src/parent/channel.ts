@@ -9,6 +9,7 @@
 import { Memory } from "../../ffi/memory.ts";
 import { receiveNow, sendNow } from "../../ffi/socket.ts";
 import { assert } from "../lib/assert.ts";
+import type { BfdInstance } from "../config/bfd.ts";
 import type { LogLevel } from "../lib/log.ts";
 import type { Change } from "../vrrp/diff.ts";
 import type { State } from "../vrrp/fsm.ts";
@@ -22,6 +23,8 @@ export type ToRole =
     /** Whether lines for -D are wanted. */
     readonly detail: boolean;
   }
+  /** The BFD sessions are to be these; one that is the same as before goes on as it is. */
+  | { readonly type: "bfd"; readonly instances: readonly BfdInstance[] }
   /** The start is over: give back what only it has needed, and be ready for the next election. */
   | { readonly type: "settle" }
   /** Claim and write the role's pid file. */
@@ -45,6 +48,8 @@ export type FromRole =
     /** Effective priority, 1 to 255. */
     readonly priority: number;
   }
+  /** A BFD session went Up, or went Down although nobody had ended it. */
+  | { readonly type: "bfd"; readonly instance: string; readonly isUp: boolean }
   /** A change was performed; the instances are running. */
   | { readonly type: "configured" }
   /** The role's own mistake, just before it ends. */
@@ -106,6 +111,7 @@ const LOG_LIMIT = 256 * 1024;
 const STATE_LIMIT = 2 * LOG_LIMIT;
 
 type StateMessage = Extract<FromRole, { type: "state" }>;
+type BfdMessage = Extract<FromRole, { type: "bfd" }>;
 
 /**
  * The role's end, sending. It never blocks: what the parent does not read waits in a bounded queue, log
@@ -116,6 +122,7 @@ export class Outbox {
   readonly #send: (bytes: Uint8Array) => number;
   readonly #frames: Uint8Array[] = [];
   readonly #states = new Map<string, StateMessage>();
+  readonly #sessions = new Map<string, BfdMessage>();
   #waiting = 0;
   #dropped = 0;
 
@@ -126,7 +133,7 @@ export class Outbox {
 
   /** Whether something waits that {@link Outbox.flush} should try again. */
   get isWaiting(): boolean {
-    return this.#waiting > 0 || this.#dropped > 0 || this.#states.size > 0;
+    return this.#waiting > 0 || this.#dropped > 0 || this.#isKeepingBack;
   }
 
   /** Queues a message. */
@@ -136,7 +143,12 @@ export class Outbox {
       return;
     }
     // While one is kept back, none overtakes it.
-    if (message.type === "state" && (this.#waiting > STATE_LIMIT || this.#states.size > 0)) {
+    const isLate = this.#waiting > STATE_LIMIT || this.#isKeepingBack;
+    if (message.type === "bfd" && isLate) {
+      this.#sessions.set(message.instance, message);
+      return;
+    }
+    if (message.type === "state" && isLate) {
       const kept = this.#states.get(message.instance);
       this.#states.set(message.instance, { ...message, from: kept?.from ?? message.from });
       return;
@@ -150,9 +162,15 @@ export class Outbox {
     if (this.#waiting > LOG_LIMIT) return;
     for (const state of this.#states.values()) this.#queue(state);
     this.#states.clear();
+    for (const session of this.#sessions.values()) this.#queue(session);
+    this.#sessions.clear();
     if (this.#dropped > 0) this.#queue({ type: "dropped", lines: this.#dropped });
     this.#dropped = 0;
     this.#sendFrames();
+  }
+
+  get #isKeepingBack(): boolean {
+    return this.#states.size > 0 || this.#sessions.size > 0;
   }
 
   #queue(message: FromRole): void {

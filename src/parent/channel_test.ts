@@ -252,6 +252,20 @@ test("a state never overtakes one that was kept back", () => {
   expect(states).toContainEqual(state("W", "BACKUP", "MASTER"));
 });
 
+test("of each BFD session the latest news is kept, and nothing overtakes it", () => {
+  const { outbox, pipe } = filled(STATES + 1);
+  const bfd = (instance: string, isUp: boolean): FromRole => ({ type: "bfd", instance, isUp });
+  outbox.push(bfd("one", false));
+  outbox.push(bfd("two", false));
+  outbox.push(bfd("one", true));
+  // There is room again, but what was kept back still waits.
+  pipe.room = 100 * KIB;
+  outbox.push(bfd("two", true));
+  const news = drain(outbox, pipe).filter(({ type }) => type === "bfd");
+  expect(news).toEqual([bfd("one", true), bfd("two", true)]);
+  expect(outbox.isWaiting).toBeFalse();
+});
+
 test("what must arrive is kept however much waits", () => {
   const { outbox, pipe } = filled(STATES + 1);
   outbox.push({ type: "configured" });

@@ -14,6 +14,7 @@ import { blockSignals, setSignalMask } from "../../ffi/process.ts";
 import { releaseStartPages } from "../../ffi/start_pages.ts";
 import { monotonicUs } from "../../ffi/timer.ts";
 import type { DaemonOptions } from "../cli/options.ts";
+import type { BfdInstance } from "../config/bfd.ts";
 import { type Config, load } from "../config/load.ts";
 import { formatProblem, isFatal, type Problem, refusalOf, startStatus } from "../config/problem.ts";
 import type { Files } from "../config/files.ts";
@@ -216,10 +217,19 @@ export class Daemon {
     });
   }
 
+  /** Whether the configuration has something for the vrrp role to do. */
+  get #hasWork(): boolean {
+    return (this.#config?.vrrp_instances.length ?? 0) > 0 || this.#bfdInstances.length > 0;
+  }
+
+  get #bfdInstances(): readonly BfdInstance[] {
+    return this.#options.noBfd ? [] : this.#config?.bfd_instances ?? [];
+  }
+
   /** Sends the changes to the role; starts it, or lets it go, as the configuration needs. */
   #configureRole(changes: readonly Change[]): void {
     const isWanted = !this.#options.checkOnly &&
-      (this.#options.allRoles || (this.#config?.vrrp_instances.length ?? 0) > 0);
+      (this.#options.allRoles || this.#hasWork);
     if (!isWanted) {
       this.#role?.release();
       return;
@@ -231,6 +241,7 @@ export class Daemon {
     }
     const detail = this.#options.logDetail > 0;
     this.#role.tell({ type: "configure", changes: this.#withSlots(changes), detail });
+    this.#role.tell({ type: "bfd", instances: this.#bfdInstances });
     this.#role.tell({ type: "pid-file", path: this.#pathOf(this.#options.vrrpPidFile) });
     clearTimeout(this.#settleTimer);
     this.#settleTimer = setTimeout(() => this.#settle(), SETTLE_MS);
@@ -274,6 +285,10 @@ export class Daemon {
         this.#states.set(message.instance, message.to);
         notifyStatus(this.#states);
         return;
+      case "bfd":
+        this.#states.set(`BFD ${message.instance}`, message.isUp ? "Up" : "Down");
+        notifyStatus(this.#states);
+        return;
       case "configured":
         this.#log.write(speaker, "info", this.#isReload ? "Reload complete" : "Startup complete");
         this.#isReload = true;
@@ -292,7 +307,7 @@ export class Daemon {
   #roleEnded(role: Role, status: number | null, signal: number): void {
     if (this.#role !== role) return;
     this.#role = undefined;
-    const isNeeded = (this.#config?.vrrp_instances.length ?? 0) > 0 || this.#options.allRoles;
+    const isNeeded = this.#hasWork || this.#options.allRoles;
     const isDismissed = this.#stopping !== undefined || (status === 0 && !isNeeded);
     const isPermanentEnd = status !== null && isPermanent(status);
     const isLast = isDismissed || isPermanentEnd || this.#options.dontRespawn;

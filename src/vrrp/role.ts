@@ -10,8 +10,11 @@ import { INTERFACE_SIGNALS, SIG_IGN } from "../../ffi/constants.ts";
 import { claimPidFile, removePidFile } from "../../ffi/pid_file.ts";
 import { setDisposition, setNice } from "../../ffi/process.ts";
 import { releaseStartPages } from "../../ffi/start_pages.ts";
+import type { BfdInstance } from "../config/bfd.ts";
 import { type Alarm, Loop } from "../loop.ts";
 import { encodeFrame, FrameReader, Outbox, RoleChannel, type ToRole } from "../parent/channel.ts";
+import { diffBfd } from "./bfd_sessions.ts";
+import { BfdSpeaker } from "./bfd_speaker.ts";
 import { Router } from "./router.ts";
 
 /** How soon a channel that was full is tried again. */
@@ -57,6 +60,8 @@ class VrrpRole {
   readonly #loop = new Loop();
   readonly #parent: RoleChannel;
   readonly #router: Router;
+  readonly #bfd: BfdSpeaker;
+  #bfdInstances: readonly BfdInstance[] = [];
   /** Who hears what the router says: the parent, or nobody during a rehearsal. */
   #audience: Outbox;
   readonly #retry: Alarm;
@@ -69,6 +74,14 @@ class VrrpRole {
     this.#audience = this.#parent.outbox;
     this.#router = new Router(this.#loop, ledger, announcer, (message) => {
       this.#audience.push(message);
+    });
+    this.#bfd = new BfdSpeaker({
+      loop: this.#loop,
+      log: (level, text, detail) => this.#router.log(level, text, detail),
+      onEvent: ({ name }, isUp) => {
+        this.#parent.outbox.push({ type: "bfd", instance: name, isUp });
+      },
+      random: Math.random,
     });
     this.#retry = { dueAt: Infinity, heapIndex: -1, fire: () => {} };
   }
@@ -83,6 +96,9 @@ class VrrpRole {
       // Without CAP_SYS_NICE the default has to do.
     }
     this.#loop.run();
+    // The adverts of the farewell have left: they are waited for by more.
+    this.#bfd.shutdown(this.#loop.now);
+    this.#parent.flush();
     if (this.#pidFile !== undefined) removePidFile(this.#pidFile);
   }
 
@@ -97,6 +113,12 @@ class VrrpRole {
         this.#router.wantsDetail = message.detail;
         this.#configured = true;
         for (const change of message.changes) this.#router.configure(change, now);
+        return;
+      case "bfd":
+        for (const change of diffBfd(this.#bfdInstances, message.instances)) {
+          this.#bfd.configure(change, now);
+        }
+        this.#bfdInstances = message.instances;
         return;
       case "pid-file":
         this.#claim(message.path);
