@@ -36,7 +36,11 @@
  *     2, 3    | IPv6 | + pseudo (§5.2.8)   | + pseudo   | + pseudo
  *
  * RFC 5798 was read in both ways for IPv4, RFC 9568 settled it; keepalived includes the
- * pseudo-header, and we send as it does.
+ * pseudo-header, and we send as it does. Its releases before 1.3.7 took the multicast group for the
+ * destination even when the packet went to a unicast peer; see {@link ChecksumStyle}.
+ *
+ * A trailer that authenticates the message (vrrp_hmac.ts) may follow. Over IPv6 the checksum covers it too,
+ * as the kernel would compute it; over IPv4 it does not.
  */
 
 import { type Address, familyOf } from "../lib/address.ts";
@@ -82,17 +86,40 @@ export interface Advert {
  */
 export type AdvertError = "length" | "version" | "type" | "checksum" | "count" | "interval";
 
+/**
+ * What the checksum of a version 3 message over IPv4 covers besides the message: the pseudo-header of its
+ * packet, nothing, or a pseudo-header with the multicast group for a destination.
+ */
+export type ChecksumStyle = "pseudo" | "message" | "group";
+
 const ADVERTISEMENT = 1;
+const HEADER_LENGTH = 8;
 const CHECKSUM_AT = 6;
 const SECOND_US = 1_000_000;
 const CENTISECOND_US = 10_000;
 
+/** How long a message is by what its header says, trailer excluded; a short header reads as zeros. */
+export function messageLength(message: Uint8Array, ends: Endpoints): number {
+  const version = (message[0] ?? 0) >> 4;
+  const authBytes = version === 2 ? authLength(version, ends) : 0;
+  return HEADER_LENGTH + (message[3] ?? 0) * ends.source.length + authBytes;
+}
+
 /**
  * The advertisement in `message`, which begins at the VRRP header; `ends` are those of its IP header
- * and tell the family. Bytes after what the header announces are ignored. Authentication and
- * everything a configuration decides (which VRID, interval, addresses, TTL) are the caller's to judge.
+ * and tell the family. Bytes after what the header announces are ignored, but for the checksum over IPv6
+ * of the `trailerLength` bytes that belong to it. Authentication and everything a configuration decides
+ * (which VRID, interval, addresses, TTL) are the caller's to judge. `group` makes the checksum of old
+ * unicast adverts sound too; see {@link ChecksumStyle}.
  */
-export function decodeAdvert(message: Uint8Array, ends: Endpoints): Advert | AdvertError {
+export function decodeAdvert(
+  message: Uint8Array,
+  ends: Endpoints,
+  { trailerLength = 0, group }: {
+    readonly trailerLength?: number;
+    readonly group?: Address | undefined;
+  } = {},
+): Advert | AdvertError {
   const r = new Reader(message);
   const versionType = r.u8();
   const vrid = r.u8();
@@ -107,7 +134,10 @@ export function decodeAdvert(message: Uint8Array, ends: Endpoints): Advert | Adv
   const addresses = Array.from({ length: count }, () => r.bytes(ends.source.length));
   const authData = r.bytes(authLength(version, ends));
   if (r.short) return "length";
-  if (!isSound(version, message.subarray(0, message.length - r.remaining), ends)) return "checksum";
+  const covered = familyOf(ends.source) === 4 ? r.remaining : r.remaining - trailerLength;
+  if (!isSound(version, message.subarray(0, message.length - covered), ends, group)) {
+    return "checksum";
+  }
   const rest = { vrid, priority, addresses, authData };
   if (version === 2) {
     const advertisementIntervalUs = (word & 0xff) * SECOND_US;
@@ -121,12 +151,22 @@ export function decodeAdvert(message: Uint8Array, ends: Endpoints): Advert | Adv
 
 /**
  * The message, from the VRRP header on, for its way between `ends`. The interval is rounded to the
- * version's unit and kept within its field, and never 0.
+ * version's unit and kept within its field, and never 0. `trailerLength` bytes of zeros follow; once they
+ * are filled in over IPv6, {@link sealMessage} has to follow.
  */
-export function encodeAdvert(advert: Advert, ends: Endpoints): Uint8Array {
+export function encodeAdvert(
+  advert: Advert,
+  ends: Endpoints,
+  { style = "pseudo", group, trailerLength = 0 }: {
+    readonly style?: ChecksumStyle;
+    readonly group?: Address | undefined;
+    readonly trailerLength?: number;
+  } = {},
+): Uint8Array {
   const { version, addresses } = advert;
   const authBytes = authLength(version, ends);
-  const w = new Writer(new Uint8Array(8 + addresses.length * ends.source.length + authBytes));
+  const length = HEADER_LENGTH + addresses.length * ends.source.length + authBytes;
+  const w = new Writer(new Uint8Array(length + trailerLength));
   w.u8((version << 4) | ADVERTISEMENT);
   w.u8(advert.vrid);
   w.u8(advert.priority);
@@ -143,22 +183,57 @@ export function encodeAdvert(advert: Advert, ends: Endpoints): Uint8Array {
     assert(advert.authData.length === authBytes, "authentication data is 8 bytes");
     w.bytes(advert.authData);
   }
+  w.bytes(new Uint8Array(trailerLength));
   const message = w.finish();
-  const plain = version === 2 && familyOf(ends.source) === 4;
-  const start = plain ? 0 : pseudoHeaderSum(ends, IPPROTO_VRRP, message.length);
-  w.patchU16(CHECKSUM_AT, checksum(message, start));
+  const over4 = familyOf(ends.source) === 4;
+  const covered = over4 ? message.subarray(0, length) : message;
+  const plain = over4 && (version === 2 || style === "message");
+  const destination = style === "group" && group !== undefined ? group : ends.destination;
+  sealMessage(covered, plain ? undefined : { source: ends.source, destination });
   return message;
+}
+
+/**
+ * Puts the checksum of a message right, in place: over the pseudo-header of `ends` as well, unless they are
+ * undefined.
+ */
+export function sealMessage(message: Uint8Array, ends: Endpoints | undefined): void {
+  message[CHECKSUM_AT] = 0;
+  message[CHECKSUM_AT + 1] = 0;
+  const start = ends === undefined ? 0 : pseudoHeaderSum(ends, IPPROTO_VRRP, message.length);
+  const sum = checksum(message, start);
+  message[CHECKSUM_AT] = sum >> 8;
+  message[CHECKSUM_AT + 1] = sum;
+}
+
+/** What the checksum of a version 3 message over IPv4 covers; undefined when it is sound in no way. */
+export function checksumStyle(
+  message: Uint8Array,
+  ends: Endpoints,
+  group: Address,
+): ChecksumStyle | undefined {
+  const { length } = message;
+  if (sum16(message, pseudoHeaderSum(ends, IPPROTO_VRRP, length)) === SOUND) return "pseudo";
+  if (sum16(message) === SOUND) return "message";
+  const old = { source: ends.source, destination: group };
+  return sum16(message, pseudoHeaderSum(old, IPPROTO_VRRP, length)) === SOUND ? "group" : undefined;
 }
 
 function authLength(version: Version, ends: Endpoints): number {
   return version === 2 && familyOf(ends.source) === 4 ? AUTH_LENGTH : 0;
 }
 
-function isSound(version: Version, message: Uint8Array, ends: Endpoints): boolean {
-  const over4 = familyOf(ends.source) === 4;
-  const bare = over4 && sum16(message) === SOUND;
-  if (bare || (over4 && version === 2)) return bare;
-  return sum16(message, pseudoHeaderSum(ends, IPPROTO_VRRP, message.length)) === SOUND;
+function isSound(
+  version: Version,
+  message: Uint8Array,
+  ends: Endpoints,
+  group: Address | undefined,
+): boolean {
+  if (familyOf(ends.source) === 6) {
+    return sum16(message, pseudoHeaderSum(ends, IPPROTO_VRRP, message.length)) === SOUND;
+  }
+  if (version === 2) return sum16(message) === SOUND;
+  return checksumStyle(message, ends, group ?? ends.destination) !== undefined;
 }
 
 function units(durationUs: number, unitUs: number, most: number): number {

@@ -3,7 +3,14 @@
 import { describe, expect, test } from "bun:test";
 import { address, advertOf, hex, readPackets } from "../../test/golden/packets/packet.ts";
 import { checksum, type Endpoints, pseudoHeaderSum } from "./checksum.ts";
-import { type Advert, type AdvertError, decodeAdvert, encodeAdvert } from "./vrrp.ts";
+import {
+  type Advert,
+  type AdvertError,
+  type ChecksumStyle,
+  checksumStyle,
+  decodeAdvert,
+  encodeAdvert,
+} from "./vrrp.ts";
 import { passData } from "./vrrp_auth.ts";
 
 const ERRORS = ["length", "version", "type", "checksum", "count", "interval"];
@@ -118,6 +125,20 @@ test("the pseudo-header's addresses are those of the packet", () => {
   const message = sealed(`31336401 0064 0000 ${ADDRESS4}`, FOUR, true);
   expect(decodeAdvert(message, { ...FOUR, source: address("192.0.2.2") })).toBe("checksum");
   expect(decodeAdvert(message, { ...FOUR, destination: address("192.0.2.1") })).toBe("checksum");
+});
+
+test("three ways to make the checksum of version 3 over IPv4, told apart", () => {
+  const peer = { source: address("192.0.2.1"), destination: address("192.0.2.2") };
+  const group = address("224.0.0.18");
+  const advert = advertOf(packets.find(({ name }) => name === "v3_unicast")!.facts);
+  const styles: readonly ChecksumStyle[] = ["pseudo", "message", "group"];
+  for (const style of styles) {
+    const message = encodeAdvert(advert, peer, { style, group });
+    expect(checksumStyle(message, peer, group)).toBe(style);
+    expect(decodeAdvert(message, peer, { group })).toEqual(advert);
+    expect(decodeAdvert(message, peer)).toEqual(style === "group" ? "checksum" : advert);
+    expect(checksumStyle(message.with(2, 1), peer, group)).toBeUndefined();
+  }
 });
 
 test("intervals are rounded to the unit and kept in range", () => {
