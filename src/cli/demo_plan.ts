@@ -10,7 +10,7 @@
 import type { Config } from "../config/load.ts";
 import type { VrrpInstance } from "../config/vrrp.ts";
 import { compareAddress, parseAddress } from "../lib/address.ts";
-import { activeDownIntervalUs, skewTimeUs } from "../vrrp/fsm.ts";
+import { activeDownIntervalUs, skewTimeUs } from "../vrrp/timers.ts";
 import { virtualRouter } from "../vrrp/instance.ts";
 
 /** The two routers, as the timeline calls them. */

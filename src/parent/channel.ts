@@ -12,7 +12,7 @@ import { assert } from "../lib/assert.ts";
 import type { BfdInstance } from "../config/bfd.ts";
 import type { LogLevel } from "../lib/log.ts";
 import type { Change } from "../vrrp/diff.ts";
-import type { State } from "../vrrp/fsm.ts";
+import type { State } from "../vrrp/state.ts";
 
 /** From the parent to the vrrp role. */
 export type ToRole =

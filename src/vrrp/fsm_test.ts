@@ -7,16 +7,10 @@
 import { describe, expect, test } from "bun:test";
 import { freeze, routerWith, rules, story } from "../../test/support/machine.ts";
 import { type Prng, prng } from "../../test/support/prng.ts";
-import {
-  activeDownIntervalUs,
-  deadline,
-  type Event,
-  gridPoint,
-  skewTimeUs,
-  type State,
-  step,
-  type VirtualRouter,
-} from "./fsm.ts";
+import { step } from "./fsm.ts";
+import { gridPoint } from "./fsm_master.ts";
+import type { Event, State, VirtualRouter } from "./state.ts";
+import { activeDownIntervalUs, deadline, skewTimeUs } from "./timers.ts";
 
 const RULES = `
 why        | in             | event                     | with                   | to     | timer      | actions
@@ -101,6 +95,34 @@ garp       | MASTER         | advert 99                 | lower 0+0.2           
 garp       | MASTER         | advert 0                  | lower 3+0.2            | MASTER | adv        | note priority-zero-as-master 0 from 9, advert 100
 garp       | MASTER         | advert 100 from 5         | lower 3+0.2            | MASTER | kept       | note same-priority-same-address 100 from 5
 
+down_timer_adverts: how many adverts may be lost
+down       | INIT           | startup                   | down_timer_adverts 1   | BACKUP | +1.609375  |
+down       | BACKUP         | advert 101                | down_timer_adverts 5   | BACKUP | +11.218750 | note interval-learned 101 from 9
+down       | BACKUP         | advert 0                  | down_timer_adverts 5   | BACKUP | skew       | note priority-zero-as-backup 0 from 9
+down       | FAULT          | recovery                  | owner, down_timer_adverts 10 | BACKUP | +1.003906 |
+down       | MASTER         | advert 101                | v2, down_timer_adverts 2 | BACKUP | +2.609375 | note higher-priority 101 from 9, remove
+
+lower_prio_no_advert, higher_prio_send_advert
+answers    | MASTER         | advert 99                 | lower_prio_no_advert   | MASTER | kept       | note lower-priority-asserted 99 from 9
+answers    | MASTER         | advert 99                 | lower_prio_no_advert, lower 3+0.2 | MASTER | +0.2 | note lower-priority-asserted 99 from 9, announce 3
+answers    | MASTER         | advert 0                  | lower_prio_no_advert   | MASTER | adv        | note priority-zero-as-master 0 from 9, advert 100
+answers    | MASTER         | advert 101                | higher_prio_send_advert | BACKUP | peer      | note higher-priority 101 from 9, advert 100, remove
+answers    | MASTER         | advert 100                | higher_prio_send_advert | BACKUP | peer      | note same-priority-higher-address 100 from 9, advert 100, remove
+answers    | MASTER         | fault                     | higher_prio_send_advert | FAULT | never      | advert 0, remove
+
+An owner that was lowered waits as an owner does, but only another owner keeps it waiting
+lowered    | BACKUP lowered | advert 254 every 1        | priority 255           | BACKUP | kept       | note lower-priority-discarded 254 from 9
+lowered    | BACKUP lowered | advert 255 every 1        | priority 255           | BACKUP | +3.003906  |
+lowered    | BACKUP lowered | advert 0                  | priority 255           | BACKUP | +0.003906  | note priority-zero-as-backup 0 from 9
+lowered    | BACKUP         | advert 254 every 1        | priority 255           | BACKUP | kept       | note lower-priority-discarded 254 from 9
+lowered    | BACKUP lowered | fault                     | priority 255           | FAULT  | never      |
+
+A reload that the peers should know of
+reload     | MASTER         | reconfiguration           |                        | MASTER | adv        | advert 100
+reload     | BACKUP         | reconfiguration           |                        | BACKUP | kept       |
+reload     | FAULT          | reconfiguration           |                        | FAULT  | never      |
+reload     | INIT           | reconfiguration           |                        | INIT   | never      |
+
 preempt_delay: the first lower advert starts it; at most as good is never delayed
 delay      | BACKUP         | advert 99                 | delay 10               | BACKUP | peer       | note preempt-delay 99 from 9, note interval-learned 99 from 9
 delay      | BACKUP         | advert 99                 | delay 10, v2           | BACKUP | own        | note preempt-delay 99 from 9
@@ -122,7 +144,7 @@ at        | event              | with     | to     | timer     | actions
 10.999999 | advert 99 every 1  |          | BACKUP | 14.609374 |
 11        | advert 99 every 1  |          | BACKUP | 14.609374 | note lower-priority-discarded 99 from 9
 12        | advert 99 every 1  |          | BACKUP | 14.609374 | note lower-priority-discarded 99 from 9
-14.609374 | timer              |          | MASTER | 15.6      | note timeout 100 from 5, advert 100, add, announce 5
+14.609374 | timer              |          | MASTER | 15.609374 | note timeout 100 from 5, advert 100, add, announce 5
 `));
 
   test("an advert that is not lower cancels preempt_delay", () =>
@@ -147,7 +169,7 @@ at        | event              | with     | to     | timer     | actions
 1         | advert 99 every 1  |          | BACKUP | 4.609375  | note preempt-delay 99 from 9
 2         | advert 0 every 1   |          | BACKUP | 2.609375  | note priority-zero-as-backup 0 from 9
 2.5       | advert 98 every 1  |          | BACKUP | 6.109375  |
-6.109375  | timer              |          | MASTER | 7.1       | note timeout 100 from 5, advert 100, add, announce 5
+6.109375  | timer              |          | MASTER | 7.109375  | note timeout 100 from 5, advert 100, add, announce 5
 6.5       | advert 101 every 1 |          | BACKUP | 10.109375 | note higher-priority 101 from 9, remove
 7         | advert 99 every 1  |          | BACKUP | 10.609375 | note preempt-delay 99 from 9
 17        | advert 99 every 1  |          | BACKUP | 10.609375 | note lower-priority-discarded 99 from 9
@@ -175,7 +197,7 @@ at        | event              | with     | to     | timer     | actions
 3         | advert 0           |          | BACKUP | 4.218750  | note priority-zero-as-backup 0 from 9
 3.5       | advert 101         |          | BACKUP | 10.718750 |
 10.718749 | timer              |          | BACKUP | 10.718750 |
-10.718750 | timer              |          | MASTER | 11.710000 | note timeout 100 from 5, advert 100, add, announce 5
+10.718750 | timer              |          | MASTER | 11.718750 | note timeout 100 from 5, advert 100, add, announce 5
 `));
 
   test("the learned interval is the MASTER's: forgotten in FAULT and never used for our own", () =>
@@ -183,32 +205,33 @@ at        | event              | with     | to     | timer     | actions
 at        | event              | with     | to     | timer     | actions
 0         | startup            |          | BACKUP | 3.609375  |
 1         | advert 101         |          | BACKUP | 8.218750  | note interval-learned 101 from 9
-8.218750  | timer              |          | MASTER | 9.210000  | note timeout 100 from 5, advert 100, add, announce 5
-9.210000  | timer              |          | MASTER | 10.210000 | advert 100
+8.218750  | timer              |          | MASTER | 9.218750  | note timeout 100 from 5, advert 100, add, announce 5
+9.218750  | timer              |          | MASTER | 10.210000 | advert 100
 9.5       | advert 101         |          | BACKUP | 16.718750 | note higher-priority 101 from 9, remove
 10        | fault              |          | FAULT  | never     |
 11        | recovery           |          | BACKUP | 14.609375 |
 `));
 
-  test("adverts leave at exact intervals from a grid point, however late the timer fires", () =>
+  test("the first interval is exact, the next one ends on the grid, and all others are exact, however late the timer fires", () =>
     story(`
 at        | event              | with     | to     | timer     | actions
-0.003400  | startup            | owner    | MASTER | 1         | advert 255, add, announce 5
-1         | timer              |          | MASTER | 2         | advert 255
+0.003400  | startup            | owner    | MASTER | 1.003400  | advert 255, add, announce 5
+1.003400  | timer              |          | MASTER | 2         | advert 255
 2.000700  | timer              |          | MASTER | 3         | advert 255
 3.4       | timer              |          | MASTER | 4         | advert 255
 4         | timer              |          | MASTER | 5         | advert 255
-4.123456  | advert 99          |          | MASTER | 5.12      | note lower-priority-asserted 99 from 9, advert 255
-5.12      | timer              |          | MASTER | 6.12      | advert 255
-5.999     | advert 0           |          | MASTER | 6.99      | note priority-zero-as-master 0 from 9, advert 255
-6.99      | timer              |          | MASTER | 7.99      | advert 255
+4.123456  | advert 99          |          | MASTER | 5.123456  | note lower-priority-asserted 99 from 9, advert 255
+5.123456  | timer              |          | MASTER | 6.12      | advert 255
+5.999     | advert 0           |          | MASTER | 6.999     | note priority-zero-as-master 0 from 9, advert 255
+6.999     | timer              |          | MASTER | 7.99      | advert 255
+7.99      | timer              |          | MASTER | 8.99      | advert 255
 `));
 
   test("the grid is finer for short intervals", () =>
     story(`
 at        | event              | with                 | to     | timer     | actions
-0.123456  | startup            | owner, interval 0.01 | MASTER | 0.133400  | advert 255, add, announce 5
-0.133400  | timer              |                      | MASTER | 0.143400  | advert 255
+0.123456  | startup            | owner, interval 0.01 | MASTER | 0.133456  | advert 255, add, announce 5
+0.133456  | timer              |                      | MASTER | 0.143400  | advert 255
 0.143410  | timer              |                      | MASTER | 0.153400  | advert 255
 `));
 
@@ -216,10 +239,9 @@ at        | event              | with                 | to     | timer     | act
     story(`
 at        | event              | with     | to     | timer     | actions
 0         | startup            | owner    | MASTER | 1         | advert 255, add, announce 5
-5.3       | timer              |          | MASTER | 6         | advert 255
+2.3       | timer              |          | MASTER | 3         | advert 255
+3         | timer              |          | MASTER | 4         | advert 255
 6         | timer              |          | MASTER | 7         | advert 255
-9         | timer              |          | MASTER | 10        | advert 255
-3600.9    | timer              |          | MASTER | 3601      | advert 255
 `));
 
   test("a second burst, then refreshing ones, none of which moves an advert", () =>
@@ -269,33 +291,96 @@ at        | event              | with         | to     | timer     | actions
 3         | reload             | interval 5   | BACKUP | 10.218750 |
 3         | reload             | priority 200 | BACKUP | 9.437500  |
 4         | advert 199         |              | BACKUP | 9.437500  | note lower-priority-discarded 199 from 9
-9.4375    | timer              |              | MASTER | 10.43     | note timeout 200 from 5, advert 200, add, announce 5
+9.4375    | timer              |              | MASTER | 10.4375   | note timeout 200 from 5, advert 200, add, announce 5
 `));
 
-  test("a reload of a MASTER: its next advert is due one new interval after the last", () =>
+  test("a reload of a MASTER: an advert at once, the next one a new interval later, aligned anew", () =>
     story(`
 at        | event              | with          | to     | timer     | actions
 0         | startup            | owner         | MASTER | 1         | advert 255, add, announce 5
 0.75      | reload             | interval 2    | MASTER | 2         |
-0.75      | reload             | interval 0.1  | MASTER | 0.1       |
-0.75      | timer              |               | MASTER | 0.8       | advert 100
-0.8       | timer              |               | MASTER | 0.9       | advert 100
-0.85      | reload             | priority 90, interval 0.1 | MASTER | 0.9 |
-0.9       | timer              |               | MASTER | 1         | advert 90
-0.95      | advert 91          |               | BACKUP | 8.246875  | note higher-priority 91 from 9, remove
+0.75      | reload             | interval 0.01 | MASTER | 0.01      |
+0.7555    | reconfiguration    |               | MASTER | 0.7655    | advert 100
+0.7655    | timer              |               | MASTER | 0.7755    | advert 100
+0.77      | reload             | priority 90   | MASTER | 1.7655    |
+0.7723    | reconfiguration    |               | MASTER | 1.7723    | advert 90
+1.7723    | timer              |               | MASTER | 2.77      | advert 90
+2.77      | timer              |               | MASTER | 3.77      | advert 90
+2.95      | advert 91          |               | BACKUP | 10.246875 | note higher-priority 91 from 9, remove
+`));
+
+  test("a stall longer than the peers' patience: note, advert, announcements and a second burst", () =>
+    story(`
+at        | event              | with          | to     | timer     | actions
+0         | startup            | owner, garp 5+2 | MASTER | 1       | advert 255, add, announce 5
+1         | timer              |               | MASTER | 2         | advert 255
+2         | timer              |               | MASTER | 3         | advert 255, announce 5
+3         | timer              |               | MASTER | 4         | advert 255
+6.0039    | timer              |               | MASTER | 7         | advert 255
+10.0079   | timer              |               | MASTER | 11        | note stalled 255 from 5, advert 255, announce 5
+11        | timer              |               | MASTER | 12        | advert 255
+12        | timer              |               | MASTER | 12.0079   | advert 255
+12.0079   | timer              |               | MASTER | 13        | announce 5
+3600.9    | timer              |               | MASTER | 3601      | note stalled 255 from 5, advert 255, announce 5
+`));
+
+  test("a stall while somebody took over: a worse one is answered and announced over, a better one wins", () =>
+    story(`
+at        | event              | with          | to     | timer     | actions
+0         | startup            | owner, garp 5+9 | MASTER | 1       | advert 255, add, announce 5
+3.5       | advert 99          |               | MASTER | 4.5       | note lower-priority-asserted 99 from 9, note stalled 255 from 5, advert 255, announce 5
+4.5       | advert 99          |               | MASTER | 5.5       | note lower-priority-asserted 99 from 9, advert 255
+9         | reload             | lower_prio_no_advert | MASTER | 5.5 |
+9         | advert 99          |               | MASTER | 5.5       | note lower-priority-asserted 99 from 9, note stalled 100 from 5, announce 5
+9         | timer              |               | MASTER | 9.5       | note stalled 100 from 5, advert 100, announce 5
+15        | advert 101         |               | BACKUP | 22.218750 | note higher-priority 101 from 9, remove
+`));
+
+  test("timer_expired_backup: a router that may have been replaced gives way, if it does not preempt", () =>
+    story(`
+at        | event              | with          | to     | timer     | actions
+0         | startup            | owner         | MASTER | 1         | advert 255, add, announce 5
+1         | reload             | timer_expired_backup 254, nopreempt | MASTER | 1 |
+1         | timer              |               | MASTER | 2         | advert 100
+4.0078    | timer              |               | MASTER | 5         | advert 100
+8.0157    | timer              |               | BACKUP | 11.625075 | note timer-expired 100 from 5, remove
+11.625075 | timer              |               | MASTER | 12.625075 | note timeout 100 from 5, advert 100, add, announce 5
+12        | reload             | timer_expired_backup 254 | MASTER | 12.625075 |
+20        | timer              |               | MASTER | 20.62     | note stalled 100 from 5, advert 100, announce 5
+`));
+
+  test("two owners: the one with the greater address bears it for 3.2 intervals, then counts as 254", () =>
+    story(`
+at        | event              | with     | to     | timer     | actions
+0         | startup            | owner    | MASTER | 1         | advert 255, add, announce 5
+0.5       | advert 255 from 1 every 1 |   | MASTER | 1.5       | note lower-priority-asserted 255 from 1, advert 255
+1.5       | timer              |          | MASTER | 2.5       | advert 255
+1.6       | advert 255 from 1 every 1 |   | MASTER | 2.6       | note lower-priority-asserted 255 from 1, advert 255
+2.6       | advert 255 from 1 every 1 |   | MASTER | 3.6       | note lower-priority-asserted 255 from 1, advert 255
+3.6       | advert 255 from 1 every 1 |   | MASTER | 4.6       | note lower-priority-asserted 255 from 1, advert 255
+3.8       | advert 255 from 1 every 1 |   | BACKUP | 6.803906  | note owner-lowered 255 from 1, remove
+4.8       | advert 255 from 1 every 1 |   | BACKUP | 7.803906  |
+5         | advert 254 every 1 |          | BACKUP | 7.803906  | note lower-priority-discarded 254 from 9
+7.803906  | timer              |          | MASTER | 8.803906  | note timeout 255 from 5, note owner-restored 255 from 5, advert 255, add, announce 5
+8.5       | advert 255 from 1 every 1 |   | MASTER | 9.5       | note lower-priority-asserted 255 from 1, advert 255
+9.5       | timer              |          | MASTER | 10.5      | advert 255
+10.5      | timer              |          | MASTER | 11.5      | advert 255
+11.5      | timer              |          | MASTER | 12.5      | advert 255
+12.4      | advert 255 from 1 every 1 |   | MASTER | 13.4      | note lower-priority-asserted 255 from 1, advert 255
+13        | advert 255 from 9 every 1 |   | BACKUP | 16.003906 | note same-priority-higher-address 255 from 9, remove
 `));
 
   test("a life: start, take over, give way, fall ill, recover, take over, stop, start", () =>
     story(`
 at        | event              | with | to     | timer     | actions
 0         | startup            |      | BACKUP | 3.609375  |
-3.609375  | timer              |      | MASTER | 4.6       | note timeout 100 from 5, advert 100, add, announce 5
-4.6       | timer              |      | MASTER | 5.6       | advert 100
+3.609375  | timer              |      | MASTER | 4.609375  | note timeout 100 from 5, advert 100, add, announce 5
+4.609375  | timer              |      | MASTER | 5.6       | advert 100
 5         | advert 101 every 1 |      | BACKUP | 8.609375  | note higher-priority 101 from 9, remove
 6         | fault              |      | FAULT  | never     |
 7         | advert 101 every 1 |      | FAULT  | never     |
 8         | recovery           |      | BACKUP | 11.609375 |
-11.609375 | timer              |      | MASTER | 12.6      | note timeout 100 from 5, advert 100, add, announce 5
+11.609375 | timer              |      | MASTER | 12.609375 | note timeout 100 from 5, advert 100, add, announce 5
 12        | shutdown           |      | INIT   | never     | advert 0, remove
 13        | startup            |      | BACKUP | 16.609375 |
 `));
@@ -366,9 +451,13 @@ function randomRouter(random: Prng): VirtualRouter {
     version: random.pick([2, 3]),
     priority: random.pick([1, 99, 100, 101, 254, 255]),
     advertisementIntervalUs: intervalUs,
+    downTimerAdverts: random.pick([1, 3, 3, 3, 100]),
     preempt: random.chance(0.7),
     preemptDelayUs: orZero(random.integer(1, 10) * intervalUs),
     startsAsMaster: random.chance(0.5),
+    lowerPriorityNoAdvert: random.chance(0.2),
+    higherPrioritySendAdvert: random.chance(0.2),
+    timerExpiredPriority: random.pick([undefined, undefined, 254, 1]),
     address: new Uint8Array([192, 0, 2, 5]),
     garp: {
       repeat: 5,
@@ -386,7 +475,8 @@ function randomEvent(random: Prng, router: VirtualRouter): Event {
     ["startup", "timer", "timer", "timer", "advert", "advert", "advert"] as const,
   );
   if (random.chance(0.1)) {
-    return { type: random.pick(["shutdown", "fault", "recovery", "adoption"] as const) };
+    const rare = ["shutdown", "fault", "recovery", "adoption", "reconfiguration"] as const;
+    return { type: random.pick(rare) };
   }
   if (type !== "advert") return { type };
   const other = random.integer(1, 255);

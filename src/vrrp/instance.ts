@@ -6,7 +6,7 @@
 import type { VrrpInstance } from "../config/vrrp.ts";
 import { type Address, formatAddress } from "../lib/address.ts";
 import type { Advert, AdvertError } from "../wire/vrrp.ts";
-import type { VirtualRouter } from "./fsm.ts";
+import type { VirtualRouter } from "./state.ts";
 
 /** Statistics by keepalived's names (its JSON dump). */
 export interface Counters {
@@ -46,23 +46,33 @@ export function freshCounters(): Counters {
   };
 }
 
-/** The router of an instance that speaks with `address`. */
+/** RFC 9568 §6.1: Active_Down_Interval is three intervals and the skew. */
+const DOWN_TIMER_ADVERTS = 3;
+const OWNER = 255;
+
+/** The router of an instance that speaks with `address`; strict_mode overrides what the RFC does not know. */
 export function virtualRouter(instance: VrrpInstance, address: Address): VirtualRouter {
+  const isStrict = instance.strict_mode === true;
+  const downTimerAdverts = instance.down_timer_adverts ?? DOWN_TIMER_ADVERTS;
   return {
     version: instance.version,
     priority: instance.priority,
     advertisementIntervalUs: instance.advert_int,
+    downTimerAdverts: isStrict ? DOWN_TIMER_ADVERTS : downTimerAdverts,
     preempt: !instance.nopreempt,
-    preemptDelayUs: instance.preempt_delay,
-    startsAsMaster: instance.state === "MASTER",
+    preemptDelayUs: isStrict ? 0 : instance.preempt_delay,
+    startsAsMaster: isStrict ? instance.priority === OWNER : instance.state === "MASTER",
+    lowerPriorityNoAdvert: isStrict || instance.lower_prio_no_advert === true,
+    higherPrioritySendAdvert: !isStrict && instance.higher_prio_send_advert === true,
+    timerExpiredPriority: instance.timer_expired_backup,
     address,
     garp: {
       repeat: instance.garp_master_repeat,
       delayUs: instance.garp_master_delay,
       refreshUs: instance.garp_master_refresh,
       refreshRepeat: instance.garp_master_refresh_repeat,
-      lowerPriorityRepeat: instance.garp_lower_prio_repeat,
-      lowerPriorityDelayUs: instance.garp_lower_prio_delay,
+      lowerPriorityRepeat: isStrict ? 0 : instance.garp_lower_prio_repeat,
+      lowerPriorityDelayUs: isStrict ? 0 : instance.garp_lower_prio_delay,
     },
   };
 }

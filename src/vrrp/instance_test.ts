@@ -229,9 +229,13 @@ test("the router of an instance is its settings in the machine's words", () => {
     version: 3,
     priority: 200,
     advertisementIntervalUs: 10_000,
+    downTimerAdverts: 3,
     preempt: false,
     preemptDelayUs: 7,
     startsAsMaster: true,
+    lowerPriorityNoAdvert: false,
+    higherPrioritySendAdvert: false,
+    timerExpiredPriority: undefined,
     address,
     garp: {
       delayUs: 1,
@@ -247,6 +251,37 @@ test("the router of an instance is its settings in the machine's words", () => {
     preempt: true,
     startsAsMaster: false,
   });
+});
+
+test("options of the machine, and what strict_mode makes of them", () => {
+  const address = bytes("192.0.2.1");
+  const options = {
+    down_timer_adverts: 7,
+    lower_prio_no_advert: false,
+    higher_prio_send_advert: true,
+    preempt_delay: 5,
+    timer_expired_backup: 9,
+    garp_lower_prio_delay: 5,
+    garp_lower_prio_repeat: 6,
+  };
+  expect(virtualRouter(instanceWith(options), address)).toMatchObject({
+    downTimerAdverts: 7,
+    lowerPriorityNoAdvert: false,
+    higherPrioritySendAdvert: true,
+    preemptDelayUs: 5,
+    timerExpiredPriority: 9,
+  });
+  const strict = instanceWith({ ...options, strict_mode: true, priority: 255 });
+  expect(virtualRouter(strict, address)).toMatchObject({
+    downTimerAdverts: 3,
+    lowerPriorityNoAdvert: true,
+    higherPrioritySendAdvert: false,
+    preemptDelayUs: 0,
+    startsAsMaster: true,
+    garp: { lowerPriorityRepeat: 0, lowerPriorityDelayUs: 0 },
+  });
+  const lower = instanceWith({ strict_mode: true, state: "MASTER" });
+  expect(virtualRouter(lower, address).startsAsMaster).toBe(false);
 });
 
 test("a fault in words", () => {

@@ -7,7 +7,7 @@ import type { VrrpInstance } from "../config/vrrp.ts";
 import { type Address, compareAddress, formatAddress } from "../lib/address.ts";
 import type { LogLevel } from "../lib/log.ts";
 import type { Held } from "./addresses.ts";
-import type { Action, State, VirtualRouter } from "./fsm.ts";
+import type { NoteAction, State, VirtualRouter } from "./state.ts";
 
 /** A line for the log; `detail` lines are for -D only. */
 export interface Line {
@@ -75,7 +75,7 @@ export function addressListLines(
 export function noteLine(
   name: string,
   router: VirtualRouter,
-  action: Extract<Action, { type: "note" }>,
+  action: NoteAction,
 ): Line {
   const peer = formatAddress(action.source);
   const { priority } = action;
@@ -119,9 +119,42 @@ export function noteLine(
         } by master`,
         true,
       );
+    case "stalled":
+    case "timer-expired":
+    case "owner-lowered":
+    case "owner-restored":
+      return rareLine(name, router, action, action.note);
     case "preempt-delay": {
       const seconds = (router.preemptDelayUs / 1_000_000).toFixed(6);
       return line("info", `(${name}) start preempt delay (${seconds})`, true);
+    }
+  }
+}
+
+type Rare = "stalled" | "timer-expired" | "owner-lowered" | "owner-restored";
+
+/** What keepalived has no phrase for, or hardly ever says. */
+function rareLine(name: string, router: VirtualRouter, action: NoteAction, what: Rare): Line {
+  const silence = `no advert was sent for ${((action.toUs ?? 0) / 1_000_000).toFixed(3)} s`;
+  switch (what) {
+    case "stalled": {
+      const then = "still MASTER, announcing the addresses again";
+      return line("warning", `(${name}) Did not run in time: ${silence} - ${then}`);
+    }
+    case "timer-expired": {
+      const then = "giving way to whoever has taken over";
+      return line("warning", `(${name}) Did not run in time: ${silence} - ${then}`);
+    }
+    case "owner-lowered": {
+      const rival = `${
+        formatAddress(action.source)
+      }, goes on advertising priority ${action.priority}`;
+      const then = "lowering our priority to 254 until it is gone";
+      return line("warning", `(${name}) Another address owner, ${rival} - ${then}`);
+    }
+    case "owner-restored": {
+      const then = `restoring priority ${router.priority}`;
+      return line("info", `(${name}) The other address owner is gone - ${then}`);
     }
   }
 }

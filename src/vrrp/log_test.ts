@@ -5,7 +5,8 @@ import { instanceWith, virtualAddress } from "../../test/support/instances.ts";
 import { parseTable } from "../../test/support/table.ts";
 import { parseAddress } from "../lib/address.ts";
 import { type Held, heldAddresses } from "./addresses.ts";
-import type { Note, State } from "./fsm.ts";
+import { freshBackup, freshMaster } from "./moves.ts";
+import type { Note, State } from "./state.ts";
 import { virtualRouter } from "./instance.ts";
 import {
   addressListLines,
@@ -24,17 +25,11 @@ const ROUTER = virtualRouter(
 /** A line as `level: text`, with what is for -D in brackets. */
 const show = ({ level, text, detail }: Line): string => `${level}: ${detail ? `[${text}]` : text}`;
 
-const BACKUP = { name: "BACKUP", heardAt: 0, leaving: false, preemptAt: undefined } as const;
+const { activeAdverIntervalUs: _none, ...BACKUP } = freshBackup(0);
 const STATES: Readonly<Record<string, State>> = {
   "INIT": { name: "INIT" },
   "FAULT": { name: "FAULT" },
-  "MASTER": {
-    name: "MASTER",
-    advertisedAt: 0,
-    announcedAt: 0,
-    settled: true,
-    assertedAt: undefined,
-  },
+  "MASTER": freshMaster(0),
   "BACKUP that heard nobody": { ...BACKUP, activeAdverIntervalUs: undefined },
   "BACKUP of our interval": { ...BACKUP, activeAdverIntervalUs: 500_000 },
   "BACKUP of another interval": { ...BACKUP, activeAdverIntervalUs: 1_250_000 },
@@ -80,6 +75,13 @@ const NOTES: Record<Note, string> = {
   "priority-zero-as-master": "info: [(V) Master received priority 0 message]",
   "priority-zero-as-backup": "info: [(V) Backup received priority 0 advertisement]",
   "interval-learned": "info: [(V) advertisement interval updated from 500ms to 40950ms by master]",
+  "stalled":
+    "warning: (V) Did not run in time: no advert was sent for 40.950 s - still MASTER, announcing the addresses again",
+  "timer-expired":
+    "warning: (V) Did not run in time: no advert was sent for 40.950 s - giving way to whoever has taken over",
+  "owner-lowered":
+    "warning: (V) Another address owner, 192.0.2.9, goes on advertising priority 77 - lowering our priority to 254 until it is gone",
+  "owner-restored": "info: (V) The other address owner is gone - restoring priority 100",
   "preempt-delay": "info: [(V) start preempt delay (1.500000)]",
 };
 

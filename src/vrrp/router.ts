@@ -13,14 +13,7 @@ import type { FromRole } from "../parent/channel.ts";
 import type { Advert } from "../wire/vrrp.ts";
 import { changedAddresses, type Held, heldAddresses } from "./addresses.ts";
 import type { Change } from "./diff.ts";
-import {
-  type Action,
-  activeDownIntervalUs,
-  deadline,
-  type Event,
-  type State,
-  step,
-} from "./fsm.ts";
+import { step } from "./fsm.ts";
 import {
   counterOf,
   explainFault,
@@ -33,6 +26,8 @@ import { LinkTable } from "./links.ts";
 import { addressListLines, announcementLines, noteLine, transitionLines } from "./log.ts";
 import { advertPackets, hasSecret, Kernel, type Packet, type Port, readPacket } from "./perform.ts";
 import { forgetPackets, reconfigure, type RunningInstance, startRunning } from "./running.ts";
+import type { Action, Event, State } from "./state.ts";
+import { activeDownIntervalUs, deadline } from "./timers.ts";
 
 /** Packets in one recvmmsg; the largest advert (255 IPv4 addresses, options) is about 1.1 KiB. */
 const PACKETS_PER_CALL = 32;
@@ -150,7 +145,7 @@ export class Router {
     this.#reassess(running, now);
     this.#schedule(running);
     const isNews = before.priority !== next.priority || before.advert_int !== next.advert_int;
-    if (running.state.name === "MASTER" && isNews) this.#advertise(running, next.priority, now);
+    if (isNews) this.#dispatch(running, { type: "reconfiguration" }, now);
   }
 
   /** Takes away what a predecessor may have left on the links of added instances. */

@@ -7,7 +7,7 @@ import type { VrrpInstance } from "../config/vrrp.ts";
 import type { Address } from "../lib/address.ts";
 import type { Deadline } from "../lib/deadlines.ts";
 import { advertisedAddresses, type Held, heldAddresses } from "./addresses.ts";
-import type { State, VirtualRouter } from "./fsm.ts";
+import type { State, VirtualRouter } from "./state.ts";
 import { type Counters, type FaultReason, freshCounters, virtualRouter } from "./instance.ts";
 
 /** One instance; its own deadline in the loop. */

@@ -4,7 +4,7 @@
  * others after the link has healed and a quiet time has passed; a broken rule throws.
  *
  * At every moment: addresses are held if and only if MASTER; a MASTER's adverts are never more than
- * one interval apart, and exactly one between regular ones; priority 0 is sent only on leaving.
+ * one interval apart, and exactly one but for the interval that brings them onto the grid; priority 0 is sent only on leaving.
  *
  * After the quiet time: one MASTER, for good. No router that preempts has a greater priority. And a
  * MASTER yields only to a better one (by priority, then by address), so the last one is at least as
@@ -13,14 +13,9 @@
  */
 
 import { compareAddress } from "../../src/lib/address.ts";
-import {
-  type Action,
-  deadline,
-  type Event,
-  type State,
-  step,
-  type VirtualRouter,
-} from "../../src/vrrp/fsm.ts";
+import { step } from "../../src/vrrp/fsm.ts";
+import type { Action, Event, State, VirtualRouter } from "../../src/vrrp/state.ts";
+import { deadline } from "../../src/vrrp/timers.ts";
 import { freeze } from "../support/machine.ts";
 import { Network } from "../support/network.ts";
 import { type Prng, prng } from "../support/prng.ts";
@@ -37,8 +32,11 @@ export interface Tally {
 /** What the codec would make of a packet. */
 type Advert = Extract<Event, { type: "advert" }>;
 
-/** Why an advert was sent: a regular one on time, one after a stall or reload, or something else. */
-type Cause = "timer" | "late timer" | "event";
+/**
+ * Why an advert was sent: a regular one on time (the first after something else, or a later one), one after a
+ * stall, or something else.
+ */
+type Cause = "timer" | "first timer" | "late timer" | "event";
 
 /** What is remembered of the last advert of a MASTER. */
 interface Sent {
@@ -178,6 +176,11 @@ class Simulation {
       preempt: random.chance(this.#preempt),
       preemptDelayUs: sometimes(10 * this.#longestUs),
       startsAsMaster: random.chance(0.5),
+      downTimerAdverts: random.pick([3, 3, 3, 2, 5]),
+      // With different intervals a BACKUP may never learn in time that it is not wanted.
+      lowerPriorityNoAdvert: this.#intervalsUs.length === 1 && random.chance(0.2),
+      higherPrioritySendAdvert: random.chance(0.1),
+      timerExpiredPriority: random.chance(0.1) ? 254 : undefined,
       address,
       garp: {
         repeat: 5,
@@ -248,8 +251,7 @@ class Simulation {
     host.state = freeze(state);
     const what = event.type === "advert" ? `advert ${event.priority}` : event.type;
     this.#note(`${host.name} ${from.name} ${what} → ${state.name} ${actions.map(inShort).join()}`);
-    const byTimer = event.type === "timer" && from.name === "MASTER";
-    const cause: Cause = !byTimer ? "event" : dueAt === this.#now ? "timer" : "late timer";
+    const cause = causeOf(event, from, dueAt === this.#now, host.sent);
     for (const action of actions) this.#perform(host, event, action, cause);
     if (state.name !== "MASTER") host.advertBy = Infinity;
     if (host.holds !== (state.name === "MASTER")) {
@@ -285,10 +287,10 @@ class Simulation {
       this.#break(host, `sends priority ${priority} on ${event.type}`);
     }
     const intervalUs = router.advertisementIntervalUs;
-    if (cause === "timer" && sent !== undefined) {
+    if (cause.endsWith("timer") && cause !== "late timer" && sent !== undefined) {
       const passedUs = this.#now - sent.at;
-      // After an answer the count starts at a grid point, at most 1 % before it.
-      const leastUs = sent.cause === "timer" ? intervalUs : 0.99 * intervalUs;
+      // The second interval of a term or after an answer ends at a grid point, at most 1 % early.
+      const leastUs = sent.cause === "first timer" ? 0.99 * intervalUs : intervalUs;
       if (passedUs < leastUs || passedUs > intervalUs) {
         this.#break(host, `sends after ${passedUs} µs instead of ${intervalUs} µs`);
       }
@@ -379,11 +381,7 @@ class Simulation {
 
   #reload(host: Host, router: VirtualRouter): void {
     host.router = router;
-    host.sent = undefined;
-    // Until its next advert a MASTER may take the longer of the two intervals.
-    if (host.state.name === "MASTER") {
-      host.advertBy = Math.max(host.advertBy, deadlineOfAdvert(router, host.state));
-    }
+    this.#step(host, { type: "reconfiguration" });
   }
 
   #changeWeather(): void {
@@ -461,8 +459,10 @@ class Simulation {
   }
 }
 
-function deadlineOfAdvert(router: VirtualRouter, state: State & { name: "MASTER" }): number {
-  return state.advertisedAt + router.advertisementIntervalUs;
+function causeOf(event: Event, from: State, onTime: boolean, sent: Sent | undefined): Cause {
+  if (event.type !== "timer" || from.name !== "MASTER") return "event";
+  if (!onTime) return "late timer";
+  return sent === undefined || sent.cause === "event" ? "first timer" : "timer";
 }
 
 function isBetter(a: VirtualRouter, b: VirtualRouter): boolean {

@@ -7,15 +7,16 @@
  * 5 announcements, one burst only. Its peer is 192.0.2.9 and advertises every two seconds. Moments
  * are in seconds. The figures of the `timer` words are worked out by hand, not by the machine.
  *
- *     state    INIT | FAULT | BACKUP [learned] [leaving] | MASTER
- *     event    startup | shutdown | timer | early timer | fault | recovery | adoption
+ *     state    INIT | FAULT | BACKUP [learned] [leaving] [lowered] | MASTER
+ *     event    startup | shutdown | timer | early timer | fault | recovery | adoption | reconfiguration
  *              advert PRIORITY [from LAST-BYTE|ADDRESS] [every SECONDS]
  *              reload (a new router, no event)
  *     with     v2, v6, priority N, owner (255 and state MASTER), state MASTER, interval SECONDS,
  *              nopreempt, delay SECONDS, garp REPEAT+SECONDS, refresh REPEAT+SECONDS,
- *              lower REPEAT+SECONDS
+ *              lower REPEAT+SECONDS, down_timer_adverts N, lower_prio_no_advert,
+ *              higher_prio_send_advert, timer_expired_backup N
  *     timer    never | kept | own | peer | skew | adv | +SECONDS from the event | SECONDS
- *              (adv: one interval after the last multiple of 10 ms, the common grid)
+ *              (adv: one interval from the event)
  *     actions  advert PRIORITY, add, remove, announce REPEAT, note WHAT PRIORITY from LAST-BYTE
  *
  * Transitions are not written: there is one, as the last action, if and only if the name changes.
@@ -23,14 +24,9 @@
 
 import { expect } from "bun:test";
 import { formatAddress, parseAddress } from "../../src/lib/address.ts";
-import {
-  type Action,
-  deadline,
-  type Event,
-  type State,
-  step,
-  type VirtualRouter,
-} from "../../src/vrrp/fsm.ts";
+import { step } from "../../src/vrrp/fsm.ts";
+import type { Action, Event, State, VirtualRouter } from "../../src/vrrp/state.ts";
+import { deadline } from "../../src/vrrp/timers.ts";
 import { parseTable } from "./table.ts";
 
 const SECOND_US = 1_000_000;
@@ -64,9 +60,13 @@ export function routerWith(words: string): VirtualRouter {
     version: 3,
     priority: 100,
     advertisementIntervalUs: SECOND_US,
+    downTimerAdverts: 3,
     preempt: true,
     preemptDelayUs: 0,
     startsAsMaster: false,
+    lowerPriorityNoAdvert: false,
+    higherPrioritySendAdvert: false,
+    timerExpiredPriority: undefined,
     address: addressOf("192.0.2.5"),
     garp: {
       repeat: 5,
@@ -95,6 +95,10 @@ function changeOf(phrase: string, router: VirtualRouter): Partial<VirtualRouter>
     interval: { advertisementIntervalUs: us(value) },
     nopreempt: { preempt: false },
     delay: { preemptDelayUs: us(value) },
+    down_timer_adverts: { downTimerAdverts: Number(value) },
+    lower_prio_no_advert: { lowerPriorityNoAdvert: true },
+    higher_prio_send_advert: { higherPrioritySendAdvert: true },
+    timer_expired_backup: { timerExpiredPriority: Number(value) },
     garp: { garp: { ...router.garp, repeat, delayUs } },
     refresh: { garp: { ...router.garp, refreshRepeat: repeat, refreshUs: delayUs } },
     lower: { garp: { ...router.garp, lowerPriorityRepeat: repeat, lowerPriorityDelayUs: delayUs } },
@@ -185,14 +189,17 @@ function stateOf(words: string, since: number): State {
         leaving: rest.includes("leaving"),
         activeAdverIntervalUs: rest.includes("learned") ? 2 * SECOND_US : undefined,
         preemptAt: undefined,
+        lowered: rest.includes("lowered"),
       };
     case "MASTER":
       return {
         name,
         advertisedAt: since,
+        sentAt: since,
         announcedAt: since,
         settled: true,
         assertedAt: undefined,
+        rival: undefined,
       };
   }
   throw new Error(`Unknown state: "${words}"`);
@@ -209,7 +216,15 @@ function eventOf(text: string, router: VirtualRouter): Event {
       advertisementIntervalUs: us(everyText),
     };
   }
-  const types = ["startup", "shutdown", "timer", "fault", "recovery", "adoption"] as const;
+  const types = [
+    "startup",
+    "shutdown",
+    "timer",
+    "fault",
+    "recovery",
+    "adoption",
+    "reconfiguration",
+  ] as const;
   const type = types.find((one) => one === text);
   if (type === undefined) throw new Error(`Unknown event: "${text}"`);
   return { type };
@@ -218,7 +233,7 @@ function eventOf(text: string, router: VirtualRouter): Event {
 function timerOf(text: string, before: number, now: number): number {
   if (text === "never") return Infinity;
   if (text === "kept") return before;
-  if (text === "adv") return now - now % 10_000 + SECOND_US;
+  if (text === "adv") return now + SECOND_US;
   const named = TIMERS[text];
   if (named !== undefined) return now + named;
   return text.startsWith("+") ? now + us(text) : us(text);
