@@ -36,6 +36,8 @@ export const SO_PRIORITY = 12;
 export const SO_BINDTODEVICE = 25;
 /** Stamp each packet with the moment of its arrival (SO_TIMESTAMPNS_OLD); also its message's type. */
 export const SO_TIMESTAMPNS = 35;
+/** Let only what a BPF program accepts be received. */
+export const SO_ATTACH_FILTER = 26;
 /** Receive buffer size beyond the limit (CAP_NET_ADMIN). */
 export const SO_RCVBUFFORCE = 33;
 /** Do not block this once. */
@@ -54,6 +56,8 @@ export const IPPROTO_ICMP = 1;
 export const IPPROTO_UDP = 17;
 /** IPv6 level of setsockopt. */
 export const IPPROTO_IPV6 = 41;
+/** ICMPv6. */
+export const IPPROTO_ICMPV6 = 58;
 /** VRRP (RFC 9568 §5.1.1.4). */
 export const IPPROTO_VRRP = 112;
 /** Type of service of outgoing packets. */
@@ -80,6 +84,16 @@ export const IP_MULTICAST_ALL = 49;
 export const IPV6_UNICAST_HOPS = 16;
 /** No IPv4 through this socket. */
 export const IPV6_V6ONLY = 26;
+/** Multicast link. */
+export const IPV6_MULTICAST_IF = 17;
+/** Hop limit of multicast packets. */
+export const IPV6_MULTICAST_HOPS = 18;
+/** Loop multicast packets back. */
+export const IPV6_MULTICAST_LOOP = 19;
+/** Join a group on a link (IPV6_ADD_MEMBERSHIP). */
+export const IPV6_JOIN_GROUP = 20;
+/** Deliver packets of groups joined elsewhere. */
+export const IPV6_MULTICAST_ALL = 29;
 /** Tell each packet's destination. */
 export const IPV6_RECVPKTINFO = 49;
 /** Its message's type: the destination and the link's index. */
@@ -90,6 +104,8 @@ export const IPV6_RECVHOPLIMIT = 51;
 export const IPV6_HOPLIMIT = 52;
 /** Traffic class of outgoing packets. */
 export const IPV6_TCLASS = 67;
+/** Which types of message an ICMPv6 socket receives, a bit for each that it does not (linux/icmpv6.h). */
+export const ICMPV6_FILTER = 1;
 
 // linux/netlink.h
 /** rtnetlink. */

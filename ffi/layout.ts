@@ -53,6 +53,9 @@ export function sockaddrIn6(address: Uint8Array, scope = 0, port = 0): Memory {
   return memory;
 }
 
+/** struct sockaddr_ll: where the link's index is. */
+export const SOCKADDR_LL = { index: 4 } as const;
+
 /** struct sockaddr_ll (linux/if_packet.h) for frames that carry their own Ethernet header. */
 export function sockaddrLl(index: number, protocol: number): Memory {
   const memory = new Memory(20);
@@ -88,6 +91,29 @@ export function ipMreqn(group: Uint8Array, index: number): Memory {
   const memory = new Memory(12);
   memory.bytes.set(group, 0);
   memory.view.setInt32(8, index, true);
+  return memory;
+}
+
+/** struct ipv6_mreq: group and link index. */
+export function ipv6Mreq(group: Uint8Array, index: number): Memory {
+  const memory = new Memory(20);
+  memory.bytes.set(group, 0);
+  memory.view.setInt32(16, index, true);
+  return memory;
+}
+
+/** One instruction of classic BPF (linux/filter.h): code, jump if true, jump if false, constant. */
+export type BpfInstruction = readonly [code: number, jt: number, jf: number, k: number];
+
+/** An array of struct sock_filter. */
+export function bpfProgram(instructions: readonly BpfInstruction[]): Memory {
+  const memory = new Memory(8 * instructions.length);
+  for (const [i, [code, jt, jf, k]] of instructions.entries()) {
+    memory.view.setUint16(8 * i, code, true);
+    memory.view.setUint8(8 * i + 2, jt);
+    memory.view.setUint8(8 * i + 3, jf);
+    memory.view.setUint32(8 * i + 4, k, true);
+  }
   return memory;
 }
 

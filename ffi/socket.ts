@@ -8,9 +8,13 @@ import {
   AF_UNIX,
   EAGAIN,
   EINTR,
+  IPPROTO_IPV6,
+  IPV6_HOPLIMIT,
+  IPV6_PKTINFO,
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
   MSG_TRUNC,
+  SO_ATTACH_FILTER,
   SO_BINDTODEVICE,
   SO_TIMESTAMPNS,
   SOCK_CLOEXEC,
@@ -18,7 +22,16 @@ import {
   SOCK_STREAM,
   SOL_SOCKET,
 } from "./constants.ts";
-import { CMSGHDR, IOVEC, MMSGHDR, MSGHDR } from "./layout.ts";
+import {
+  type BpfInstruction,
+  bpfProgram,
+  CMSGHDR,
+  IOVEC,
+  MMSGHDR,
+  MSGHDR,
+  SOCKADDR_IN6,
+  SOCKADDR_LL,
+} from "./layout.ts";
 import { check, errno, libc, SysError } from "./libc.ts";
 import { cString, Memory } from "./memory.ts";
 import { monotonicUs, readTimespec, realtimeUs } from "./timer.ts";
@@ -54,6 +67,15 @@ export function setOptionBytes(fd: number, level: number, name: number, value: M
 /** Confines a socket to one link. Throws SysError when there is no such link. */
 export function bindToDevice(fd: number, name: string): void {
   setOptionBytes(fd, SOL_SOCKET, SO_BINDTODEVICE, cString(name));
+}
+
+/** Lets only what a program accepts be received. Throws SysError. */
+export function attachFilter(fd: number, instructions: readonly BpfInstruction[]): void {
+  const program = bpfProgram(instructions);
+  const fprog = new Memory(16); // struct sock_fprog: count, pointer
+  fprog.view.setUint16(0, instructions.length, true);
+  writeAddress(fprog.view, 8, program.pointer);
+  setOptionBytes(fd, SOL_SOCKET, SO_ATTACH_FILTER, fprog);
 }
 
 /** Binds a socket to an address. Throws SysError. */
@@ -184,8 +206,8 @@ export class SendBatch {
   }
 }
 
-/** Room for one time stamp beside each packet. */
-const CONTROL_BYTES = 64;
+/** Room for a time stamp, a destination and a hop limit beside each packet. */
+const CONTROL_BYTES = 128;
 
 /** Packets received in one recvmmsg, each in a slot of its own until the next call. */
 export class ReceiveBatch {
@@ -193,7 +215,10 @@ export class ReceiveBatch {
   readonly #slotBytes: number;
   readonly #arena: Memory;
   readonly #control: Memory;
+  readonly #names: Memory;
   readonly #vector: MessageVector;
+  /** Slots the last call has filled. */
+  #used = 0;
   /** From the calendar's clock to the monotonic one, as of the last call. */
   #offsetUs = 0;
 
@@ -203,25 +228,41 @@ export class ReceiveBatch {
     this.#slotBytes = slotBytes;
     this.#arena = new Memory(slots * slotBytes);
     this.#control = new Memory(slots * CONTROL_BYTES);
+    this.#names = new Memory(slots * SOCKADDR_IN6.size);
     this.#vector = new MessageVector(slots);
     const { view } = this.#vector.headers;
     for (let i = 0; i < slots; i++) {
       this.#vector.setBuffer(i, this.#arena.at(i * slotBytes), slotBytes);
-      const control = this.#control.at(i * CONTROL_BYTES);
-      writeAddress(view, i * MMSGHDR.size + MSGHDR.control, control);
-      view.setUint32(i * MMSGHDR.size + MSGHDR.controlLength, CONTROL_BYTES, true);
+      const header = i * MMSGHDR.size;
+      writeAddress(view, header + MSGHDR.name, this.#names.at(i * SOCKADDR_IN6.size));
+      writeAddress(view, header + MSGHDR.control, this.#control.at(i * CONTROL_BYTES));
     }
+    this.#used = slots;
   }
 
   /** Receives what is there: the number of packets, 0 for none. A broken socket throws SysError. */
   receive(fd: number): number {
+    this.#makeReady();
     const headers = this.#vector.headers.pointer;
     const count = libc.recvmmsg(fd, headers, this.#slots, MSG_DONTWAIT, null);
     if (count > 0) this.#offsetUs = monotonicUs() - realtimeUs();
-    if (count >= 0) return count;
+    if (count >= 0) {
+      this.#used = count;
+      return count;
+    }
     const code = errno();
     if (code === EAGAIN || code === EINTR) return 0;
     throw new SysError("recvmmsg", code, "receiving packets");
+  }
+
+  /** The kernel has written over the room it was given with what it took of it. */
+  #makeReady(): void {
+    const { view } = this.#vector.headers;
+    for (let i = 0; i < this.#used; i++) {
+      view.setUint32(i * MMSGHDR.size + MSGHDR.controlLength, CONTROL_BYTES, true);
+      view.setUint32(i * MMSGHDR.size + MSGHDR.nameLength, SOCKADDR_IN6.size, true);
+    }
+    this.#used = 0;
   }
 
   /** Whether more packets may wait after a call that returned `count`. */
@@ -239,19 +280,57 @@ export class ReceiveBatch {
 
   /**
    * When the `index`-th packet arrived at this host, on the monotonic clock; undefined when the kernel
-   * did not stamp it. To be asked once: the slot is made ready for the next call.
+   * did not stamp it.
    */
   arrivedAt(index: number): number | undefined {
+    const at = this.#findControl(index, SOL_SOCKET, SO_TIMESTAMPNS);
+    return at < 0 ? undefined : readTimespec(this.#control.view, at) + this.#offsetUs;
+  }
+
+  /** Who sent the `index`-th packet over IPv6: a view of 16 bytes. */
+  source6(index: number): Uint8Array {
+    const at = index * SOCKADDR_IN6.size + SOCKADDR_IN6.address;
+    return this.#names.bytes.subarray(at, at + 16);
+  }
+
+  /** Through which link the `index`-th frame came in, by its index; packet sockets only. */
+  frameLink(index: number): number {
+    return this.#names.view.getInt32(index * SOCKADDR_IN6.size + SOCKADDR_LL.index, true);
+  }
+
+  /** Through which link the `index`-th packet came in over IPv6 (IPV6_RECVPKTINFO); 0 when not told. */
+  link6(index: number): number {
+    const at = this.#findControl(index, IPPROTO_IPV6, IPV6_PKTINFO);
+    return at < 0 ? 0 : this.#control.view.getInt32(at + 16, true);
+  }
+
+  /** Where the `index`-th packet went over IPv6 (IPV6_RECVPKTINFO): a view of 16 bytes. */
+  destination6(index: number): Uint8Array | undefined {
+    const at = this.#findControl(index, IPPROTO_IPV6, IPV6_PKTINFO);
+    return at < 0 ? undefined : this.#control.bytes.subarray(at, at + 16);
+  }
+
+  /** The hop limit of the `index`-th packet (IPV6_RECVHOPLIMIT). */
+  hopLimit(index: number): number | undefined {
+    const at = this.#findControl(index, IPPROTO_IPV6, IPV6_HOPLIMIT);
+    return at < 0 ? undefined : this.#control.view.getInt32(at, true);
+  }
+
+  /** Where the data of a control message begin, -1 when there is none. */
+  #findControl(index: number, level: number, type: number): number {
     const { view } = this.#control;
-    const start = index * CONTROL_BYTES;
     const headers = this.#vector.headers.view;
-    const lengthAt = index * MMSGHDR.size + MSGHDR.controlLength;
-    const length = headers.getUint32(lengthAt, true);
-    headers.setUint32(lengthAt, CONTROL_BYTES, true);
-    // Without a stamp the kernel leaves what an earlier packet had there.
-    const isStamp = length > 0 && view.getInt32(start + CMSGHDR.level, true) === SOL_SOCKET &&
-      view.getInt32(start + CMSGHDR.type, true) === SO_TIMESTAMPNS;
-    return isStamp ? readTimespec(view, start + CMSGHDR.size) + this.#offsetUs : undefined;
+    let at = index * CONTROL_BYTES;
+    const end = at + headers.getUint32(index * MMSGHDR.size + MSGHDR.controlLength, true);
+    while (at + CMSGHDR.size <= end) {
+      const isIt = view.getInt32(at + CMSGHDR.level, true) === level &&
+        view.getInt32(at + CMSGHDR.type, true) === type;
+      if (isIt) return at + CMSGHDR.size;
+      const length = view.getUint32(at, true);
+      if (length < CMSGHDR.size) return -1;
+      at += (length + 7) & ~7;
+    }
+    return -1;
   }
 
   /** Whether the `index`-th packet was longer than its slot. */

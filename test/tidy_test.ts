@@ -247,16 +247,20 @@ const ROOMS: readonly Room[] = [
     const around = `ffi/|src/(lib|wire|netlink|${own})/|src/parent/channel\\.ts`;
     return [
       {
-        name: `src/${own}/perform.ts`,
-        where: new RegExp(`^src/${own}/(\\w+/|\\w+_)?perform\\.ts$`),
+        name: `src/${own}/perform.ts and what it is made of`,
+        where: new RegExp(
+          `^src/${own}/(\\w+/)?(perform|\\w+_perform|ports|packets|announcer|conflicts)\\.ts$`,
+        ),
         values: new RegExp(`^(${around})`),
         types: /^src\/(config\/|loop\.ts)/,
         never: /\/role\.ts$/,
         modules: SYSTEM,
       },
       {
-        name: `src/${own}/role.ts or router.ts`,
-        where: new RegExp(`^src/${own}/(\\w+/)?(role|router|\\w+_speaker)\\.ts$`),
+        name: `src/${own}/role.ts, router.ts and their parts`,
+        where: new RegExp(
+          `^src/${own}/(\\w+/)?(role|router|reception|neighbourhood|footing|\\w+_speaker)\\.ts$`,
+        ),
         values: new RegExp(`^(${around}|src/config/|src/loop\\.ts)`),
         modules: SYSTEM,
       },

@@ -50,6 +50,16 @@ export type FromRole =
   }
   /** A BFD session went Up, or went Down although nobody had ended it. */
   | { readonly type: "bfd"; readonly instance: string; readonly isUp: boolean }
+  /** Another router advertises itself as MASTER and does not give way to us, nor we to it. */
+  | {
+    readonly type: "rival";
+    readonly instance: string;
+    readonly peer: string;
+    /** Why, as far as it can be told. */
+    readonly cause: string;
+  }
+  /** Another station answers for an address we hold. */
+  | { readonly type: "conflict"; readonly instance: string; readonly address: string }
   /** A change was performed; the instances are running. */
   | { readonly type: "configured" }
   /** The role's own mistake, just before it ends. */

@@ -289,6 +289,10 @@ export class Daemon {
         this.#states.set(`BFD ${message.instance}`, message.isUp ? "Up" : "Down");
         notifyStatus(this.#states);
         return;
+      case "rival":
+      case "conflict":
+        // The role has logged it; whoever else is to know is told from here.
+        return;
       case "configured":
         this.#log.write(speaker, "info", this.#isReload ? "Reload complete" : "Startup complete");
         this.#isReload = true;

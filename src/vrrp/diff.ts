@@ -5,7 +5,7 @@
  */
 
 import type { Config } from "../config/load.ts";
-import type { VrrpInstance } from "../config/vrrp.ts";
+import type { VrrpGlobals, VrrpInstance } from "../config/vrrp.ts";
 
 /** One step from the previous configuration to the next. Plain JSON: it travels to the role. */
 export type Change =
@@ -18,6 +18,8 @@ export type Change =
     /** When a predecessor of the role last advertised it as MASTER, while that still holds. */
     readonly adoptedAt?: number;
   }
+  /** What holds for the role as a whole; comes first. */
+  | { readonly type: "globals"; readonly globals: VrrpGlobals }
   | { readonly type: "change"; readonly key: string; readonly instance: VrrpInstance }
   | { readonly type: "remove"; readonly key: string; readonly name: string };
 
@@ -36,6 +38,10 @@ export function diff(previous: Config | undefined, next: Config | undefined): Ch
   const before = byKey(previous);
   const after = byKey(next);
   const changes: Change[] = [];
+  const globals = globalsOf(next);
+  if (next !== undefined && !isDeepEqual(globalsOf(previous), globals)) {
+    changes.push({ type: "globals", globals });
+  }
   for (const [key, instance] of before) {
     if (!after.has(key)) changes.push({ type: "remove", key, name: instance.name });
   }
@@ -54,6 +60,7 @@ export function apply(
 ): Map<string, VrrpInstance> {
   const after = new Map(before);
   for (const change of changes) {
+    if (change.type === "globals") continue;
     if (change.type === "remove") after.delete(change.key);
     else after.set(change.key, change.instance);
   }
@@ -63,6 +70,32 @@ export function apply(
 /** The instances of a configuration by their key. */
 export function byKey(config: Config | undefined): Map<string, VrrpInstance> {
   return new Map((config?.vrrp_instances ?? []).map((one) => [instanceKey(one), one]));
+}
+
+const GLOBALS = [
+  "vrrp_startup_delay",
+  "vrrp_delay_after_boot",
+  "log_unknown_vrids",
+  "vrrp_garp_interval",
+  "vrrp_gna_interval",
+] as const;
+
+/** What the role as a whole has to know of a configuration; nothing for most. */
+function globalsOf(config: Config | undefined): VrrpGlobals {
+  if (config === undefined) return {};
+  const { globals, garp_groups = [] } = config;
+  const { vrrp_rx_bufs_policy: buffers, vrrp_rx_bufs_multiplier } = globals;
+  const set = GLOBALS.map((key) => [key, globals[key]] as const);
+  const policy = buffers?.bytes ?? (buffers?.mtu === true ? "MTU" : "ADVERT");
+  return {
+    ...Object.fromEntries(set.filter(([, value]) => value !== undefined && Boolean(value))),
+    ...(buffers === undefined ? {} : { vrrp_rx_bufs_policy: policy, vrrp_rx_bufs_multiplier }),
+    ...(garp_groups.length === 0 ? {} : { garp_groups }),
+  };
+}
+
+function isDeepEqual(a: VrrpGlobals, b: VrrpGlobals): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 /** Whether two descriptions mean the same; where in the file they stand does not matter. */

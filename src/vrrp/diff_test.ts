@@ -42,7 +42,7 @@ function unplaced(instances: ReadonlyMap<string, VrrpInstance>): Map<string, Vrr
 const kinds = (changes: readonly Change[]): string[] => changes.map(({ type }) => type);
 
 test("over random configurations, applying the difference makes one into the other", () => {
-  const seen = { add: 0, change: 0, remove: 0 };
+  const seen = { globals: 0, add: 0, change: 0, remove: 0 };
   for (let seed = 1; seed <= 300; seed++) {
     const random = prng(seed);
     const a = someConfig(random);
@@ -52,9 +52,12 @@ test("over random configurations, applying the difference makes one into the oth
     expect([seed, unplaced(apply(changes, byKey(a)))])
       .toEqual([seed, unplaced(byKey(b))]);
     // One change a key, each for a reason.
-    expect(new Set(changes.map(({ key }) => key)).size).toBe(changes.length);
+    const keys = changes.flatMap((one) => one.type === "globals" ? [] : [one.key]);
+    expect(new Set(keys).size).toBe(changes.length);
     const [before, after] = [byKey(a), byKey(b)];
-    for (const { type, key } of changes) {
+    for (const change of changes) {
+      if (change.type === "globals") continue;
+      const { type, key } = change;
       expect([seed, type, before.has(key), after.has(key)])
         .toEqual([seed, type, type !== "add", type !== "remove"]);
     }
@@ -136,4 +139,16 @@ test("a removal names the instance as it was called before", () => {
     { type: "remove", name: "before" },
     { type: "add", instance: { name: "after" } },
   ]);
+});
+
+test("what holds for the role as a whole comes first, and only when it is another", () => {
+  const plain = configWith([instanceWith()]);
+  const { globals } = plain;
+  const delayed = { ...plain, globals: { ...globals, vrrp_startup_delay: 5 } };
+  expect(diff(undefined, plain).map(({ type }) => type)).toEqual(["add"]);
+  expect(diff(undefined, delayed).map(({ type }) => type)).toEqual(["globals", "add"]);
+  expect(diff(plain, delayed)).toEqual([{ type: "globals", globals: { vrrp_startup_delay: 5 } }]);
+  expect(diff(delayed, plain)).toEqual([{ type: "globals", globals: {} }]);
+  expect(diff(delayed, delayed)).toEqual([]);
+  expect(diff(delayed, undefined).map(({ type }) => type)).toEqual(["remove"]);
 });

@@ -1,11 +1,10 @@
 /**
- * One vrrp_instance at run time: the router the state machine sees, why it may not take part, what an
- * advert must be like to count, and what has been counted.
+ * One vrrp_instance at run time: the router the state machine sees, why it may not take part, and what
+ * has been counted.
  */
 
 import type { VrrpInstance } from "../config/vrrp.ts";
-import { type Address, formatAddress } from "../lib/address.ts";
-import type { Advert, AdvertError } from "../wire/vrrp.ts";
+import type { Address } from "../lib/address.ts";
 import type { VirtualRouter } from "./state.ts";
 
 /** Statistics by keepalived's names (its JSON dump). */
@@ -22,8 +21,20 @@ export interface Counters {
   invalid_authtype: number;
   authtype_mismatch: number;
   auth_failure: number;
+  auth_ext_missing: number;
+  auth_ext_malformed: number;
+  auth_ext_unknown_key: number;
+  auth_ext_invalid_hmac: number;
+  auth_ext_stale: number;
+  auth_ext_replay: number;
   pri_zero_rcvd: number;
   pri_zero_sent: number;
+  /** Ours: how often we did not run for longer than the peers wait, */
+  stalls: number;
+  /** adverts of another MASTER that were heard, or thrown away, while we were MASTER, */
+  other_master_rcvd: number;
+  /** and answers of other stations to the question who has our addresses. */
+  address_conflict: number;
 }
 
 /** All zero. */
@@ -41,8 +52,17 @@ export function freshCounters(): Counters {
     invalid_authtype: 0,
     authtype_mismatch: 0,
     auth_failure: 0,
+    auth_ext_missing: 0,
+    auth_ext_malformed: 0,
+    auth_ext_unknown_key: 0,
+    auth_ext_invalid_hmac: 0,
+    auth_ext_stale: 0,
+    auth_ext_replay: 0,
     pri_zero_rcvd: 0,
     pri_zero_sent: 0,
+    stalls: 0,
+    other_master_rcvd: 0,
+    address_conflict: 0,
   };
 }
 
@@ -77,145 +97,14 @@ export function virtualRouter(instance: VrrpInstance, address: Address): Virtual
   };
 }
 
-/** Why an advert does not count: the codec's reasons and those that depend on the configuration. */
-export type Rejection =
-  | AdvertError
-  | "ttl"
-  | "other-cast"
-  | "stranger"
-  | "other-version"
-  | "auth-type-unknown"
-  | "auth-type-other"
-  | "auth-data"
-  | "interval-other";
-
-/** The counter of a rejection. */
-export function counterOf(rejection: Rejection): keyof Counters {
-  switch (rejection) {
-    case "length":
-    case "checksum":
-      return "packet_len_err";
-    case "ttl":
-      return "ip_ttl_err";
-    case "version":
-    case "other-version":
-    case "other-cast":
-    case "stranger":
-    case "type":
-      return "invalid_type_rcvd";
-    case "count":
-      return "addr_list_err";
-    case "interval":
-    case "interval-other":
-      return "advert_interval_err";
-    case "auth-type-unknown":
-      return "invalid_authtype";
-    case "auth-type-other":
-      return "authtype_mismatch";
-    case "auth-data":
-      return "auth_failure";
-  }
-}
-
-/** A packet that came in; 0 where it was too short to tell. Views of the receive buffer. */
-export interface Received {
-  readonly vrid: number;
-  readonly source: Address;
-  readonly destination: Address;
-  /** What it says, or why it says nothing. */
-  readonly advert: Advert | AdvertError;
-  readonly ttl: number;
-  /** Bytes from the VRRP header on. */
-  readonly length: number;
-  readonly versionType: number;
-  /** Whole seconds (version 2). */
-  readonly interval: number;
-  readonly authType: number;
-}
-
-/** What is wrong with a packet, in keepalived's phrase, with the peer named. */
-export function explainRejection(
-  instance: VrrpInstance,
-  rejection: Rejection,
-  packet: Received,
-): string {
-  const { version } = instance;
-  const phrase: Record<Rejection, string> = {
-    "length": `vrrp packet too short, length ${packet.length}`,
-    "checksum": `Invalid VRRPv${version} checksum`,
-    "ttl": `invalid TTL/HL. Received ${packet.ttl} and expect 255`,
-    "other-cast": isMulticast(packet.destination)
-      ? "discarding multicast packet on unicast instance"
-      : "discarding unicast packet on multicast instance",
-    "stranger": `unicast source address ${formatAddress(packet.source)} not a unicast peer`,
-    "version": `wrong version. Received ${packet.versionType >> 4} and expect ${version}`,
-    "other-version": `wrong version. Received ${packet.versionType >> 4} and expect ${version}`,
-    "type": `Invalid packet type. ${packet.versionType & 15} and expect 1`,
-    "count": "received an unexpected ip number count 0",
-    "interval": "advertisement interval 0 received",
-    "interval-other": `advertisement interval mismatch mine=${
-      instance.advert_int / 1_000_000
-    } sec rcv'd=${packet.interval} sec`,
-    "auth-type-unknown": `Invalid auth type: ${packet.authType}`,
-    "auth-type-other": `received a ${packet.authType} auth, expecting ${authTypeOf(instance)}!`,
-    "auth-data": "received an invalid passwd!",
-  };
-  return `(${instance.name}) ${phrase[rejection]} (from ${formatAddress(packet.source)})`;
-}
-
-const AUTH_NONE = 0;
-const AUTH_PASS = 1;
-const AUTH_AH = 2;
-
-/**
- * Whether a packet counts for an instance: undefined when it does, else the first reason why not, in
- * keepalived's order. `hasSecret` tells, in constant time, whether authentication data are an
- * auth_pass.
- */
-export function judge(
-  instance: VrrpInstance,
-  packet: Received,
-  hasSecret: (data: Uint8Array, authPass: string) => boolean,
-): Rejection | undefined {
-  const { advert } = packet;
-  const isUnicast = instance.unicast_peer.length > 0;
-  if (isUnicast === isMulticast(packet.destination)) return "other-cast";
-  if (!isUnicast && packet.ttl !== 255) return "ttl";
-  if (typeof advert === "string") return advert;
-  if (advert.version !== instance.version) return "other-version";
-  const rejection = instance.version === 2 ? judgeVersion2(instance, advert, hasSecret) : undefined;
-  if (rejection !== undefined || !isUnicast || !instance.check_unicast_src) return rejection;
-  const source = formatAddress(packet.source);
-  return instance.unicast_peer.some((peer) => peer.address === source) ? undefined : "stranger";
-}
-
-/** RFC 3768 §7.1: authentication and the interval must be ours. */
-function judgeVersion2(
-  instance: VrrpInstance,
-  advert: Advert,
-  hasSecret: (data: Uint8Array, authPass: string) => boolean,
-): Rejection | undefined {
-  if (advert.authType > AUTH_AH) return "auth-type-unknown";
-  const wanted = authTypeOf(instance);
-  if (advert.authType !== wanted) return "auth-type-other";
-  const authPass = instance.authentication?.auth_pass ?? "";
-  if (wanted === AUTH_PASS && !hasSecret(advert.authData, authPass)) return "auth-data";
-  if (advert.advertisementIntervalUs !== instance.advert_int) return "interval-other";
-  return undefined;
-}
-
-/** 224.0.0.0/4, ff00::/8. */
-function isMulticast(address: Address): boolean {
-  const first = address[0] ?? 0;
-  return address.length === 4 ? first >= 224 && first < 240 : first === 0xff;
-}
-
-function authTypeOf(instance: VrrpInstance): number {
-  return instance.authentication?.auth_type === "PASS" ? AUTH_PASS : AUTH_NONE;
-}
-
 /** Why an instance is in FAULT. */
-export type FaultReason = "no-link" | "link-down" | "no-address";
+export type FaultReason =
+  | "no-link"
+  | "link-down"
+  | "no-address"
+  | "no-source"
+  | "no-peer"
+  | "configuration";
 
 /** A fault in words, for the log. */
 export function explainFault(reason: FaultReason, instance: VrrpInstance): string {
@@ -227,5 +116,16 @@ export function explainFault(reason: FaultReason, instance: VrrpInstance): strin
       return `interface ${link} is down`;
     case "no-address":
       return `interface ${link} has no IPv${instance.family} address to send from`;
+    case "no-source":
+      return `no interface has the source address ${sourceOf(instance) ?? ""}`;
+    case "no-peer":
+      return "no unicast peer is left";
+    case "configuration":
+      return instance.configuration_fault ?? "";
   }
+}
+
+/** The source address that the configuration asks for, as text. */
+export function sourceOf(instance: VrrpInstance): string | undefined {
+  return instance.unicast_src_ip ?? instance.mcast_src_ip;
 }

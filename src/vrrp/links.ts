@@ -15,6 +15,14 @@ import type { Link } from "../netlink/link.ts";
 /** Flags of an address that make it useless as a source. */
 const UNUSABLE = IFA_F_DADFAILED | IFA_F_DEPRECATED | IFA_F_TENTATIVE;
 
+/** Flags of an address that nothing can be sent from. */
+const UNUSABLE_HERE = IFA_F_DADFAILED | IFA_F_TENTATIVE;
+
+/** Whether an address means something on one link only: fe80::/10. */
+export function isLinkLocal(address: Address): boolean {
+  return address.length === 16 && address[0] === 0xfe && (address[1]! & 0xc0) === 0x80;
+}
+
 /** Links by index and name, with their addresses in the kernel's order. */
 export class LinkTable {
   readonly #links = new Map<number, Link>();
@@ -77,19 +85,41 @@ export class LinkTable {
     return list.some((one) => compareAddress(one.address, address) === 0);
   }
 
+  /** Whether any link holds a usable address, whatever its prefix. */
+  isUsable(address: Address): boolean {
+    for (const list of this.#addresses.values()) {
+      const found = list.find((one) => compareAddress(one.address, address) === 0);
+      if (found !== undefined && (found.flags & UNUSABLE_HERE) === 0) return true;
+    }
+    return false;
+  }
+
+  /** Whether a hardware address is one of our own links'. */
+  isOurs(mac: Uint8Array): boolean {
+    for (const link of this.#links.values()) {
+      if (link.address.length === mac.length && compareAddress(link.address, mac) === 0) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   /**
    * The address a link speaks with: its first usable one of the family that `isVirtual` does not
-   * claim. Undefined when it has none.
+   * claim. Undefined when it has none. Over IPv6 `linkLocal` says which kind is wanted.
    */
   primaryAddress(
     index: number,
     family: Family,
     isVirtual: (address: Address) => boolean,
+    linkLocal?: boolean,
   ): Address | undefined {
     const length = family === 4 ? 4 : 16;
     const list = this.#addresses.get(index) ?? [];
     return list.find((one) =>
-      one.address.length === length && (one.flags & UNUSABLE) === 0 && !isVirtual(one.address)
+      one.address.length === length && (one.flags & UNUSABLE) === 0 &&
+      (family === 4 || linkLocal === undefined || isLinkLocal(one.address) === linkLocal) &&
+      !isVirtual(one.address)
     )?.address;
   }
 }

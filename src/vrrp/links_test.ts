@@ -11,7 +11,7 @@ import {
   type InterfaceAddress,
 } from "../netlink/address.ts";
 import type { Link } from "../netlink/link.ts";
-import { LinkTable } from "./links.ts";
+import { isLinkLocal, LinkTable } from "./links.ts";
 
 function link(index: number, name: string, rest: Partial<Link> = {}): Link {
   const none = new Uint8Array(6);
@@ -198,4 +198,45 @@ test("an IPv4 address with two other ends is two addresses, an IPv6 one changes 
   const six = tableOf([link(2, "ppp0")], [before!, after!]);
   six.removeAddress(after!);
   expect(primary(six, 2, 6)).toBeUndefined();
+});
+
+test("link-local or not, where it matters", () => {
+  const all = [on(2, "2001:db8::1/64"), on(2, "fe80::1/64"), on(2, "192.0.2.1/24")];
+  const table = tableOf([link(2, "eth0")], all);
+  const speaks = (family: Family, linkLocal?: boolean): string => {
+    const found = table.primaryAddress(2, family, () => false, linkLocal);
+    return found === undefined ? "" : formatAddress(found);
+  };
+  expect([speaks(6, true), speaks(6, false), speaks(6)])
+    .toEqual(["fe80::1", "2001:db8::1", "2001:db8::1"]);
+  expect(speaks(4, true)).toBe("192.0.2.1");
+  for (const text of ["fe80::1", "febf::1"]) expect(isLinkLocal(parseAddress(text)!)).toBe(true);
+  for (const text of ["fec0::1", "fe7f::1", "169.254.0.1", "ff02::12"]) {
+    expect(isLinkLocal(parseAddress(text)!)).toBe(false);
+  }
+});
+
+test("an address is usable on whatever link it is, once detection is over; deprecated will do", () => {
+  const table = tableOf([link(2, "eth0"), link(3, "eth1")], [
+    on(3, "192.0.2.1/24"),
+    on(2, "2001:db8::1/64", IFA_F_TENTATIVE),
+    on(2, "2001:db8::2/64", IFA_F_DADFAILED),
+    on(2, "2001:db8::3/64", IFA_F_DEPRECATED),
+  ]);
+  const usable = (text: string): boolean => table.isUsable(parseAddress(text)!);
+  expect([1, 2, 3, 4].map((i) => usable(`2001:db8::${i}`))).toEqual([false, false, true, false]);
+  expect([usable("192.0.2.1"), usable("192.0.2.2")]).toEqual([true, false]);
+});
+
+test("a hardware address is ours when one of our links has it", () => {
+  const mac = Uint8Array.of(2, 0, 0, 0, 0, 1);
+  const table = tableOf([
+    link(2, "eth0", { address: mac }),
+    link(3, "tun0", {
+      address: new Uint8Array(0),
+    }),
+  ]);
+  expect(table.isOurs(mac.slice())).toBe(true);
+  expect(table.isOurs(mac.with(5, 2))).toBe(false);
+  expect(table.isOurs(mac.subarray(0, 5))).toBe(false);
 });

@@ -165,7 +165,7 @@ export function announcementLines(name: string, held: Held, repeat: number): str
   const isV4 = held.address.length === 4;
   const [many, one] = isV4
     ? ["gratuitous ARPs", "gratuitous ARP"]
-    : ["unsolicited Neighbour Advert", "unsolicited Neighbour Advert"];
+    : ["Unsolicited Neighbour Adverts", "unsolicited Neighbour Advert"];
   const begins = `(${name}) Sending/queueing ${many} on ${device} for ${spec.address}`;
   return [begins, ...Array<string>(repeat).fill(`Sending ${one} on ${device} for ${spec.address}`)];
 }

@@ -143,7 +143,7 @@ test("announcements: what begins, then each of them", () => {
     "Sending gratuitous ARP on eth1 for 10.0.0.1",
   ]);
   expect(announcementLines("V", six, 1)).toEqual([
-    "(V) Sending/queueing unsolicited Neighbour Advert on eth0 for 2001:db8::1",
+    "(V) Sending/queueing Unsolicited Neighbour Adverts on eth0 for 2001:db8::1",
     "Sending unsolicited Neighbour Advert on eth0 for 2001:db8::1",
   ]);
 });

@@ -4,59 +4,56 @@
  * done is queued in the kernel and happens when the turn is flushed.
  */
 
-import { ReceiveBatch } from "../../ffi/socket.ts";
-import type { VrrpInstance } from "../config/vrrp.ts";
-import { type Address, compareAddress, formatAddress, parseAddress } from "../lib/address.ts";
+import { realtimeUs } from "../../ffi/timer.ts";
+import type { VrrpGlobals, VrrpInstance } from "../config/vrrp.ts";
+import { type Address, compareAddress, formatAddress } from "../lib/address.ts";
 import type { LogLevel } from "../lib/log.ts";
-import type { Loop } from "../loop.ts";
+import type { Alarm, Loop } from "../loop.ts";
 import type { FromRole } from "../parent/channel.ts";
+import { IFA_F_DADFAILED, type InterfaceAddress } from "../netlink/address.ts";
 import type { Advert } from "../wire/vrrp.ts";
-import { changedAddresses, type Held, heldAddresses } from "./addresses.ts";
+import { changedAddresses, heldAddresses } from "./addresses.ts";
 import type { Change } from "./diff.ts";
+import { Footing } from "./footing.ts";
 import { step } from "./fsm.ts";
-import {
-  counterOf,
-  explainFault,
-  explainRejection,
-  type FaultReason,
-  judge,
-  virtualRouter,
-} from "./instance.ts";
+import { explainFault, type FaultReason } from "./instance.ts";
+import type { Received, Rejection } from "./judge.ts";
 import { LinkTable } from "./links.ts";
-import { addressListLines, announcementLines, noteLine, transitionLines } from "./log.ts";
-import { advertPackets, hasSecret, Kernel, type Packet, type Port, readPacket } from "./perform.ts";
-import { forgetPackets, reconfigure, type RunningInstance, startRunning } from "./running.ts";
+import { noteLine, transitionLines } from "./log.ts";
+import { Neighbourhood } from "./neighbourhood.ts";
+import { advertPackets, signPackets } from "./packets.ts";
+import { Kernel } from "./perform.ts";
+import { deafPort, type Packet } from "./ports.ts";
+import { type Listener, Reception, type Running } from "./reception.ts";
+import { hearRival, likelyCause } from "./rival.ts";
+import { reconfigure, startRunning } from "./running.ts";
 import type { Action, Event, State } from "./state.ts";
 import { activeDownIntervalUs, deadline } from "./timers.ts";
 
-/** Packets in one recvmmsg; the largest advert (255 IPv4 addresses, options) is about 1.1 KiB. */
-const PACKETS_PER_CALL = 32;
-const PACKET_BYTES = 2048;
-/** The same complaint about the same instance is logged once in this time. */
-const COMPLAINT_US = 10_000_000;
-
 const TIMER: Event = { type: "timer" };
 
-/** A running instance with its socket and its current advert. */
-type Running = RunningInstance<Port, readonly Packet[]>;
-
 /** The virtual routers of one process. */
-export class Router {
+export class Router implements Listener {
   readonly #loop: Loop;
   readonly #ledger: Float64Array;
   readonly #tell: (message: FromRole) => void;
   readonly #links = new LinkTable();
   readonly #kernel: Kernel;
   readonly #running = new Map<string, Running>();
-  readonly #byPort = new Map<Port, Map<number, Running>>();
-  /** Made when the first packet comes: before that, it would delay the first advert. */
-  #receive: ReceiveBatch | undefined;
-  /** The virtual addresses of all instances, as text; undefined when out of date. */
-  #virtual: Set<string> | undefined;
+  readonly #reception: Reception;
+  readonly #neighbourhood: Neighbourhood;
+  readonly #footing: Footing;
+  /** Until then nothing is sent, received or changed: vrrp_startup_delay, vrrp_delay_after_boot. */
+  #heldUntil: number | undefined;
   #linksChanged = false;
 
+  #wantsDetail = false;
+
   /** Whether lines for -D are wanted. */
-  wantsDetail = false;
+  set wantsDetail(yes: boolean) {
+    this.#wantsDetail = yes;
+    this.#neighbourhood.wantsDetail = yes;
+  }
 
   /**
    * Reads the links and listens to the kernel. `ledger` is where each MASTER's last advert is noted,
@@ -73,6 +70,10 @@ export class Router {
     this.#ledger = ledger;
     this.#tell = tell;
     this.#kernel = new Kernel(this.#links, announcer, (level, text) => this.log(level, text));
+    this.#reception = new Reception(loop, this);
+    this.#neighbourhood = new Neighbourhood(loop, this.#kernel, this.#links, tell);
+    const all = (): Iterable<Running> => this.#running.values();
+    this.#footing = new Footing(this.#kernel, this.#links, this.#reception, all);
     loop.watch(this.#kernel.monitor.fd, () => this.#readMonitor());
   }
 
@@ -85,6 +86,9 @@ export class Router {
   /** Performs one change of the configuration. */
   configure(change: Change, now: number): void {
     switch (change.type) {
+      case "globals":
+        this.#setGlobals(change.globals, now);
+        return;
       case "add":
         this.#add(change, now);
         return;
@@ -97,10 +101,31 @@ export class Router {
         this.#dispatch(running, { type: "shutdown" }, now);
         this.#kernel.flush();
         this.#running.delete(change.key);
-        this.#virtual = undefined;
-        this.#leavePort(running);
+        this.#footing.instancesChanged();
+        this.#footing.leave(running);
         return;
       }
+    }
+  }
+
+  #setGlobals(globals: VrrpGlobals, now: number): void {
+    this.#footing.setGlobals(globals);
+    this.#reception.mentionsUnknown = globals.log_unknown_vrids === true;
+    this.#neighbourhood.configure(globals);
+    if (this.#heldUntil !== undefined) return;
+    // Only the start is held up. The monotonic clock begins with the machine.
+    const { vrrp_startup_delay = 0, vrrp_delay_after_boot = 0 } = globals;
+    this.#heldUntil = Math.max(now + vrrp_startup_delay, vrrp_delay_after_boot);
+    if (this.#heldUntil <= now) return;
+    this.log("info", `Delaying startup for ${(this.#heldUntil - now) / 1_000_000} seconds`);
+    const alarm: Alarm = { dueAt: Infinity, heapIndex: -1, fire: (at) => this.#release(at) };
+    this.#loop.schedule(alarm, this.#heldUntil);
+  }
+
+  /** The start of those that were held up. */
+  #release(now: number): void {
+    for (const running of this.#running.values()) {
+      if (running.state.name === "INIT") this.#startUp(running, now);
     }
   }
 
@@ -110,8 +135,8 @@ export class Router {
       this.#dispatch(running, TIMER, at);
     });
     this.#running.set(key, running);
-    this.#virtual = undefined;
-    const fault = this.#assess(running);
+    this.#footing.instancesChanged();
+    const fault = this.#footing.assess(running);
     running.fault = fault;
     const { router } = running;
     const downUs = activeDownIntervalUs(router, router.advertisementIntervalUs);
@@ -122,6 +147,12 @@ export class Router {
     }
     this.#noteInLedger(running, 0);
     this.#removeLeftovers(running);
+    this.#heldUntil ??= now;
+    if (this.#heldUntil <= now) this.#startUp(running, now);
+  }
+
+  #startUp(running: Running, now: number): void {
+    const { fault } = running;
     this.#dispatch(running, { type: fault === undefined ? "startup" : "fault" }, now);
     if (fault !== undefined) this.log("warning", this.#faultText(running, fault));
   }
@@ -133,13 +164,13 @@ export class Router {
       this.log("info", `(${next.name}) Changing effective priority ${change}`);
     }
     reconfigure(running, next);
-    this.#virtual = undefined;
+    this.#footing.instancesChanged();
     if (running.state.name === "MASTER") {
       const { removed, added } = changedAddresses(before, next);
       for (const held of removed) this.#kernel.queueRemove(held);
       for (const held of added) {
         this.#kernel.queueAdd(held);
-        this.#announce(running, held, next.garp_master_repeat);
+        this.#neighbourhood.announce(running, held, next.garp_master_repeat);
       }
     }
     this.#reassess(running, now);
@@ -193,7 +224,7 @@ export class Router {
     this.#kernel.flush();
     const { key, instance, port, router } = model;
     const actor: Running = startRunning(key, -1, instance, () => {});
-    actor.port = this.#kernel.deafPort(port);
+    actor.port = deafPort(port);
     actor.router = router;
     this.#dispatch(actor, { type: "startup" }, now);
     for (let turn = 0; turn < 2; turn++) {
@@ -206,52 +237,47 @@ export class Router {
 
   /** Tells the parent a line for the log; `detail` lines are for -D only. */
   log(level: LogLevel, text: string, detail = false): void {
-    if (!detail || this.wantsDetail) this.#tell({ type: "log", level, text });
+    if (!detail || this.#wantsDetail) this.#tell({ type: "log", level, text });
   }
 
   // --- the kernel ---
 
   #readMonitor(): void {
-    if (this.#kernel.readMonitor((address) => this.#isVirtual(address))) this.#linksChanged = true;
+    const isOurs = (one: InterfaceAddress, isNew: boolean): boolean => {
+      if (!this.#footing.isVirtual(one.address)) return false;
+      if (isNew && (one.flags & IFA_F_DADFAILED) !== 0) this.#repairDuplicate(one);
+      return true;
+    };
+    if (this.#kernel.readMonitor(isOurs)) this.#linksChanged = true;
   }
 
-  /** What keeps an instance from taking part, after making its port and router current. */
-  #assess(running: Running): FaultReason | undefined {
-    const { instance } = running;
-    const link = this.#links.byName(instance.interface ?? "");
-    if (running.port !== undefined && running.port.link.index !== link?.index) {
-      this.#leavePort(running);
+  /**
+   * Duplicate address detection has found another owner of an address that we were elected to hold: it is put
+   * back without asking again, and the neighbours are told.
+   */
+  #repairDuplicate({ address, index }: InterfaceAddress): void {
+    for (const running of this.#running.values()) {
+      if (running.state.name !== "MASTER") continue;
+      const held = running.held.find((one) =>
+        compareAddress(one.address, address) === 0 &&
+        this.#links.byName(one.device)?.index === index
+      );
+      if (held === undefined) continue;
+      running.counters.address_conflict++;
+      const { name } = running.instance;
+      const text = `${formatAddress(address)} on ${held.device} is a duplicate (dadfailed)`;
+      this.log("warning", `(${name}) ${text} - adding it again without detection`);
+      this.#kernel.queueRemove(held);
+      this.#kernel.queueAdd(held, true);
+      this.#neighbourhood.announce(running, held, running.instance.garp_master_repeat);
     }
-    if (link === undefined) return "no-link";
-    if (running.port === undefined) this.#joinPort(running);
-    const own = this.#sourceAddress(instance, link.index);
-    if (own !== undefined) {
-      if (compareAddress(own, running.router.address) !== 0) forgetPackets(running);
-      running.router = virtualRouter(instance, own);
-    }
-    if (!link.up || !link.running) return "link-down";
-    if (running.port === undefined || own === undefined) return "no-address";
-    return undefined;
-  }
-
-  #sourceAddress(instance: VrrpInstance, index: number): Address | undefined {
-    const wanted = instance.unicast_src_ip ?? instance.mcast_src_ip;
-    if (wanted !== undefined) return parseAddress(wanted);
-    return this.#links.primaryAddress(index, instance.family, (one) => this.#isVirtual(one));
-  }
-
-  /** Whether an address is one that our instances move: it is no link's own. */
-  #isVirtual(address: Address): boolean {
-    this.#virtual ??= new Set(
-      [...this.#running.values()].flatMap((one) => one.held.map((held) => held.spec.address)),
-    );
-    return this.#virtual.has(formatAddress(address));
   }
 
   #reassess(running: Running, now: number): void {
     const before = running.fault;
-    const fault = this.#assess(running);
+    const fault = this.#footing.assess(running);
     running.fault = fault;
+    if (running.state.name === "INIT") return;
     if (fault !== undefined && before === undefined) {
       this.log("warning", this.#faultText(running, fault));
       this.#dispatch(running, { type: "fault" }, now);
@@ -264,88 +290,40 @@ export class Router {
     return `(${running.instance.name}) ${explainFault(fault, running.instance)}`;
   }
 
-  #joinPort(running: Running): void {
-    const { instance } = running;
-    const link = this.#links.byName(instance.interface ?? "");
-    if (link === undefined) return;
-    const isUnicast = instance.unicast_peer.length > 0;
-    const group = isUnicast ? undefined : parseAddress(instance.mcast_group);
-    const port = this.#kernel.portFor(link, group);
-    if (port === undefined) return;
-    running.port = port;
-    let users = this.#byPort.get(port);
-    if (users === undefined) {
-      users = new Map();
-      this.#byPort.set(port, users);
-      this.#loop.watch(port.fd, (now) => this.#readPort(port, now));
-    }
-    users.set(instance.virtual_router_id, running);
-  }
-
-  #leavePort(running: Running): void {
-    const { port } = running;
-    running.port = undefined;
-    forgetPackets(running);
-    if (port === undefined) return;
-    const users = this.#byPort.get(port);
-    users?.delete(running.instance.virtual_router_id);
-    if (users === undefined || users.size > 0) return;
-    this.#byPort.delete(port);
-    this.#loop.unwatch(port.fd);
-    this.#kernel.closePort(port);
-  }
-
   // --- the peers ---
 
-  #readPort(port: Port, now: number): void {
-    const users = this.#byPort.get(port);
-    const batch = this.#receive ??= new ReceiveBatch(PACKETS_PER_CALL, PACKET_BYTES);
-    for (;;) {
-      const count = batch.receive(port.fd);
-      for (let i = 0; i < count; i++) {
-        // An advert counts from its arrival, not from when we came to read it.
-        const arrivedAt = Math.min(now, Math.max(this.#loop.previous, batch.arrivedAt(i) ?? now));
-        this.#hearPacket(users, batch.packet(i), arrivedAt);
-      }
-      if (!batch.isFull(count)) return;
-    }
-  }
-
-  #hearPacket(users: Map<number, Running> | undefined, bytes: Uint8Array, now: number): void {
-    const packet = readPacket(bytes);
-    const running = packet === undefined ? undefined : users?.get(packet.vrid);
-    if (packet === undefined || running === undefined || running.state.name === "INIT") return;
-    const { advert } = packet;
-    const rejection = judge(running.instance, packet, hasSecret);
-    if (rejection === undefined && typeof advert !== "string") {
-      this.#hearAdvert(running, advert, packet.source, now);
-    } else if (rejection !== undefined) {
-      running.counters[counterOf(rejection)]++;
-      this.#complain(
-        running,
-        rejection,
-        explainRejection(running.instance, rejection, packet),
-        now,
-      );
-    }
-  }
-
-  #hearAdvert(running: Running, advert: Advert, source: Address, now: number): void {
-    const { counters, instance } = running;
-    counters.advert_rcvd++;
-    if (advert.priority === 0) counters.pri_zero_rcvd++;
-    for (const text of addressListLines(instance, running.advertised, advert.addresses)) {
-      counters.addr_list_err++;
-      this.#complain(running, text, text, now);
-    }
+  /** See {@link Listener}. */
+  hear(running: Running, advert: Advert, source: Address, now: number): void {
     const { priority, advertisementIntervalUs } = advert;
+    if (priority > 0) this.#noteRival(running, source, undefined, now);
     this.#dispatch(running, { type: "advert", priority, source, advertisementIntervalUs }, now);
   }
 
-  #complain(running: Running, what: string, text: string, now: number): void {
-    if (now - (running.complainedAt.get(what) ?? -COMPLAINT_US) < COMPLAINT_US) return;
-    running.complainedAt.set(what, now);
-    this.log("warning", text);
+  /** See {@link Listener}. */
+  refuse(running: Running, packet: Received, rejection: Rejection, now: number): void {
+    this.#noteRival(running, packet.source, rejection, now);
+  }
+
+  /** Somebody else advertises while we are MASTER: an election, or a split brain. */
+  #noteRival(
+    running: Running,
+    source: Address,
+    rejection: Rejection | undefined,
+    now: number,
+  ): void {
+    const { router, instance } = running;
+    if (running.state.name !== "MASTER" || compareAddress(source, router.address) === 0) return;
+    running.counters.other_master_rcvd++;
+    const patienceUs = activeDownIntervalUs(router, router.advertisementIntervalUs);
+    const peer = formatAddress(source);
+    const { rival, isReport } = hearRival(running.rival, peer, now, patienceUs);
+    running.rival = rival;
+    if (!isReport) return;
+    const cause = likelyCause(rejection);
+    const seconds = ((now - rival.since) / 1_000_000).toFixed(1);
+    const text = `${peer} is MASTER too, ${rival.count} adverts in ${seconds} s`;
+    this.log("warning", `(${instance.name}) Split brain: ${text} - likely cause: ${cause}`);
+    this.#tell({ type: "rival", instance: instance.name, peer, cause });
   }
 
   // --- the machine ---
@@ -364,7 +342,7 @@ export class Router {
         isLogged = true;
         this.#logTransition(running, before);
       }
-      if (action.type !== "advert") this.#act(running, action, keepAddresses);
+      if (action.type !== "advert") this.#act(running, action, keepAddresses, now);
       else if (action.priority === 0) this.#detailed(running, "sent 0 priority");
       else if (!isTransition) this.#advertise(running, action.priority, now);
     }
@@ -376,7 +354,7 @@ export class Router {
     for (const action of actions) {
       if (action.type === "advert") this.#advertise(running, action.priority, now);
     }
-    this.#kernel.flushAdverts();
+    this.#kernel.ports.flush();
   }
 
   #logTransition(running: Running, before: State): void {
@@ -400,6 +378,7 @@ export class Router {
     running: Running,
     action: Exclude<Action, { type: "advert" }>,
     keepAddresses: boolean,
+    now: number,
   ): void {
     switch (action.type) {
       case "add":
@@ -408,30 +387,25 @@ export class Router {
         return;
       case "remove":
         this.#noteInLedger(running, 0);
-        this.#kernel.dropAnnouncements(running.key);
+        this.#neighbourhood.leave(running);
         if (keepAddresses) return;
         if (running.held.length > 0) this.#detailed(running, "removing VIPs.");
         for (const held of running.held) this.#kernel.queueRemove(held);
         return;
       case "announce":
-        for (const held of running.held) this.#announce(running, held, action.repeat);
+        for (const held of running.held) {
+          this.#neighbourhood.announce(running, held, action.repeat);
+        }
         return;
       case "transition":
-        this.#transition(running, action);
+        this.#transition(running, action, now);
         return;
       case "note": {
+        if (action.note === "stalled" || action.note === "timer-expired") running.counters.stalls++;
         const line = noteLine(running.instance.name, running.router, action);
         this.log(line.level, line.text, line.detail);
         return;
       }
-    }
-  }
-
-  #announce(running: Running, held: Held, repeat: number): void {
-    this.#kernel.queueAnnounce(running.key, held.device, held.address, repeat);
-    if (!this.wantsDetail) return;
-    for (const text of announcementLines(running.instance.name, held, repeat)) {
-      this.log("info", text);
     }
   }
 
@@ -440,9 +414,14 @@ export class Router {
   }
 
   #advertise(running: Running, priority: number, now: number): void {
-    const { port, counters } = running;
+    const { port, counters, auth } = running;
     if (port === undefined) return;
-    this.#kernel.queueAdvert(port, this.#prepare(running, priority));
+    const packets = this.#prepare(running, priority);
+    if (auth !== undefined) {
+      const { instance, router } = running;
+      signPackets(instance, packets, router.address, auth, realtimeUs());
+    }
+    this.#kernel.ports.queue(port, packets);
     counters.advert_sent++;
     if (priority === 0) {
       counters.pri_zero_sent++;
@@ -453,32 +432,33 @@ export class Router {
 
   /** The packets of an advert, made anew only when something in them has changed. */
   #prepare(running: Running, priority: number): readonly Packet[] {
-    const { instance, router } = running;
-    if (priority === 0) return running.farewell ??= advertPackets(instance, 0, router.address);
+    if (priority === 0) return running.farewell ??= this.#makePackets(running, 0);
     if (running.packets === undefined || running.packetPriority !== priority) {
-      running.packets = advertPackets(instance, priority, router.address);
+      running.packets = this.#makePackets(running, priority);
       running.packetPriority = priority;
     }
     return running.packets;
   }
 
-  #transition(running: Running, action: Extract<Action, { type: "transition" }>): void {
+  #makePackets({ instance, router, port, style }: Running, priority: number): readonly Packet[] {
+    const index = port?.link?.index ?? 0;
+    return advertPackets(instance, priority, { source: router.address, index, style });
+  }
+
+  #transition(
+    running: Running,
+    action: Extract<Action, { type: "transition" }>,
+    now: number,
+  ): void {
     const { from, to } = action;
-    if (from === "INIT" || from === "FAULT") this.#greetPeers(running);
-    if (to === "MASTER") running.counters.become_master++;
+    if (from === "INIT" || from === "FAULT") this.#neighbourhood.greetPeers(running);
+    if (to === "MASTER") {
+      running.counters.become_master++;
+      this.#neighbourhood.enter(running, now);
+    }
     if (from === "MASTER") running.counters.release_master++;
     const instance = running.instance.name;
     this.#tell({ type: "state", instance, from, to, priority: running.router.priority });
-  }
-
-  /**
-   * Unicast peers may still be looking for our hardware address, and hold back their adverts until their
-   * next try: one announcement of our own address answers them.
-   */
-  #greetPeers(running: Running): void {
-    const { instance, router, key } = running;
-    if (instance.unicast_peer.length === 0 || instance.interface === undefined) return;
-    this.#kernel.queueAnnounce(key, instance.interface, router.address, 1);
   }
 
   #noteInLedger(running: Running, at: number): void {

@@ -3,10 +3,13 @@
  * configuration, and what it has counted. The socket and the packets are the role's own kinds.
  */
 
-import type { VrrpInstance } from "../config/vrrp.ts";
-import type { Address } from "../lib/address.ts";
+import type { VrrpGlobals, VrrpInstance } from "../config/vrrp.ts";
+import { type Address, parseAddress } from "../lib/address.ts";
 import type { Deadline } from "../lib/deadlines.ts";
+import type { ChecksumStyle } from "../wire/vrrp.ts";
 import { advertisedAddresses, type Held, heldAddresses } from "./addresses.ts";
+import { type AuthState, authState } from "./auth.ts";
+import type { Rival } from "./rival.ts";
 import type { State, VirtualRouter } from "./state.ts";
 import { type Counters, type FaultReason, freshCounters, virtualRouter } from "./instance.ts";
 
@@ -31,6 +34,17 @@ export interface RunningInstance<Port, Packets> extends Deadline {
   packetPriority: number;
   /** The same with priority 0, for when it leaves. */
   farewell: Packets | undefined;
+  /** Sequence numbers and keys, when its adverts are authenticated by more than a password. */
+  auth: AuthState | undefined;
+  /** How it makes checksums, and whether a peer's were looked at yet. */
+  style: ChecksumStyle;
+  knowsStyle: boolean;
+  /** The group that old unicast checksums are made over, when they are accepted. */
+  oldGroup: Address | undefined;
+  /** Whose list of addresses was compared last; only with skip_check_adv_addr. */
+  checkedSource: Address;
+  /** Another MASTER that was heard while we were MASTER. */
+  rival: Rival | undefined;
   readonly counters: Counters;
   /** When each complaint was last logged. */
   readonly complainedAt: Map<string, number>;
@@ -61,6 +75,10 @@ export function startRunning<Port, Packets>(
     packets: undefined,
     packetPriority: -1,
     farewell: undefined,
+    auth: authState(instance),
+    ...checksums(instance),
+    checkedSource: new Uint8Array(0),
+    rival: undefined,
     counters: freshCounters(),
     complainedAt: new Map(),
     dueAt: Infinity,
@@ -80,7 +98,46 @@ export function reconfigure<Port, Packets>(
   running.router = virtualRouter(next, running.router.address);
   running.held = heldAddresses(next);
   running.advertised = advertisedAddresses(next);
+  running.auth = authState(next, running.auth);
+  const known = running.knowsStyle && running.style;
+  Object.assign(running, checksums(next));
+  // What a peer has taught us lasts, unless it may not be learned any more.
+  if (known === "group" && running.oldGroup !== undefined) running.style = "group";
+  running.checkedSource = new Uint8Array(0);
   forgetPackets(running);
+}
+
+/** Only version 3 over IPv4 leaves a choice; see ChecksumStyle. */
+function checksums(instance: VrrpInstance): Pick<
+  RunningInstance<unknown, unknown>,
+  "style" | "knowsStyle" | "oldGroup"
+> {
+  const { version, family, unicast_peer, old_unicast_checksum, v3_checksum_as_v2 } = instance;
+  const isOpen = version === 3 && family === 4;
+  if (!isOpen) return { style: "pseudo", knowsStyle: true, oldGroup: undefined };
+  if (v3_checksum_as_v2 === true) {
+    return { style: "message", knowsStyle: true, oldGroup: undefined };
+  }
+  const mayBeOld = unicast_peer.length > 0 && old_unicast_checksum !== "never";
+  const oldGroup = mayBeOld ? parseAddress(instance.mcast_group) : undefined;
+  const isOld = mayBeOld && old_unicast_checksum === "always";
+  return { style: isOld ? "group" : "pseudo", knowsStyle: isOld, oldGroup };
+}
+
+/** An Ethernet frame's share of a socket buffer besides its payload: headers, and the kernel's own. */
+const OVERHEAD_BYTES = 768;
+const IP_HEADERS = 60;
+
+/** How much receive buffer an instance asks for; 0 leaves it to the system. */
+export function receiveBytes(instance: VrrpInstance, globals: VrrpGlobals, mtu: number): number {
+  const { kernel_rx_buf_size, virtual_ipaddress, family } = instance;
+  if (kernel_rx_buf_size !== undefined) return kernel_rx_buf_size;
+  const { vrrp_rx_bufs_policy: policy, vrrp_rx_bufs_multiplier: multiplier = 3 } = globals;
+  if (policy === undefined) return 0;
+  if (typeof policy === "number") return policy;
+  const advertBytes = IP_HEADERS + 8 + virtual_ipaddress.length * (family === 4 ? 4 : 16) + 28;
+  const payload = policy === "MTU" ? mtu : advertBytes;
+  return multiplier * (payload + OVERHEAD_BYTES);
 }
 
 /** Something in the adverts has changed: they are made anew. */

@@ -15,8 +15,9 @@
  *     +---------------------------------------------------------------+
  *
  * As keepalived has it: the SPI is the source address; of the IP header's mutable fields the TOS, the
- * flags and offset, and the checksum count as zero, the TTL does not (it is 255 on every link). The
- * identification counts, so that we must choose it ourselves.
+ * flags and offset, and the checksum count as zero. So does the TTL on its way to a unicast peer, but not
+ * to a multicast group, where it is always 255. The identification counts, so that we must choose it
+ * ourselves.
  */
 
 import { equalAuth } from "./vrrp_auth.ts";
@@ -90,6 +91,8 @@ function signedForm(packet: Uint8Array, at: number): Uint8Array {
   const form = packet.slice();
   form[1] = 0; // type of service
   form.fill(0, 6, 8); // flags, fragment offset
+  const isMulticast = form[16]! >= 224;
+  if (!isMulticast) form[8] = 0; // time to live
   form.fill(0, 10, 12); // header checksum
   form.fill(0, at + ICV_AT, at + AH_LENGTH);
   return form;

@@ -78,6 +78,30 @@ export function encodeGratuitousArp(
   return w.finish();
 }
 
+const NO_ADDRESS = new Uint8Array(4);
+const NO_MAC = new Uint8Array(6);
+
+/**
+ * The 42-byte frame that asks a link who has `address` without saying who asks (RFC 5227 §2.1.1): nobody
+ * changes a cache, and whoever has the address answers.
+ */
+export function encodeArpProbe(
+  { mac, address }: { readonly mac: Mac; readonly address: Address },
+): Uint8Array {
+  const w = new Writer(new Uint8Array(ETH_HLEN + ARP_LENGTH));
+  w.bytes(encodeEthernetHeader({ destination: BROADCAST, source: mac, etherType: ETH_P_ARP }));
+  w.u16(ARPHRD_ETHER);
+  w.u16(ETH_P_IP);
+  w.u8(mac.length);
+  w.u8(address.length);
+  w.u16(ARPOP_REQUEST);
+  w.bytes(mac);
+  w.bytes(NO_ADDRESS);
+  w.bytes(NO_MAC);
+  w.bytes(address);
+  return w.finish();
+}
+
 /** The ARP packet in a whole Ethernet frame; padding after it is ignored, addresses are views. */
 export function decodeArp(bytes: Uint8Array): Arp | ArpError {
   const frame = decodeEthernet(bytes);

@@ -2,7 +2,13 @@
 
 import { expect, test } from "bun:test";
 import { address, hex, mac, readPacket } from "../../test/golden/packets/packet.ts";
-import { ARPOP_REPLY, ARPOP_REQUEST, decodeArp, encodeGratuitousArp } from "./arp.ts";
+import {
+  ARPOP_REPLY,
+  ARPOP_REQUEST,
+  decodeArp,
+  encodeArpProbe,
+  encodeGratuitousArp,
+} from "./arp.ts";
 
 const { frame } = readPacket("garp");
 const arp = {
@@ -49,4 +55,11 @@ test("a reply, made by hand", () => {
     targetMac: mac("02:00:00:00:00:01"),
     targetAddress: address("192.0.2.1"),
   });
+});
+
+test("a probe asks without saying who: nobody's cache changes", () => {
+  const probe = encodeArpProbe({ mac: arp.senderMac, address: address("192.0.2.100") });
+  expect(probe).toEqual(hex(`ffffffffffff 020000000001 0806 0001 0800 0604 0001
+    020000000001 00000000 000000000000 c0000264`));
+  expect(decodeArp(probe)).toMatchObject({ operation: ARPOP_REQUEST });
 });

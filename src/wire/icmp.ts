@@ -82,15 +82,65 @@ export function encodeNeighbourAdvertisement(
  */
 export function encodeNeighbourFrame(announcement: NeighbourAnnouncement): Uint8Array {
   const message = encodeNeighbourAdvertisement(announcement);
-  const destination = multicastMac(ALL_NODES);
+  const ends = { source: announcement.address, destination: ALL_NODES };
+  return encodeIcmpFrame(announcement.mac, ends, message);
+}
+
+const NEIGHBOUR_SOLICITATION = 135;
+const SOURCE_LINK_LAYER_ADDRESS = 1;
+/** ff02::1:ff00:0/104, to be completed by the last 24 bits of an address (RFC 4291 §2.7.1). */
+const SOLICITED_NODE: Address = Uint8Array.of(0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0, 0, 0);
+
+/**
+ * The 86-byte frame that asks a link who has `address` (RFC 4861 §4.3, §7.2.2), from `source`, an address of
+ * the link whose station has `mac`: the answer comes to us alone.
+ *
+ *      0                   1                   2                   3
+ *      0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+ *     +---------------+---------------+-------------------------------+
+ *     |  Type = 135   |   Code = 0    |           Checksum            |
+ *     +---------------+---------------+-------------------------------+
+ *     |                           Reserved                            |
+ *     +---------------------------------------------------------------+
+ *     |                      Target Address (16)                      |
+ *     +---------------+---------------+-------------------------------+
+ *     |   Type = 1    |  Length = 1   |   Source link-layer address   |
+ *     +---------------+---------------+                               +
+ *     |                                                               |
+ *     +---------------------------------------------------------------+
+ */
+export function encodeSolicitationFrame(
+  { mac, address, source }: {
+    readonly mac: Mac;
+    readonly address: Address;
+    readonly source: Address;
+  },
+): Uint8Array {
+  const group = SOLICITED_NODE.slice();
+  group.set(address.subarray(13), 13);
+  const m = new Writer(new Uint8Array(32));
+  m.u16(NEIGHBOUR_SOLICITATION << 8);
+  m.u16(0);
+  m.u32(0);
+  m.bytes(address);
+  m.u8(SOURCE_LINK_LAYER_ADDRESS);
+  m.u8(1);
+  m.bytes(mac);
+  const ends = { source, destination: group };
+  m.patchU16(2, checksum(m.finish(), pseudoHeaderSum(ends, IPPROTO_ICMPV6, m.at)));
+  return encodeIcmpFrame(mac, ends, m.finish());
+}
+
+function encodeIcmpFrame(mac: Mac, ends: Endpoints, message: Uint8Array): Uint8Array {
+  const destination = multicastMac(ends.destination);
   const w = new Writer();
-  w.bytes(encodeEthernetHeader({ destination, source: announcement.mac, etherType: ETH_P_IPV6 }));
+  w.bytes(encodeEthernetHeader({ destination, source: mac, etherType: ETH_P_IPV6 }));
   w.u32(6 << 28); // IPv6 header: RFC 8200 §3
   w.u16(message.length);
   w.u8(IPPROTO_ICMPV6);
   w.u8(255);
-  w.bytes(announcement.address);
-  w.bytes(ALL_NODES);
+  w.bytes(ends.source);
+  w.bytes(ends.destination);
   w.bytes(message);
   return w.finish();
 }

@@ -9,6 +9,7 @@ import {
   encodeEcho,
   encodeNeighbourAdvertisement,
   encodeNeighbourFrame,
+  encodeSolicitationFrame,
 } from "./icmp.ts";
 
 const ERRORS = ["length", "type", "checksum"];
@@ -97,4 +98,24 @@ describe("echo", () => {
       expect(ERRORS).toContain(decodeEcho(bent) as string);
     }
   });
+});
+
+test("a solicitation asks the group of the address, from one of ours", () => {
+  const frame = encodeSolicitationFrame({
+    mac: mac("02:00:00:00:00:01"),
+    source: hex("fe800000000000000000000000000001"),
+    address: hex("20010db8000000000000000000abcdef"),
+  });
+  expect(frame.length).toBe(86);
+  expect(frame.subarray(0, 54)).toEqual(hex(`3333ffabcdef 020000000001 86dd 60000000 0020 3a ff
+    fe800000000000000000000000000001 ff0200000000000000000001ffabcdef`));
+  const message = frame.subarray(54);
+  expect(message.subarray(4)).toEqual(hex(`00000000
+    20010db8000000000000000000abcdef 0101 020000000001`));
+  expect(message.subarray(0, 2)).toEqual(hex("8700"));
+  const ends = { source: frame.subarray(22, 38), destination: frame.subarray(38, 54) };
+  const plain = message.slice();
+  plain.fill(0, 2, 4);
+  const sum = checksum(plain, pseudoHeaderSum(ends, 58, plain.length));
+  expect((message[2]! << 8) | message[3]!).toBe(sum);
 });

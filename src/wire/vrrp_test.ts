@@ -18,7 +18,7 @@ const FOUR = { source: address("192.0.2.1"), destination: address("224.0.0.18") 
 const SIX = { source: address("fe80::1"), destination: address("ff02::12") };
 const packets = readPackets().filter(({ facts }) => facts.advert !== undefined);
 
-test("there are captures", () => expect(packets.length).toBe(11));
+test("there are captures", () => expect(packets.length).toBe(12));
 
 for (const { name, facts, message, ends } of packets) {
   describe(name, () => {

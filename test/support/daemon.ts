@@ -13,6 +13,16 @@ import { poll, until, Waiting } from "./waiting.ts";
 /** The executable that is tested: `UPKEEP` in the environment names another. */
 export const UPKEEP = process.env["UPKEEP"] ?? resolve(import.meta.dir, "../../dist/upkeep");
 
+/** Whether the executable runs a configuration whole: it says itself what it leaves out. */
+export function isSupported(config: string): boolean {
+  const folder = mkdtempSync(join(tmpdir(), `upk${process.pid}-`));
+  const file = join(folder, "keepalived.conf");
+  writeFileSync(file, config);
+  const { stdout, stderr } = Bun.spawnSync([UPKEEP, "-t", "-l", "-f", file]);
+  rmSync(folder, { recursive: true, force: true });
+  return !`${stdout}${stderr}`.includes("not supported yet");
+}
+
 /** How a daemon is started. */
 export interface DaemonSettings {
   /** A name or path; the default is {@link UPKEEP}. */

@@ -1,0 +1,20 @@
+/** Kernel settings under /proc/sys, as short texts. */
+
+import { O_CLOEXEC, O_RDONLY } from "./constants.ts";
+import { libc } from "./libc.ts";
+import { cString, Memory } from "./memory.ts";
+
+/** Settings are a number or a few words. */
+const MOST_BYTES = 128;
+const FOLDER = "/proc/sys/";
+
+/** What the setting at `path` (below /proc/sys) says, without the newline; undefined when there is none. */
+export function readSysctl(path: string): string | undefined {
+  const fd = libc.open(cString(FOLDER + path).pointer, O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) return undefined;
+  const memory = new Memory(MOST_BYTES);
+  const length = libc.read(fd, memory.pointer, MOST_BYTES);
+  libc.close(fd);
+  if (length < 0) return undefined;
+  return new TextDecoder().decode(memory.bytes.subarray(0, length)).trim();
+}

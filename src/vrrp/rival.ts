@@ -1,0 +1,90 @@
+/**
+ * Two MASTERs at once: when an election is only slow, and when it is a split brain that somebody has to be
+ * told of. An election that works ends the moment either side hears the other; a MASTER that is heard again
+ * and again while we are MASTER does not hear us, or is not understood here.
+ */
+
+import type { Rejection } from "./judge.ts";
+
+/** Another MASTER of the same VRID, as far as we have heard of it. */
+export interface Rival {
+  readonly source: string;
+  /** The first and the last of its adverts in a row. */
+  readonly since: number;
+  readonly heardAt: number;
+  readonly count: number;
+  /** When it was last reported. */
+  readonly reportedAt: number;
+}
+
+/** Fewer adverts than this are an election under way. */
+const LEAST = 3;
+/** A rival that goes on is reported again after this time. */
+const REPORT_US = 60_000_000;
+
+/**
+ * What is known of the rival after one more advert of `source`. `patienceUs` is how long an election
+ * takes at most; after such a silence it is a new rival. `isReport` says that the operator is to be told now.
+ */
+export function hearRival(
+  before: Rival | undefined,
+  source: string,
+  now: number,
+  patienceUs: number,
+): { readonly rival: Rival; readonly isReport: boolean } {
+  const goesOn = before !== undefined && before.source === source &&
+    now - before.heardAt <= patienceUs;
+  const since = goesOn ? before.since : now;
+  const count = goesOn ? before.count + 1 : 1;
+  const reportedAt = before?.source === source ? before.reportedAt : -Infinity;
+  const isReport = count >= LEAST && now - since >= patienceUs / 2 &&
+    now - reportedAt >= REPORT_US;
+  return {
+    rival: { source, since, heardAt: now, count, reportedAt: isReport ? now : reportedAt },
+    isReport,
+  };
+}
+
+/** Why two routers are MASTER, as far as it can be told: `rejection` is what is wrong with its adverts. */
+export function likelyCause(rejection: Rejection | undefined): string {
+  switch (rejection) {
+    case undefined:
+      return "it does not hear our adverts (firewall, one-way link, filtered multicast), or it " +
+        "rejects them (another version, interval or password)";
+    case "other-version":
+    case "version":
+      return "the two use different versions of VRRP";
+    case "interval-other":
+      return "the two have different values of advert_int";
+    case "auth-type-unknown":
+    case "auth-type-other":
+    case "auth-ext-missing":
+      return "the two authenticate in different ways";
+    case "auth-data":
+    case "auth-ext-unknown-key":
+    case "auth-ext-invalid-hmac":
+      return "the two have different passwords or keys";
+    case "auth-ext-stale":
+      return "the clocks of the two differ by more than time_window";
+    case "auth-replay":
+    case "auth-ext-replay":
+      return "its sequence numbers do not grow: replayed adverts, or a clock that went back";
+    case "other-cast":
+      return "one sends to unicast peers, the other to a multicast group";
+    case "stranger":
+      return "it is not among our unicast peers, and check_unicast_src is set";
+    case "ttl":
+    case "peer-ttl":
+      return "its adverts come from further away than they may";
+    case "checksum":
+      return "its checksums are wrong here: address translation, or old_unicast_checksum";
+    case "length":
+    case "type":
+    case "count":
+    case "interval":
+    case "auth-ext-malformed":
+      return "its adverts are malformed, or another protocol uses this VRID";
+    case "owner":
+      return "both are address owners (priority 255)";
+  }
+}
