@@ -6,13 +6,14 @@
  * longer than a step may be late.
  */
 
-import { Daemon, UPKEEP } from "../support/daemon.ts";
+import { Daemon, isSupported, UPKEEP } from "../support/daemon.ts";
 import { Network } from "../support/namespaces.ts";
 import { poll } from "../support/waiting.ts";
 import {
   advertsOf,
   announcementsOf,
   type Frame,
+  neighbourAdvertsOf,
   Tap,
   type WireAdvert,
   type WireArp,
@@ -27,8 +28,8 @@ export type Player = "keepalived" | "upkeep";
 /** Who plays which. */
 export type Cast = Readonly<Record<Side, Player>>;
 
-/** What goes over the wire: version and authentication. */
-export type Variant = "v2" | "v2 PASS" | "v3";
+/** What goes over the wire: version, authentication, and IPv6 where it says so. */
+export type Variant = "v2" | "v2 PASS" | "v2 AH" | "v3" | "v3 IPv6";
 
 /** The statements of one router that its variant does not already make. */
 export interface Settings {
@@ -38,10 +39,10 @@ export interface Settings {
   readonly advert_int?: number;
   readonly auth_pass?: string;
   readonly virtual_router_id?: number;
-  /** How many addresses (default 1) from 10.0.0.`firstAddress` on (default 100). */
+  /** How many addresses (default 1) from 10.0.0.`firstAddress` on (default 100); fe80::`firstAddress`. */
   readonly addresses?: number;
   readonly firstAddress?: number;
-  /** Further lines of the instance. */
+  /** Further lines of the instance; $A and $B stand for the addresses of the two. */
   readonly lines?: readonly string[];
 }
 
@@ -49,6 +50,8 @@ export interface Settings {
 export interface Plot {
   /** Seconds, instead of the variant's advert_int. */
   readonly advert_int?: Partial<Record<Variant, number>>;
+  /** The addresses they speak with, instead of their links' own. */
+  readonly sources?: Readonly<Record<Side, string>>;
   readonly A: Settings;
   readonly B: Settings;
   readonly play: (pair: Pair) => Promise<void>;
@@ -65,6 +68,7 @@ export interface Story {
 
 const SIDES: readonly Side[] = ["A", "B"];
 const ADDRESS: Readonly<Record<Side, string>> = { A: "10.0.0.1", B: "10.0.0.2" };
+const ADDRESS6: Readonly<Record<Side, string>> = { A: "fe80::1", B: "fe80::2" };
 const MAC: Readonly<Record<Side, string>> = { A: "02:00:00:00:00:01", B: "02:00:00:00:00:02" };
 const STEP_MS = 12_000;
 const SETTLE_MS = 100;
@@ -74,23 +78,35 @@ const FALLEN = /Respawning|process failed|exited (due to|with)|segfault/i;
 const STARTUP_MS = 60;
 
 /** The address a router speaks with. */
-export function addressOf(side: Side): string {
-  return ADDRESS[side];
+export function addressOf(side: Side, { sources }: Plot, variant: Variant): string {
+  return sources?.[side] ?? (variant === "v3 IPv6" ? ADDRESS6 : ADDRESS)[side];
 }
 
 /** Seconds between adverts where a scenario does not say otherwise. */
-const ADVERT_INT: Readonly<Record<Variant, number>> = { "v2": 1, "v2 PASS": 1, "v3": 0.1 };
+const ADVERT_INT: Readonly<Record<Variant, number>> = {
+  "v2": 1,
+  "v2 PASS": 1,
+  "v2 AH": 1,
+  "v3": 0.1,
+  "v3 IPv6": 0.1,
+};
+
+const SCHEMES: Readonly<Partial<Record<Variant, string>>> = { "v2 PASS": "PASS", "v2 AH": "AH" };
 
 /** The configuration file of a router. */
 function configuration(plot: Plot, variant: Variant, settings: Settings): string {
-  const version = settings.version ?? (variant === "v3" ? 3 : 2);
+  const version = settings.version ?? (variant.startsWith("v3") ? 3 : 2);
   const advertInt = settings.advert_int ?? intervalOf(plot, variant);
-  const pass = settings.auth_pass ?? (variant === "v2 PASS" ? "secret" : undefined);
+  const scheme = SCHEMES[variant];
+  const pass = settings.auth_pass ?? (scheme === undefined ? undefined : "secret");
   const first = settings.firstAddress ?? 100;
   const addresses = Array.from(
     { length: settings.addresses ?? 1 },
-    (_, i) => `10.0.0.${first + i}`,
+    (_, i) => variant === "v3 IPv6" ? `fe80::${first + i}` : `10.0.0.${first + i}`,
   );
+  const lines = (settings.lines ?? []).join("\n  ")
+    .replaceAll("$A", addressOf("A", plot, variant))
+    .replaceAll("$B", addressOf("B", plot, variant));
   return `global_defs {
   vrrp_version ${version}
 }
@@ -99,8 +115,12 @@ vrrp_instance VI_1 {
   virtual_router_id ${settings.virtual_router_id ?? 51}
   priority ${settings.priority}
   advert_int ${advertInt}
-  ${(settings.lines ?? []).join("\n  ")}
-  ${pass === undefined ? "" : `authentication {\n    auth_type PASS\n    auth_pass ${pass}\n  }`}
+  ${lines}
+  ${
+    pass === undefined
+      ? ""
+      : `authentication {\n    auth_type ${scheme ?? "PASS"}\n    auth_pass ${pass}\n  }`
+  }
   virtual_ipaddress {
     ${addresses.join("\n    ")}
   }
@@ -110,6 +130,23 @@ vrrp_instance VI_1 {
 
 function intervalOf(plot: Plot, variant: Variant): number {
   return plot.advert_int?.[variant] ?? ADVERT_INT[variant];
+}
+
+const built = new Map<Variant, boolean>();
+
+/** Whether the executable under test takes part in a variant at all, by its own word. */
+export function isBuilt(variant: Variant): boolean {
+  let yes = built.get(variant);
+  if (yes === undefined) {
+    const plot = {
+      A: { priority: 1 },
+      B: { priority: 1 },
+      play: (): Promise<void> => Promise.resolve(),
+    };
+    yes = isSupported(configuration(plot, variant, plot.A));
+    built.set(variant, yes);
+  }
+  return yes;
 }
 
 /** The two routers while a scenario is played. */
@@ -144,7 +181,7 @@ export class Pair {
   /** Starts a router so that it becomes MASTER half-way between two adverts of the other. */
   async startBetween(side: Side, other: Side): Promise<void> {
     const { priority } = this.#plot[side];
-    const unitMs = this.#variant === "v3" ? this.intervalMs : 1000;
+    const unitMs = this.#variant.startsWith("v3") ? this.intervalMs : 1000;
     const aheadMs = STARTUP_MS + 3 * this.intervalMs + ((256 - priority) / 256) * unitMs;
     await this.#sleepTo(other, 0.5 - aheadMs / this.intervalMs);
     await this.start(side);
@@ -155,7 +192,7 @@ export class Pair {
     const daemon = this.#daemon(side);
     const isTold = (): boolean => {
       const at = daemon.log.lastIndexOf("Entering MASTER STATE");
-      return at < 0 || daemon.log.includes("gratuitous ARP", at);
+      return at < 0 || /gratuitous ARP|eighbour Advert/.test(daemon.log.slice(at));
     };
     await poll(isTold, STEP_MS, `${side} does not say what it did as MASTER`);
     await daemon.crash();
@@ -256,7 +293,8 @@ export class Pair {
   }
 
   #held(side: Side): number {
-    return this.#network.addresses(side).filter((one) => one.endsWith("/32")).length;
+    const said = this.#network.run(side, "ip", "-o", "address", "show", "dev", "eth0");
+    return [...said.matchAll(/inet6? \S+?\/(32|128) /g)].length;
   }
 
   /** When we are late by more than a tenth of the interval, the next one has to do. */
@@ -284,7 +322,7 @@ const waiting: ((network: Network) => void)[] = [];
 
 /** Makes the networks; as many scenarios can be played at once. */
 export function makeNetworks(count: number): void {
-  for (let i = 0; i < count; i++) idle.push(new Network(SIDES));
+  for (let i = 0; i < count; i++) idle.push(new Network(SIDES, { ipv6: true }));
 }
 
 /** Removes them. */
@@ -312,6 +350,8 @@ function tidy(network: Network): void {
       "ip address flush dev eth0",
       `ip link set eth0 address ${MAC[side]} up`,
       `ip address add ${ADDRESS[side]}/24 dev eth0`,
+      `ip address add ${ADDRESS6[side]}/64 dev eth0 nodad`,
+      `ip address add ${ADDRESS6[side].replace("fe80", "fd00")}/64 dev eth0 nodad`,
     ];
     network.run(side, "sh", "-ec", lines.join("\n"));
   }
@@ -333,7 +373,10 @@ export async function play(plot: Plot, variant: Variant, cast: Cast): Promise<St
     }
     const logs = { A: pair.log("A"), B: pair.log("B") };
     const frames: Frame[] = await tap.finish();
-    return { cast, logs, adverts: advertsOf(frames), announcements: announcementsOf(frames) };
+    const announcements = variant === "v3 IPv6"
+      ? neighbourAdvertsOf(frames)
+      : announcementsOf(frames);
+    return { cast, logs, adverts: advertsOf(frames), announcements };
   } finally {
     giveBack(network);
   }

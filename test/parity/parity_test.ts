@@ -15,6 +15,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import {
   addressOf,
   type Cast,
+  isBuilt,
   makeNetworks,
   play,
   type Player,
@@ -29,7 +30,7 @@ import { collapse, type WireAdvert, type WireArp } from "./wire.ts";
 const PLAYED_AT_ONCE = 9;
 /** All tests begin at once and wait for a network. */
 const TIMEOUT_MS = 340_000;
-const EVERY_VARIANT: readonly Variant[] = ["v2", "v2 PASS", "v3"];
+const EVERY_VARIANT: readonly Variant[] = ["v2", "v2 PASS", "v2 AH", "v3", "v3 IPv6"];
 const REFERENCE: Cast = { A: "keepalived", B: "keepalived" };
 const MIXED: readonly Cast[] = [
   { A: "upkeep", B: "keepalived" },
@@ -78,8 +79,18 @@ const DIFFERENCES: readonly Difference[] = [
   },
   {
     player: "upkeep",
-    lines: / \(from 10\.0\.0\.[12]\)$/gm,
+    lines: / \(from (10\.0\.0\.|fe80::|fd00::)[12]\)$/gm,
     why: "upkeep names the peer of which it complains",
+  },
+  {
+    player: "keepalived",
+    lines: /^IPSEC-AH : Syncing seq_num - Increment seq\n/gm,
+    why: "upkeep's sequence numbers go on from what it hears without a word",
+  },
+  {
+    player: "upkeep",
+    lines: /^(\S+ on eth0 is also claimed by|Split brain:) .*\n/gm,
+    why: "upkeep finds out, and says, that two routers are MASTER",
   },
 ];
 
@@ -95,8 +106,9 @@ let unplayed = 0;
 
 for (const scenario of SCENARIOS) {
   for (const variant of scenario.variants ?? EVERY_VARIANT) {
-    unplayed++;
-    test.concurrent(`${variant}: ${scenario.name}`, async () => {
+    const isPlayed = isBuilt(variant);
+    if (isPlayed) unplayed++;
+    test.concurrent.skipIf(!isPlayed)(`${variant}: ${scenario.name}`, async () => {
       unplayed--;
       const { alone } = scenario;
       if (alone !== undefined) {
@@ -107,7 +119,7 @@ for (const scenario of SCENARIOS) {
         [REFERENCE, ...MIXED].map((cast) => play(scenario, variant, cast)),
       );
       for (const story of [reference!, ...stories]) expectSound(scenario, story);
-      for (const story of stories) expectEqual(scenario, story, reference!);
+      for (const story of stories) expectEqual(scenario, variant, story, reference!);
     }, TIMEOUT_MS);
   }
 }
@@ -134,7 +146,12 @@ function expectSound(scenario: Scenario, story: Story): void {
 }
 
 /** A mixed story beside the reference. */
-function expectEqual(scenario: Scenario, story: Story, reference: Story): void {
+function expectEqual(
+  scenario: Scenario,
+  variant: Variant,
+  story: Story,
+  reference: Story,
+): void {
   const name = (side: Side): string => `${side} ${story.cast[side]}, ${JSON.stringify(story.cast)}`;
   const order = scenario.isCrossing ? distinct : collapse;
   for (const side of ["A", "B"] as const) {
@@ -144,7 +161,7 @@ function expectEqual(scenario: Scenario, story: Story, reference: Story): void {
       return player === "keepalived" ? lines : adapt(scenario, lines, one.cast[side]);
     });
     expect({ of: name(side), log: order(ours!) }).toEqual({ of: name(side), log: order(theirs!) });
-    const from = addressOf(side);
+    const from = addressOf(side, scenario, variant);
     expect({ of: name(side), adverts: textsOf(story.adverts, from) })
       .toEqual({ of: name(side), adverts: textsOf(reference.adverts, from) });
   }

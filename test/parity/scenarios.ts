@@ -60,7 +60,7 @@ async function joinBefore(pair: Pair, speaker: Side): Promise<void> {
 export const SCENARIOS: readonly Scenario[] = [
   {
     name: "a cold start of both elects the higher priority",
-    advert_int: { v3: 0.5 },
+    advert_int: { "v3": 0.5, "v3 IPv6": 0.5 },
     A: { priority: 200 },
     B: { priority: 100 },
     play: async (pair) => {
@@ -114,9 +114,9 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "unicast peers: a crash, a return, a graceful stop",
-    variants: ["v2", "v3"],
-    A: { priority: 200, lines: ["unicast_peer {", "  10.0.0.2", "}"] },
-    B: { priority: 100, lines: ["unicast_peer {", "  10.0.0.1", "}"] },
+    variants: ["v2", "v2 AH", "v3", "v3 IPv6"],
+    A: { priority: 200, lines: ["unicast_peer {", "  $B", "}"] },
+    B: { priority: 100, lines: ["unicast_peer {", "  $A", "}"] },
     play: async (pair) => {
       await electA(pair);
       await pair.holds("A");
@@ -130,6 +130,20 @@ export const SCENARIOS: readonly Scenario[] = [
       await pair.holds("B");
     },
     waits: ["down", "any", "skew"],
+  },
+  {
+    name: "unicast peers with addresses of their own",
+    variants: ["v3 IPv6"],
+    sources: { A: "fd00::1", B: "fd00::2" },
+    A: { priority: 200, lines: ["unicast_src_ip $A", "unicast_peer {", "  $B", "}"] },
+    B: { priority: 100, lines: ["unicast_src_ip $B", "unicast_peer {", "  $A", "}"] },
+    play: async (pair) => {
+      await electA(pair);
+      await pair.holds("A");
+      await pair.crash("A");
+      await pair.says("B", MASTER);
+    },
+    waits: ["down"],
   },
   {
     name: "nopreempt leaves a lower MASTER alone until it stops",
@@ -149,7 +163,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "preempt_delay tolerates a lower MASTER for a while",
-    variants: ["v3"],
+    variants: ["v2", "v2 AH", "v3", "v3 IPv6"],
     A: { priority: 200, lines: ["preempt_delay 1"] },
     B: { priority: 100 },
     play: async (pair) => {
@@ -163,7 +177,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "two MASTERs of equal priority, the lower address speaks first",
-    advert_int: { v3: 0.4 },
+    advert_int: { "v3": 0.4, "v3 IPv6": 0.4 },
     A: { priority: 100 },
     B: { priority: 100 },
     play: async (pair) => {
@@ -177,7 +191,9 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "two MASTERs of equal priority, the higher address speaks first",
-    advert_int: { v3: 0.4 },
+    // Of two AH routers, 2.2.7 hears only the one whose sequence numbers are greater.
+    variants: ["v2", "v2 PASS", "v3", "v3 IPv6"],
+    advert_int: { "v3": 0.4, "v3 IPv6": 0.4 },
     A: { priority: 100 },
     B: { priority: 100 },
     play: async (pair) => {
@@ -191,7 +207,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "two MASTERs, the lower priority speaks first",
-    advert_int: { v3: 0.4 },
+    advert_int: { "v3": 0.4, "v3 IPv6": 0.4 },
     A: { priority: 100 },
     B: { priority: 200 },
     play: async (pair) => {
@@ -205,7 +221,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "two MASTERs, the higher priority speaks first",
-    advert_int: { v3: 0.4 },
+    advert_int: { "v3": 0.4, "v3 IPv6": 0.4 },
     A: { priority: 200 },
     B: { priority: 100 },
     play: async (pair) => {
@@ -219,7 +235,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "a MASTER hears another one stop",
-    advert_int: { v3: 0.4 },
+    advert_int: { "v3": 0.4, "v3 IPv6": 0.4 },
     A: { priority: 100 },
     B: { priority: 200 },
     play: async (pair) => {
@@ -431,7 +447,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "announcements: five for each address, five more after five seconds",
-    variants: ["v3"],
+    variants: ["v3", "v3 IPv6"],
     A: { priority: 200, addresses: 3 },
     B: { priority: 100, addresses: 3 },
     play: async (pair) => {

@@ -21,18 +21,21 @@ export interface WireAdvert {
   readonly priority: number;
   readonly version: number;
   readonly intervalUs: number;
-  /** The frame in hex without the IP header's identification and checksum. */
+  /**
+   * The frame in hex without the IP header's identification and checksum, or IPv6's flow label, and without
+   * an authentication header's sequence number and data.
+   */
   readonly text: string;
 }
 
-/** A gratuitous ARP, or whatever ARP there is. */
+/** A gratuitous ARP or an unsolicited neighbour advertisement. */
 export interface WireArp {
   readonly atUs: number;
   readonly sender: string;
   readonly text: string;
 }
 
-const FILTER = "ip proto 112 or arp";
+const FILTER = "ip proto 112 or ip proto 51 or arp or ip6 proto 112 or (icmp6 and ip6[40] == 136)";
 
 /** A running tcpdump on the bridge; ends with `await using`. */
 export class Tap {
@@ -109,18 +112,32 @@ function framesOf(file: Uint8Array): Frame[] {
 
 const ETHERNET = 14;
 
-/** The IPv4 adverts among the frames. */
+const IPPROTO_VRRP = 112;
+const IPPROTO_AH = 51;
+
+/** The adverts among the frames. */
 export function advertsOf(frames: readonly Frame[]): WireAdvert[] {
-  return frames.filter(({ bytes }) => etherType(bytes) === 0x0800).map(({ atUs, bytes }) => {
+  const isAdvert = ({ bytes }: Frame): boolean =>
+    etherType(bytes) === 0x0800 || (etherType(bytes) === 0x86dd && bytes[20] === IPPROTO_VRRP);
+  return frames.filter(isAdvert).map(({ atUs, bytes }) => {
+    const isV6 = etherType(bytes) === 0x86dd;
     const ip = bytes.subarray(ETHERNET);
-    const message = ip.subarray((ip[0]! & 15) * 4);
+    const header = isV6 ? 40 : (ip[0]! & 15) * 4;
+    const ah = !isV6 && ip[9] === IPPROTO_AH ? 24 : 0;
+    const message = ip.subarray(header + ah);
     const version = message[0]! >> 4;
     const masked = bytes.slice();
-    masked.fill(0, ETHERNET + 4, ETHERNET + 6);
-    masked.fill(0, ETHERNET + 10, ETHERNET + 12);
+    if (isV6) {
+      masked[ETHERNET + 1]! &= 0xf0;
+      masked.fill(0, ETHERNET + 2, ETHERNET + 4);
+    } else {
+      masked.fill(0, ETHERNET + 4, ETHERNET + 6);
+      masked.fill(0, ETHERNET + 10, ETHERNET + 12);
+      if (ah > 0) masked.fill(0, ETHERNET + header + 8, ETHERNET + header + 24);
+    }
     return {
       atUs,
-      source: ip.subarray(12, 16).join("."),
+      source: isV6 ? text6(ip.subarray(8, 24)) : ip.subarray(12, 16).join("."),
       priority: message[2]!,
       version,
       intervalUs: version === 2
@@ -128,6 +145,22 @@ export function advertsOf(frames: readonly Frame[]): WireAdvert[] {
         : (((message[4]! & 15) << 8) | message[5]!) * 10_000,
       text: masked.toHex(),
     };
+  });
+}
+
+/** fe80::1 and the like: what is not zero in front, and at the end. */
+function text6(address: Uint8Array): string {
+  const words = address.toHex().match(/.{4}/g)!.map((word) => word.replace(/^0+(?=.)/, ""));
+  return words.join(":").replace(/(:0)+:/, "::");
+}
+
+/** Unsolicited neighbour advertisements to all nodes, without the flow label. */
+export function neighbourAdvertsOf(frames: readonly Frame[]): WireArp[] {
+  const isNa = ({ bytes }: Frame): boolean =>
+    etherType(bytes) === 0x86dd && bytes[20] === 58 && bytes[54] === 136 &&
+    (bytes[58]! & 0x40) === 0;
+  return frames.filter(isNa).map(({ atUs, bytes }) => {
+    return { atUs, sender: text6(bytes.subarray(62, 78)), text: bytes.toHex() };
   });
 }
 

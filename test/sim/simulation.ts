@@ -1,21 +1,33 @@
 /**
- * A few routers on one link under seeded misfortune: loss, delay, cuts, crashes, stalls, reloads.
+ * A few routers on one link under seeded misfortune: loss, delay, cuts, crashes, stalls, reloads, and where
+ * adverts are authenticated clocks that jump.
  * The clock is a number that jumps to whatever comes next. Some rules are checked at every moment,
  * others after the link has healed and a quiet time has passed; a broken rule throws.
  *
  * At every moment: addresses are held if and only if MASTER; a MASTER's adverts are never more than
- * one interval apart, and exactly one but for the interval that brings them onto the grid; priority 0 is sent only on leaving.
+ * one interval apart, and exactly one but for the interval that brings them onto the grid; no authenticated
+ * advert counts twice; priority 0 is sent only on leaving.
  *
  * After the quiet time: one MASTER, for good. No router that preempts has a greater priority. And a
  * MASTER yields only to a better one (by priority, then by address), so the last one is at least as
- * good as each that was MASTER when the link was mended. The address alone never makes a BACKUP
+ * good as each that was MASTER when the link was mended, owners (255) excepted. The address alone never makes a BACKUP
  * preempt (RFC 9568 §6.4.2): among equal priorities the greatest address wins only against MASTERs.
  */
 
+import type { AuthHmac } from "../../src/config/vrrp.ts";
 import { compareAddress } from "../../src/lib/address.ts";
+import {
+  acceptTrailer,
+  type AuthState,
+  authState,
+  isStale,
+  nextTrailer,
+} from "../../src/vrrp/auth.ts";
 import { step } from "../../src/vrrp/fsm.ts";
 import type { Action, Event, State, VirtualRouter } from "../../src/vrrp/state.ts";
 import { deadline } from "../../src/vrrp/timers.ts";
+import type { Trailer } from "../../src/wire/vrrp_hmac.ts";
+import { instanceWith } from "../support/instances.ts";
 import { freeze } from "../support/machine.ts";
 import { Network } from "../support/network.ts";
 import { type Prng, prng } from "../support/prng.ts";
@@ -31,6 +43,13 @@ export interface Tally {
 
 /** What the codec would make of a packet. */
 type Advert = Extract<Event, { type: "advert" }>;
+
+/** An advert on its way, with what authenticates it. */
+interface Signed {
+  readonly advert: Advert;
+  readonly from: number;
+  readonly trailer: Trailer | undefined;
+}
 
 /**
  * Why an advert was sent: a regular one on time (the first after something else, or a later one), one after a
@@ -52,7 +71,13 @@ interface Host {
   alive: boolean;
   /** The process does not run until then; what arrives waits in the inbox. */
   stalledUntil: number;
-  readonly inbox: Advert[];
+  readonly inbox: Signed[];
+  /** Sequence numbers, when adverts are authenticated; gone with the process. */
+  auth: AuthState | undefined;
+  /** How far its wall clock is ahead of the true one. */
+  clockUs: number;
+  /** Every sequence number it has accepted, by sender. */
+  readonly accepted: Set<string>;
   /** The addresses are on the link, by the actions that were performed. */
   holds: boolean;
   /** Undefined when the next interval need not be exact. */
@@ -80,6 +105,17 @@ const INTERVALS_US = {
 /** The slowest message, in intervals: it may be overtaken by the next two adverts. */
 const MAX_DELAY = 2;
 
+/** The wall clock at the beginning of the monotonic one. */
+const EPOCH_US = 1_795_000_000_000_000;
+
+const HMAC: AuthHmac = {
+  keys: [{ id: 1, key: "00".repeat(32) }],
+  active_key: 1,
+  time_window: 5_000_000,
+  anti_replay: "time",
+  mode: "enforce",
+};
+
 /** A scenario takes a few thousand turns; more means that answers are answered for ever. */
 const MOST_TURNS = 100_000;
 
@@ -92,7 +128,9 @@ class Simulation {
   readonly #priorities: readonly number[];
   readonly #preempt: number;
   readonly #hosts: readonly Host[];
-  readonly #network: Network<Advert>;
+  readonly #network: Network<Signed>;
+  /** How adverts are authenticated; undefined when they are not. */
+  readonly #hmac: AuthHmac | undefined;
   /** No transition is expected any more. */
   #settled = false;
   #now = 1_000_000_000;
@@ -115,6 +153,8 @@ class Simulation {
       ? [192, 0, 2]
       : [0xfe, 0x80, ...new Array<number>(13).fill(0)];
     const size = random.integer(2, 7);
+    const anti_replay = random.pick(["time", "time", "monotonic"] as const);
+    this.#hmac = random.chance(0.3) ? { ...HMAC, anti_replay } : undefined;
     this.#hosts = Array.from({ length: size }, (_, name) => ({
       name,
       router: this.#drawRouter(new Uint8Array([...prefix, lastBytes[name]!])),
@@ -122,6 +162,9 @@ class Simulation {
       alive: false,
       stalledUntil: 0,
       inbox: [],
+      auth: this.#freshAuth(),
+      clockUs: random.integer(-1_000_000, 1_000_000),
+      accepted: new Set(),
       holds: false,
       sent: undefined,
       advertBy: Infinity,
@@ -150,7 +193,9 @@ class Simulation {
     this.#note(`mended, MASTER: ${masters.map(({ name }) => name).join() || "none"}`);
 
     const delaysUs = this.#hosts.map(({ router }) => router.preemptDelayUs);
-    this.#runFor(Math.max(...delaysUs) + 4 * (4 * unitUs + 1_000_000));
+    // A router that was started again while its clock was behind is an echo until the clock catches up.
+    const echoUs = this.#hmac === undefined ? 0 : 2 * this.#hmac.time_window;
+    this.#runFor(Math.max(...delaysUs) + echoUs + 4 * (4 * unitUs + 1_000_000));
     this.#expectElected(masters);
     this.#settled = true;
     this.#runFor(10 * unitUs);
@@ -225,7 +270,7 @@ class Simulation {
     }
     for (const host of this.#hosts) {
       if (!host.alive || host.stalledUntil > this.#now) continue;
-      for (const advert of host.inbox.splice(0)) this.#hear(host, advert);
+      for (const signed of host.inbox.splice(0)) this.#hear(host, signed);
       for (let times = 0; deadline(host.router, host.state) <= this.#now; times++) {
         if (times === 3) this.#break(host, "spins: its deadline does not move");
         this.#step(host, { type: "timer" });
@@ -233,10 +278,34 @@ class Simulation {
     }
   }
 
-  #hear(host: Host, advert: Advert): void {
+  #hear(host: Host, signed: Signed): void {
+    const { advert } = signed;
+    if (!this.#isAuthentic(host, signed)) return;
     // In version 2 a packet with another interval is dropped before it reaches the machine.
     const differs = advert.advertisementIntervalUs !== host.router.advertisementIntervalUs;
     if (host.router.version === 3 || !differs) this.#step(host, advert);
+  }
+
+  #freshAuth(): AuthState | undefined {
+    const hmac = this.#hmac;
+    if (hmac === undefined) return undefined;
+    // As many as there may be routers: nobody is forgotten.
+    const peers = Array.from({ length: 7 }, (_, i) => ({ address: `192.0.2.${i + 1}` }));
+    return authState(instanceWith({ auth_hmac: hmac, unicast_peer: peers }));
+  }
+
+  /** Stale adverts and echoes are dropped; none may count twice. */
+  #isAuthentic(host: Host, { from, trailer }: Signed): boolean {
+    if (trailer === undefined) return true;
+    const wallUs = EPOCH_US + this.#now + host.clockUs;
+    const hmac = this.#hmac!;
+    const isAuthentic = !isStale(hmac, trailer, wallUs) &&
+      acceptTrailer(host.auth!, hmac, `${from}`, trailer, wallUs);
+    if (!isAuthentic) return false;
+    const echo = `${from} ${trailer.seconds} ${trailer.rest}`;
+    if (host.accepted.has(echo)) this.#break(host, `accepts an advert of ${from} twice`);
+    host.accepted.add(echo);
+    return true;
   }
 
   // -------------------------------------------------------------------------------------------
@@ -283,7 +352,8 @@ class Simulation {
   #send(host: Host, event: Event, priority: number, cause: Cause): void {
     const { router, sent } = host;
     const leaves = event.type === "shutdown" || event.type === "fault";
-    if (priority !== (leaves ? 0 : router.priority)) {
+    const isLowered = router.priority === 255 && priority === 254 && event.type === "advert";
+    if (!isLowered && priority !== (leaves ? 0 : router.priority)) {
       this.#break(host, `sends priority ${priority} on ${event.type}`);
     }
     const intervalUs = router.advertisementIntervalUs;
@@ -304,7 +374,10 @@ class Simulation {
       source: router.address,
       advertisementIntervalUs: intervalUs,
     });
-    this.#network.send(host.name, advert, this.#now);
+    const hmac = this.#hmac;
+    const wallUs = EPOCH_US + this.#now + host.clockUs;
+    const trailer = hmac === undefined ? undefined : nextTrailer(host.auth!, hmac, wallUs);
+    this.#network.send(host.name, { advert, from: host.name, trailer }, this.#now);
   }
 
   // -------------------------------------------------------------------------------------------
@@ -316,15 +389,25 @@ class Simulation {
     const random = this.#random;
     const host = random.pick(this.#hosts);
     const stalled = host.stalledUntil > this.#now;
-    const kinds = ["weather", "partition", "one-way", "mend", "start", "crash"] as const;
+    const kinds = ["weather", "partition", "one-way", "pair", "mend", "start", "crash"] as const;
+    // In monotonic mode a clock that goes back locks out who is started again: that is its price.
+    const isTimed = this.#hmac?.anti_replay === "time";
     const kind = random.pick([
       ...kinds,
+      ...(isTimed ? ["clock", "clock"] as const : []),
       ...(stalled ? [] : ["stop", "fault", "recovery", "reload", "respawn", "stall"] as const),
     ]);
     this.#note(`${kind} ${host.name}`);
     if (kind === "weather") return this.#changeWeather();
     if (kind === "partition") return this.#partition();
-    if (kind === "one-way") {
+    if (kind === "clock") {
+      host.clockUs += random.pick([-1, 1]) * random.pick([500_000, 3_600_000_000]);
+    } else if (kind === "pair") {
+      // Unicast peers may lose each other while a third one hears both.
+      const other = random.pick(this.#hosts);
+      this.#network.cut(host.name, other.name);
+      if (random.chance(0.5)) this.#network.cut(other.name, host.name);
+    } else if (kind === "one-way") {
       for (const other of this.#hosts) this.#network.cut(host.name, other.name);
     } else if (kind === "mend") {
       this.#network.mend();
@@ -374,6 +457,8 @@ class Simulation {
     host.state = { name: "INIT" };
     host.stalledUntil = 0;
     host.inbox.length = 0;
+    host.auth = this.#freshAuth();
+    host.accepted.clear();
     host.holds = holds;
     host.sent = undefined;
     host.advertBy = Infinity;
@@ -406,7 +491,11 @@ class Simulation {
     const least = Math.min(...this.#intervalsUs);
     const maxDelayUs = this.#random.pick([0, 200, least >> 3]);
     this.#network.weather = { loss: 0, duplication: this.#random.pick([0, 0.2]), maxDelayUs };
-    for (const host of this.#hosts) host.stalledUntil = Math.min(host.stalledUntil, this.#now);
+    for (const host of this.#hosts) {
+      host.stalledUntil = Math.min(host.stalledUntil, this.#now);
+      // The clocks are put right.
+      host.clockUs = this.#random.integer(-1_000_000, 1_000_000);
+    }
     this.#runFor(0);
     for (const host of this.#hosts) {
       if (host.state.name === "FAULT") this.#step(host, { type: "recovery" });
@@ -442,7 +531,9 @@ class Simulation {
       }
     }
     for (const host of atMending) {
-      if (isBetter(host.router, master.router)) {
+      // An owner that was not heard for long enough has given way to another owner.
+      const hasGivenWay = master.router.priority === 255;
+      if (!hasGivenWay && isBetter(host.router, master.router)) {
         this.#break(host, `was MASTER when the link was mended and lost to a worse ${master.name}`);
       }
     }
