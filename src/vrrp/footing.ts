@@ -40,7 +40,8 @@ export class Footing {
   /** What holds for the receive buffers of all ports. */
   setGlobals(globals: VrrpGlobals): void {
     this.#globals = globals;
-    for (const { port } of this.#all()) this.#sizeBuffer(port);
+    const ports = new Set([...this.#all()].map(({ port }) => port));
+    for (const port of ports) this.sizeBuffer(port);
   }
 
   /** The addresses of instances are to be looked at anew. */
@@ -105,7 +106,7 @@ export class Footing {
     if (port === undefined) return;
     running.port = port;
     this.#reception.join(running);
-    this.#sizeBuffer(port);
+    if (receiveBytes(running.instance, this.#globals, 1) > 0) this.sizeBuffer(port);
   }
 
   /** Gives up the port of an instance. */
@@ -117,7 +118,7 @@ export class Footing {
   }
 
   /** The receive buffer of a port has room for what its users want. */
-  #sizeBuffer(port: Running["port"]): void {
+  sizeBuffer(port: Running["port"]): void {
     if (port === undefined) return;
     const users = this.#reception.usersOf(port);
     const sizes = users.map(({ instance }) =>

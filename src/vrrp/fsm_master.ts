@@ -55,20 +55,21 @@ function masterTimer(router: VirtualRouter, state: Master, now: number): Step {
   if (dueAt <= now) {
     if (hasExpired(router, state, now)) return stepDown(router, state, now);
     const stall = afterStall(router, state, now);
+    if (stall !== undefined) actions.push(stall);
     // After a stall the adverts that were missed are not made up for. The first interval of a term is exact,
     // the second one ends on the grid, and so do all that follow.
     const intervalUs = router.advertisementIntervalUs;
     const alignedAt = gridPoint(router, dueAt);
     advertisedAt = alignedAt + intervalUs * Math.floor((now - alignedAt) / intervalUs);
     sentAt = now;
-    actions.push(...stall, { type: "advert", priority: router.priority });
-    if (stall.length > 0) {
+    actions.push({ type: "advert", priority: router.priority });
+    if (stall !== undefined) {
       actions.push({ type: "announce", repeat: garp.repeat });
       announcedAt = now;
       settled = false;
     }
   }
-  if (announceAt(router, { ...state, announcedAt, settled }) <= now) {
+  if (announcedAt === state.announcedAt && announceAt(router, state) <= now) {
     const isSecond = !settled && garp.delayUs > 0;
     actions.push({ type: "announce", repeat: isSecond ? garp.repeat : garp.refreshRepeat });
     announcedAt = now;
@@ -85,11 +86,11 @@ function masterTimer(router: VirtualRouter, state: Master, now: number): Step {
   };
 }
 
-/** The note of a silence that was longer than a router of our priority waits; nothing else. */
-function afterStall(router: VirtualRouter, state: Master, now: number): Action[] {
+/** The note of a silence that was longer than a router of our priority waits; undefined for none. */
+function afterStall(router: VirtualRouter, state: Master, now: number): Action | undefined {
   const silentUs = now - state.sentAt;
-  if (silentUs <= activeDownIntervalUs(router, router.advertisementIntervalUs)) return [];
-  return [{ ...note("stalled", router.priority, router.address), fromUs: 0, toUs: silentUs }];
+  if (silentUs <= activeDownIntervalUs(router, router.advertisementIntervalUs)) return undefined;
+  return { ...note("stalled", router.priority, router.address), fromUs: 0, toUs: silentUs };
 }
 
 /** timer_expired_backup: a router of that priority would be MASTER by now, and we do not preempt. */
@@ -170,17 +171,15 @@ function assertMastership(
     }
   }
   const stall = afterStall(router, state, now);
-  const actions: Action[] = [
-    note("lower-priority-asserted", advert.priority, advert.source),
-    ...stall,
-  ];
+  const actions: Action[] = [note("lower-priority-asserted", advert.priority, advert.source)];
+  if (stall !== undefined) actions.push(stall);
   let next: Master = { ...state, rival };
   if (!router.lowerPriorityNoAdvert) {
     actions.push({ type: "advert", priority });
     next = { ...next, advertisedAt: now, sentAt: now };
   }
-  if (stall.length > 0) next = { ...next, announcedAt: now, settled: false };
-  const repeat = Math.max(garp.lowerPriorityRepeat, stall.length > 0 ? garp.repeat : 0);
+  if (stall !== undefined) next = { ...next, announcedAt: now, settled: false };
+  const repeat = Math.max(garp.lowerPriorityRepeat, stall !== undefined ? garp.repeat : 0);
   if (repeat > 0) {
     actions.push({ type: "announce", repeat });
     if (garp.lowerPriorityRepeat > 0 && garp.lowerPriorityDelayUs > 0) {

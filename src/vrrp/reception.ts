@@ -179,14 +179,13 @@ export class Reception implements Secrets {
     this.#listener.refuse(running, packet, rejection, now);
     if (counter === undefined) return;
     running.counters[counter]++;
-    const text = explainRejection(running.instance, rejection, packet);
-    this.#complain(running, rejection, text, now);
+    // In a flood words would cost more than all the rest.
+    if (!mayComplain(running.complainedAt, rejection, now)) return;
+    this.#listener.log("warning", explainRejection(running.instance, rejection, packet));
   }
 
   #complain(running: Running, what: string, text: string, now: number): void {
-    if (now - (running.complainedAt.get(what) ?? -COMPLAINT_US) < COMPLAINT_US) return;
-    running.complainedAt.set(what, now);
-    this.#listener.log("warning", text);
+    if (mayComplain(running.complainedAt, what, now)) this.#listener.log("warning", text);
   }
 
   /** log_unknown_vrids. */
@@ -194,8 +193,7 @@ export class Reception implements Secrets {
     const where = port.link?.name ?? "unicast";
     const known = this.#strangers!;
     const key = `${where} ${port.family} ${vrid}`;
-    if (now - (known.get(key) ?? -COMPLAINT_US) < COMPLAINT_US) return;
-    known.set(key, now);
+    if (!mayComplain(known, key, now)) return;
     const peer = formatAddress(source);
     this.#listener.log(
       "info",
@@ -259,6 +257,13 @@ export class Reception implements Secrets {
     const sender = formatAddress(packet.source);
     return judgeTrailer(instance, auth, this.#envelope!, sender, this.#wallUs);
   }
+}
+
+/** Whether it is time to say something again; if so, that is noted. */
+function mayComplain(saidAt: Map<string, number>, what: string, now: number): boolean {
+  if (now - (saidAt.get(what) ?? -COMPLAINT_US) < COMPLAINT_US) return false;
+  saidAt.set(what, now);
+  return true;
 }
 
 function openIpv6(batch: ReceiveBatch, index: number, port: Port): Envelope | undefined {

@@ -85,6 +85,6 @@ export function likelyCause(rejection: Rejection | undefined): string {
     case "auth-ext-malformed":
       return "its adverts are malformed, or another protocol uses this VRID";
     case "owner":
-      return "both are address owners (priority 255)";
+      return "it does not hear our adverts, and owner_ignore_adverts keeps us from yielding";
   }
 }

@@ -174,6 +174,9 @@ export class Router implements Listener {
       }
     }
     this.#reassess(running, now);
+    if (before.kernel_rx_buf_size !== next.kernel_rx_buf_size) {
+      this.#footing.sizeBuffer(running.port);
+    }
     this.#schedule(running);
     const isNews = before.priority !== next.priority || before.advert_int !== next.advert_int;
     if (isNews) this.#dispatch(running, { type: "reconfiguration" }, now);
@@ -223,7 +226,8 @@ export class Router implements Listener {
     if (model?.port === undefined) return;
     this.#kernel.flush();
     const { key, instance, port, router } = model;
-    const actor: Running = startRunning(key, -1, instance, () => {});
+    // A name of its own: nothing that is queued for the model may be taken back.
+    const actor: Running = startRunning(`${key} rehearsal`, -1, instance, () => {});
     actor.port = deafPort(port);
     actor.router = router;
     this.#dispatch(actor, { type: "startup" }, now);
