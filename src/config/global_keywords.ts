@@ -6,7 +6,6 @@ import { GLOBAL_DEFAULTS } from "./global_defaults.ts";
 import { lvsFlushOnStop, lvsSyncDaemon, lvsTimeouts } from "./global_lvs_rows.ts";
 import { bufferRows, fifoRows, onceScript, roleRows } from "./global_role_rows.ts";
 import {
-  boolOf,
   chains,
   defaultInterface,
   delay,
@@ -14,7 +13,6 @@ import {
   directory,
   dynamicInterfaces,
   firstOnly,
-  flagOf,
   frames,
   garpExtraIf,
   group,
@@ -170,7 +168,7 @@ export const globalDefs = lazyBlock({
     later(flag(
       "- keep the kernel from reporting membership of 224.0.0.0/24; default off",
     )),
-  v3_checksum_as_v2: () => flagOf("- default of v3_checksum_as_v2 in instances; default off"),
+  v3_checksum_as_v2: () => flag("- default of v3_checksum_as_v2 in instances; default off"),
   lvs_timeouts: () => later(lvsTimeouts()),
   lvs_flush: () => later(flag("- remove every service of the kernel at start; default off")),
   lvs_flush_on_stop: () =>
@@ -276,12 +274,12 @@ export const globalDefs = lazyBlock({
       () => deprecated("vrrp_vmac_garp_intvl", "vrrp_garp_extra_if"),
     ),
   vrrp_lower_prio_no_advert: () =>
-    boolOf(
+    bool(
       "[BOOL] - default of lower_prio_no_advert in instances; default off",
       notABool("vrrp_lower_prio_no_advert"),
     ),
   vrrp_higher_prio_send_advert: () =>
-    boolOf(
+    bool(
       "[BOOL] - default of higher_prio_send_advert in instances; default off",
       notABool("vrrp_higher_prio_send_advert"),
     ),
@@ -312,12 +310,12 @@ export const globalDefs = lazyBlock({
   vrrp_check_unicast_src: () =>
     flag("- accept unicast adverts from listed peers only; default off"),
   vrrp_skip_check_adv_addr: () =>
-    boolOf(
+    bool(
       "[BOOL] - default of skip_check_adv_addr in instances; default off",
       notABool("vrrp_skip_check_adv_addr"),
     ),
   vrrp_strict: () =>
-    boolOf(
+    bool(
       "[BOOL] - default of strict_mode in instances; default off",
       notABool("vrrp_strict"),
     ),
@@ -436,9 +434,9 @@ export const globalDefs = lazyBlock({
       "vrrp_delay_after_boot",
       "SECS - instances wait until the host is up for so long; range 0.001..4294.967295; default 0",
     ),
-  log_unknown_vrids: () => flagOf("- log adverts for a VRID nobody here has; default off"),
+  log_unknown_vrids: () => flag("- log adverts for a VRID nobody here has; default off"),
   vrrp_owner_ignore_adverts: () =>
-    boolOf(
+    bool(
       "[BOOL] - default of owner_ignore_adverts in instances; default unset",
       notBool("vrrp_owner_ignore_adverts"),
     ),

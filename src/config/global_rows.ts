@@ -1,7 +1,7 @@
 /** The rows of global_defs that no common reader makes. */
 import { familyOf, formatAddress, parseAddress } from "../lib/address.ts";
 import type { ScriptUser } from "./global_role_rows.ts";
-import { bool, flag, integer, later, type Says, seconds, text, word, words } from "./readers.ts";
+import { integer, type Says, seconds, text, word, words } from "./readers.ts";
 import { complain, type Context, firstWord, type LineRow, readInteger } from "./schema.ts";
 import type { Statement } from "./statement.ts";
 import { quote } from "./words.ts";
@@ -39,16 +39,6 @@ export function deprecated(word: string, instead: string): string {
   return `Keyword "${word}" is deprecated - please use "${instead}"`;
 }
 
-/** A flag that is not acted upon yet. */
-export function flagOf(doc: string): LineRow<boolean> {
-  return later(flag(doc));
-}
-
-/** A yes or no that is not acted upon yet. */
-export function boolOf(doc: string, says: Says): LineRow<boolean | undefined> {
-  return later(bool(doc, says));
-}
-
 /** A number of frames, at least 1. */
 export function frames(keyword: string, doc: string, initial: number): LineRow<number> {
   return integer(doc, initial, {
@@ -61,14 +51,12 @@ export function frames(keyword: string, doc: string, initial: number): LineRow<n
 
 /** A gap between announcements. */
 export function interval(keyword: string, doc: string): LineRow<number | undefined> {
-  return later(
-    seconds(doc, undefined, { min: 0.000001, max: 4294.967295, says: isInvalid(keyword) }),
-  );
+  return seconds(doc, undefined, { min: 0.000001, max: 4294.967295, says: isInvalid(keyword) });
 }
 
 /** A wait before instances take part. */
 export function delay(keyword: string, doc: string): LineRow<number> {
-  return later(seconds(doc, 0, { min: 0.001, max: 4294.967295, says: isInvalid(keyword) }));
+  return seconds(doc, 0, { min: 0.001, max: 4294.967295, says: isInvalid(keyword) });
 }
 
 /** The priority of a chain. */
@@ -263,7 +251,7 @@ export function garpExtraIf(
   doc: string,
   least = 1,
 ): LineRow<{ readonly all: boolean; readonly interval: number } | undefined> {
-  return later({
+  return {
     doc,
     shape: "line",
     initial: undefined,
@@ -283,7 +271,7 @@ export function garpExtraIf(
     },
     format: (value: { readonly all: boolean; readonly interval: number } | undefined) =>
       value === undefined ? [] : [`${value.all ? "all " : ""}${value.interval / 1_000_000}`],
-  });
+  };
 }
 
 /** Chain names; with none of them INPUT and OUTPUT. The rules are nftables' in any case. */
@@ -334,7 +322,7 @@ export function ipsets(): LineRow<readonly string[] | undefined> {
 
 /** `vrrp_rx_bufs_policy`. */
 export function receiveBuffers(): LineRow<ReceiveBuffers | undefined> {
-  return later({
+  return {
     doc:
       "MTU|ADVERT|BYTES ... - receive buffer of advert sockets by the link's MTU, by the size of " +
       "an advert, or in bytes; range 0..4294967295; default the kernel's",
@@ -364,7 +352,7 @@ export function receiveBuffers(): LineRow<ReceiveBuffers | undefined> {
       const said = words.filter((word) => word !== undefined).join(" ");
       return said === "" ? [] : [said];
     },
-  });
+  };
 }
 
 const CHECKS = ["readable", "match", "wildcard_match", "brace_match"];

@@ -1,5 +1,5 @@
 /** Blocks about interfaces: how fast they announce, how their link is watched, and when that counts. */
-import { formatSeconds, later, list, seconds, word } from "./readers.ts";
+import { formatSeconds, list, seconds, word } from "./readers.ts";
 import {
   block,
   checkLink,
@@ -17,13 +17,11 @@ const LONGEST_GAP = 4294.967295;
 
 /** The keywords of garp_group: links that share the pace of their announcements. */
 export const garpGroup = block(() => ({
-  garp_interval: later(
-    gap("SECS - gap between gratuitous ARPs; range 0..4294.967295; default none"),
+  garp_interval: gap("SECS - gap between gratuitous ARPs; range 0..4294.967295; default none"),
+  gna_interval: gap(
+    "SECS - gap between neighbour advertisements; range 0..4294.967295; default none",
   ),
-  gna_interval: later(
-    gap("SECS - gap between neighbour advertisements; range 0..4294.967295; default none"),
-  ),
-  interface: later(word<string, undefined>(
+  interface: word<string, undefined>(
     "IFNAME - the only interface; range no VMAC; default none",
     undefined,
     (name, node, context) => {
@@ -31,8 +29,8 @@ export const garpGroup = block(() => ({
       checkLink(node, 1, context, message);
       return name;
     },
-  )),
-  interfaces: later(links()),
+  ),
+  interfaces: links(),
 }));
 
 function gap(doc: string): LineRow<number | undefined> {

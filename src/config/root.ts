@@ -120,7 +120,7 @@ export const root = block(() => ({
       duplicate: (name) => `vrrp sync group ${name} already defined`,
     }),
   ),
-  garp_group: later(garpGroups()),
+  garp_group: garpGroups(),
   linkbeat_interfaces: later(linkbeatInterfaces()),
   vrrp_instance: named("NAME { ... } - one virtual router", "vrrp_instance", vrrpInstance, {
     missing: "vrrp_instance must have a name",

@@ -9,7 +9,6 @@ import type { VrrpInstance } from "./vrrp.ts";
 export function validate(instances: readonly VrrpInstance[], problems: Problems): void {
   for (const instance of instances) {
     requireParts(instance, problems);
-    reportUnbuilt(instance, problems);
   }
   refuseDuplicates(instances, problems);
   if (problems.list.some((problem) => problem.kind === "bad_interface")) {
@@ -61,24 +60,4 @@ function refuseDuplicates(instances: readonly VrrpInstance[], problems: Problems
     const hint = "give each its own virtual_router_id";
     problems.addAt(instance.place, "general", message, { severity: "fatal", hint });
   }
-}
-
-/**
- * Why an instance cannot run yet; undefined when it can. It is left out whole: run another way it would
- * not hear its peers, and both would be MASTER.
- */
-export function unbuilt(instance: VrrpInstance): string | undefined {
-  const { family, version, authentication } = instance;
-  if (family === 6) return "IPv6 adverts are not supported yet";
-  if (version === 2 && authentication?.auth_type === "AH") {
-    return "auth_type AH is not supported yet";
-  }
-  return undefined;
-}
-
-function reportUnbuilt(instance: VrrpInstance, problems: Problems): void {
-  const why = unbuilt(instance);
-  if (why === undefined) return;
-  const message = `(${instance.name}) ${why}, this instance is not started`;
-  problems.addAt(instance.place, "not_supported", message, { severity: "error" });
 }

@@ -109,13 +109,11 @@ export const vrrpInstance = block(() => ({
     readPeer,
     formatPeer,
   ),
-  unicast_fault_no_peer: later(
-    flag("- FAULT instead of multicast when no peer is left; default off"),
-  ),
+  unicast_fault_no_peer: flag("- FAULT instead of multicast when no peer is left; default off"),
   check_unicast_src: flag(
     "- accept adverts from listed peers only; default off, on when a peer has a TTL limit",
   ),
-  old_unicast_checksum: later(oldUnicastChecksum()),
+  old_unicast_checksum: oldUnicastChecksum(),
   vrf: later(vrf()),
   dont_track_primary: later(flag("- the state of its own interface does not count; default off")),
   ...trackRows(),
@@ -128,8 +126,8 @@ export const vrrpInstance = block(() => ({
   mcast_dst_ip: multicastGroup(
     "IPADDR - group of its adverts; range multicast, link-local for IPv6; default vrrp_mcast_group4/6",
   ),
-  track_src_ip: later(flag("- FAULT while its source address is missing; default off")),
-  unicast_ttl: later(integer(
+  track_src_ip: flag("- FAULT while its source address is missing; default off"),
+  unicast_ttl: integer(
     "N - TTL or hop limit of adverts to peers; range 0..255; default 255, the kernel's for IPv6",
     undefined,
     {
@@ -137,7 +135,7 @@ export const vrrpInstance = block(() => ({
       max: 255,
       says: (text, who) => `(${who}): TTL '${text}' not valid - must be between 0 & 255`,
     },
-  )),
+  ),
   virtual_ipaddress: list<VirtualAddress>(
     "{ ADDR[/LEN] [dev IF] [scope S] [label L] [brd B] [peer P] ... per line } - addresses it holds " +
       "while MASTER and names in its adverts; range all of one family; default none",
@@ -175,11 +173,11 @@ export const vrrpInstance = block(() => ({
       "MASTER, as ip-rule(8); default none",
     false,
   )),
-  v3_checksum_as_v2: later(bool(
+  v3_checksum_as_v2: bool(
     "[BOOL] - version 3 over IPv4 with checksums as RFC 9568 has them, without a pseudo-header; " +
       "default the global one",
     notBool("v3_checksum_as_v2"),
-  )),
+  ),
   accept: {
     ...bool(
       "- take traffic to the addresses; default on, in strict mode for the owner only",
@@ -192,15 +190,15 @@ export const vrrpInstance = block(() => ({
     ...alias("accept", opposite("- drop traffic to the addresses unless owner; default off")),
     format: (value: boolean | undefined) => value === false ? [""] : [],
   }),
-  skip_check_adv_addr: later(alwaysYes(bool(
+  skip_check_adv_addr: alwaysYes(bool(
     "[BOOL] - do not compare the addresses in adverts with ours; any BOOL is yes; " +
       "default the global one",
     notBool("skip_check_adv_addr"),
-  ))),
-  strict_mode: later(bool(
+  )),
+  strict_mode: bool(
     "[BOOL] - keep to the letter of the protocol; default vrrp_strict",
     notBool("strict_mode"),
-  )),
+  ),
   preempt: alias("nopreempt", opposite("- take over from a MASTER of lower priority; default on")),
   nopreempt: flag(
     "- leave a MASTER of lower priority alone; range not with priority 255 or state MASTER; default off",
@@ -276,7 +274,7 @@ export const vrrpInstance = block(() => ({
     undefined,
     { min: 0, max: INT_MAX, says: invalid("garp_lower_prio_repeat") },
   ),
-  down_timer_adverts: later(integer(
+  down_timer_adverts: integer(
     "N - adverts that must be missing before a take-over; range 1..100; " +
       "default the global one, 3 in strict mode",
     undefined,
@@ -285,12 +283,12 @@ export const vrrpInstance = block(() => ({
       max: 100,
       says: (text, who) => `(${who}): Invalid down_timer_adverts [1:100] '${text}'`,
     },
-  )),
-  timer_expired_backup: later(timerExpiredBackup(
+  ),
+  timer_expired_backup: timerExpiredBackup(
     "[PRIO] - step down when it did not run for so long that a router of this priority may have taken " +
       "over; range 1..254, with nopreempt only; default off, without PRIO 254",
-  )),
-  thread_timer_expired: later(formerTimerExpired()),
+  ),
+  thread_timer_expired: formerTimerExpired(),
   garp_extra_if: extraIf(
     "[all] SECS - announce addresses this often over other interfaces that hold them, 0 for never; " +
       "range 0..86400; default the global one",
@@ -300,19 +298,19 @@ export const vrrpInstance = block(() => ({
     extraIf("[all] SECS - former spelling of garp_extra_if; range 0..86400"),
     () => 'Keyword "vmac_garp_intvl" is deprecated - please use "garp_extra_if"',
   ),
-  lower_prio_no_advert: later(bool(
+  lower_prio_no_advert: bool(
     "[BOOL] - do not answer lower adverts; default the global one, on in strict mode",
     notBool("lower_prio_no_advert"),
-  )),
-  higher_prio_send_advert: later(bool(
+  ),
+  higher_prio_send_advert: bool(
     "[BOOL] - send an advert before giving way to a higher one; default the global one, off in strict mode",
     notBool("higher_prio_send_advert"),
-  )),
-  owner_ignore_adverts: later(bool(
+  ),
+  owner_ignore_adverts: bool(
     "[BOOL] - the owner ignores all adverts; range priority 255 only; default the global one",
     notBool("owner_ignore_adverts"),
-  )),
-  kernel_rx_buf_size: later(integer(
+  ),
+  kernel_rx_buf_size: integer(
     "BYTES - receive buffer of its socket; range 0..4294967295; default vrrp_rx_bufs_policy",
     undefined,
     {
@@ -321,16 +319,16 @@ export const vrrpInstance = block(() => ({
       missing: "invalid kernel_rx_buf_size specified",
       says: (_text, who) => `(${who}) invalid kernel_rx_buf_size specified`,
     },
-  )),
+  ),
   authentication: section(
     "{ ... } - VRRPv2 authentication; range version 2 only; default none",
     authentication,
   ),
-  auth_hmac: later(section(
+  auth_hmac: section(
     "{ ... } - adverts carry a signature with time or counter; range not with authentication; " +
       "default none",
     authHmac,
-  )),
+  ),
   vip_removed: later({
     ...oneOf(
       "repair|step_down - what a MASTER does when somebody else removes one of its addresses, routes or " +

@@ -18,7 +18,6 @@ import type { BfdInstance } from "../config/bfd.ts";
 import { type Config, load } from "../config/load.ts";
 import { formatProblem, isFatal, type Problem, refusalOf, startStatus } from "../config/problem.ts";
 import type { Files } from "../config/files.ts";
-import { unbuilt } from "../config/validate.ts";
 import type { LogLevel } from "../lib/log.ts";
 import { dumpConfig } from "../report/data.ts";
 import { type Change, diff } from "../vrrp/diff.ts";
@@ -192,8 +191,7 @@ export class Daemon {
     for (const problem of loaded.problems) {
       this.#say(level[problem.severity], formatProblem(problem));
     }
-    const runnable = loaded.config.vrrp_instances.filter((one) => unbuilt(one) === undefined);
-    return { ...loaded, config: { ...loaded.config, vrrp_instances: runnable } };
+    return loaded;
   }
 
   // --- the vrrp role ---
