@@ -14,6 +14,7 @@
  */
 
 import { type Address, compareAddress, type Family, familyOf } from "../lib/address.ts";
+import { addressLength, AF_UNSPEC, familyNumber, familyOfNumber } from "./family.ts";
 import {
   AttributeReader,
   AttributeWriter,
@@ -63,11 +64,6 @@ export const RT_SCOPE_LINK = 253;
 
 /** Lifetime without end, in the kernel's seconds (INFINITY_LIFE_TIME of net/addrconf.h). */
 const INFINITY_LIFE_TIME = 0xffffffff;
-
-// linux/socket.h
-const AF_UNSPEC = 0;
-const AF_INET = 2;
-const AF_INET6 = 10;
 
 // linux/if_addr.h
 const IFA_ADDRESS = 1;
@@ -122,9 +118,9 @@ export interface InterfaceAddress extends NewAddress {
  */
 export function decodeAddressMessage(payload: Uint8Array): InterfaceAddress | undefined {
   if (payload.length < IFADDRMSG_LENGTH) return undefined;
-  const family = payload[0]!;
-  if (family !== AF_INET && family !== AF_INET6) return undefined;
-  const length = family === AF_INET ? 4 : 16;
+  const family = familyOfNumber(payload[0]);
+  if (family === undefined) return undefined;
+  const length = addressLength(family);
   const prefixLength = payload[1]!;
   const index = get32(payload, 4);
   const seen: { -readonly [K in keyof InterfaceAddress]?: InterfaceAddress[K] } = {};
@@ -210,10 +206,6 @@ export function encodeDumpAddresses(family?: Family): Uint8Array {
   const payload = new Uint8Array(IFADDRMSG_LENGTH);
   payload[0] = family === undefined ? AF_UNSPEC : familyNumber(family);
   return encodeMessage({ type: RTM_GETADDR, flags: NLM_F_REQUEST | NLM_F_DUMP, payload });
-}
-
-function familyNumber(family: Family): number {
-  return family === 4 ? AF_INET : AF_INET6;
 }
 
 function request(type: number, flags: number, w: AttributeWriter): Uint8Array {

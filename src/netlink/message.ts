@@ -32,6 +32,8 @@ export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;
 /** On a request that makes an object: make it when there is none. */
 export const NLM_F_CREATE = 0x400;
+/** On a request that makes an object: after the equal ones that are there. */
+export const NLM_F_APPEND = 0x800;
 /** On an acknowledgement: the request is quoted by its header alone. */
 const NLM_F_CAPPED = 0x100;
 /** On an acknowledgement: attributes follow the quoted request. */
@@ -46,6 +48,8 @@ export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 
 const NLA_TYPE_MASK = 0x3fff;
+/** On an attribute's type: its value is attributes. Old families do without, new ones insist. */
+export const NLA_F_NESTED = 0x8000;
 
 const NLMSGERR_ATTR_MSG = 1;
 
@@ -87,7 +91,7 @@ export interface Ack {
 }
 
 /** The 16-bit number at `offset`, which the caller knows to be inside. */
-function get16(bytes: Uint8Array, offset: number): number {
+export function get16(bytes: Uint8Array, offset: number): number {
   return bytes[offset]! | (bytes[offset + 1]! << 8);
 }
 
@@ -96,8 +100,12 @@ export function get32(bytes: Uint8Array, offset: number): number {
   return (get16(bytes, offset) | (get16(bytes, offset + 2) << 16)) >>> 0;
 }
 
+function getBe16(bytes: Uint8Array, offset: number): number {
+  return (bytes[offset]! << 8) | bytes[offset + 1]!;
+}
+
 /** Writes a 16-bit number at `offset`. */
-function put16(bytes: Uint8Array, offset: number, value: number): void {
+export function put16(bytes: Uint8Array, offset: number, value: number): void {
   bytes[offset] = value;
   bytes[offset + 1] = value >>> 8;
 }
@@ -108,7 +116,8 @@ export function put32(bytes: Uint8Array, offset: number, value: number): void {
   put16(bytes, offset + 2, value >>> 16);
 }
 
-function align(length: number): number {
+/** A length rounded up to the 4 bytes that messages and attributes are padded to. */
+export function align(length: number): number {
   return (length + 3) & ~3;
 }
 
@@ -254,6 +263,27 @@ export class AttributeReader {
     return this.u32() | 0;
   }
 
+  /** An unsigned 64-bit value. */
+  u64(): bigint {
+    if (!this.#sized(8)) return 0n;
+    return BigInt(get32(this.#value, 0)) | (BigInt(get32(this.#value, 4)) << 32n);
+  }
+
+  /** An unsigned 16-bit value in network order. */
+  be16(): number {
+    return this.#sized(2) ? getBe16(this.#value, 0) : 0;
+  }
+
+  /** An unsigned 32-bit value in network order. */
+  be32(): number {
+    return this.#sized(4) ? ((getBe16(this.#value, 0) << 16) | getBe16(this.#value, 2)) >>> 0 : 0;
+  }
+
+  /** An unsigned 64-bit value in network order. */
+  be64(): bigint {
+    return this.#sized(8) ? BigInt(`0x${this.#value.toHex()}`) : 0n;
+  }
+
   /** Text up to its first NUL. */
   text(): string {
     const end = this.#value.indexOf(0);
@@ -326,6 +356,26 @@ export class AttributeWriter {
     this.bytes(type, bytes);
   }
 
+  /** An attribute of 64 bits, unsigned. */
+  u64(type: number, value: bigint): void {
+    this.bytes(type, be64(value).reverse());
+  }
+
+  /** An attribute of 16 bits in network order. */
+  be16(type: number, value: number): void {
+    this.bytes(type, Uint8Array.of(value >>> 8, value));
+  }
+
+  /** An attribute of 32 bits in network order, signed or unsigned. */
+  be32(type: number, value: number): void {
+    this.bytes(type, be32(value));
+  }
+
+  /** An attribute of 64 bits in network order, unsigned. */
+  be64(type: number, value: bigint): void {
+    this.bytes(type, be64(value));
+  }
+
   /** An attribute of text with its closing NUL. */
   text(type: number, value: string): void {
     this.bytes(type, new TextEncoder().encode(`${value}\0`));
@@ -343,6 +393,18 @@ export class AttributeWriter {
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#length);
   }
+}
+
+/** Four bytes in network order. */
+export function be32(value: number): Uint8Array {
+  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
+}
+
+function be64(value: bigint): Uint8Array {
+  const bytes = new Uint8Array(8);
+  bytes.set(be32(Number(value >> 32n & 0xffffffffn)), 0);
+  bytes.set(be32(Number(value & 0xffffffffn)), 4);
+  return bytes;
 }
 
 function attributeLength(length: number): number {

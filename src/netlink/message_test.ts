@@ -225,3 +225,33 @@ test("iteration of any noise ends, whole messages only", () => {
     expect(steps).toBeLessThanOrEqual(bytes.length / 4 + 1);
   }
 });
+
+test("numbers in network order, and of 64 bits, both ways", () => {
+  const w = new AttributeWriter();
+  w.be16(1, 0x1234);
+  w.be32(2, 0xfedcba98);
+  w.be64(3, 0xfedcba9876543210n);
+  w.u64(4, 0xfedcba9876543210n);
+  const bytes = w.finish();
+  expect(bytes.toHex()).toBe(
+    ("0600 0100 12340000 0800 0200 fedcba98 0c00 0300 fedcba9876543210" +
+      "0c00 0400 1032547698badcfe").replaceAll(" ", ""),
+  );
+  const read = (of: Uint8Array): unknown[] => {
+    const r = new AttributeReader(of);
+    const seen: unknown[] = [];
+    while (r.next()) seen.push([r.be16, r.be32, r.be64, r.u64][r.type - 1]?.call(r));
+    return [...seen, r.short];
+  };
+  const all = [0x1234, 0xfedcba98, 0xfedcba9876543210n, 0xfedcba9876543210n];
+  expect(read(bytes)).toEqual([...all, false]);
+  for (let length = 1; length < bytes.length; length++) {
+    const whole = [8, 16, 28].indexOf(length) + 1;
+    const seen = read(bytes.subarray(0, length));
+    if (whole > 0) expect(seen).toEqual([...all.slice(0, whole), false]);
+    else if (length !== 6 && length !== 7) expect(seen.at(-1)).toBeTrue();
+  }
+  expect(read(hex("05000100 12000000 "))).toEqual([0, true]);
+  expect(read(hex("08000300 12000000"))).toEqual([0n, true]);
+  expect(read(hex("08000400 12000000"))).toEqual([0n, true]);
+});
