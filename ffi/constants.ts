@@ -110,6 +110,10 @@ export const ICMPV6_FILTER = 1;
 // linux/netlink.h
 /** rtnetlink. */
 export const NETLINK_ROUTE = 0;
+/** Netfilter. */
+export const NETLINK_NETFILTER = 12;
+/** Generic netlink. */
+export const NETLINK_GENERIC = 16;
 /** Level of netlink socket options. */
 export const SOL_NETLINK = 270;
 /** Join a multicast group. */
@@ -118,6 +122,8 @@ export const NETLINK_ADD_MEMBERSHIP = 1;
 export const NETLINK_CAP_ACK = 10;
 /** Acks with the kernel's text. */
 export const NETLINK_EXT_ACK = 11;
+/** Dumps of what was asked for alone; the kernel is strict about the asking. */
+export const NETLINK_GET_STRICT_CHK = 12;
 
 // sys/epoll.h
 /** Readable. */

@@ -22,6 +22,7 @@ import {
   NETLINK_ADD_MEMBERSHIP,
   NETLINK_CAP_ACK,
   NETLINK_EXT_ACK,
+  NETLINK_GET_STRICT_CHK,
   NETLINK_ROUTE,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
@@ -46,19 +47,24 @@ const CHUNK = 100;
 const RECEIVE_BYTES = 64 * 1024;
 const MSG_DONTWAIT = 0x40;
 
-/** A socket for requests. */
+/** A socket for requests to one part of the kernel. */
 export class Netlink {
   /** The descriptor. */
   readonly fd: number;
   readonly #receive = new Memory(RECEIVE_BYTES);
   #sequence = 1;
 
-  /** Throws SysError when the kernel gives no socket. */
-  constructor() {
-    this.fd = openSocket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, "opening a netlink socket");
+  /** `protocol` is NETLINK_*: whom to talk to. Throws SysError when the kernel gives no socket. */
+  constructor(protocol: number = NETLINK_ROUTE) {
+    this.fd = openSocket(AF_NETLINK, SOCK_RAW, protocol, "opening a netlink socket");
     bindSocket(this.fd, sockaddrNl(), "binding a netlink socket");
     setOption(this.fd, SOL_NETLINK, NETLINK_CAP_ACK, 1);
     setOption(this.fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
+    try {
+      setOption(this.fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
+    } catch {
+      // Linux before 4.20: a dump then has more than was asked for.
+    }
   }
 
   /**

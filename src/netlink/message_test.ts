@@ -240,7 +240,9 @@ test("numbers in network order, and of 64 bits, both ways", () => {
   const read = (of: Uint8Array): unknown[] => {
     const r = new AttributeReader(of);
     const seen: unknown[] = [];
-    while (r.next()) seen.push([r.be16, r.be32, r.be64, r.u64][r.type - 1]?.call(r));
+    while (r.next()) {
+      seen.push([() => r.be16(), () => r.be32(), () => r.be64(), () => r.u64()][r.type - 1]?.());
+    }
     return [...seen, r.short];
   };
   const all = [0x1234, 0xfedcba98, 0xfedcba9876543210n, 0xfedcba9876543210n];
