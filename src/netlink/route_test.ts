@@ -5,7 +5,7 @@ import golden from "../../test/golden/netlink/routes.json";
 import { sortedMessage } from "../../test/support/attributes.ts";
 import { comparable, routeAsIpSays } from "../../test/support/ip_route.ts";
 import { mutants } from "../../test/support/mutants.ts";
-import { LINK, on, prefix, route, someRoutes, type, via } from "../../test/support/routes.ts";
+import { LINK, on, prefix, route, someRoutes, type } from "../../test/support/routes.ts";
 import { type Address, parseAddress } from "../lib/address.ts";
 import type { Prefix } from "./family.ts";
 import {
