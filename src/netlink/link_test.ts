@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
 import dump from "../../test/golden/netlink/links.json";
 import notifications from "../../test/golden/netlink/notifications.json";
 import requests from "../../test/golden/netlink/requests.json";
+import virtual from "../../test/golden/netlink/virtual_links.json";
 import { mutants } from "../../test/support/mutants.ts";
 import {
   decodeLink,
@@ -12,6 +13,7 @@ import {
   encodeGetLink,
   encodeNewLink,
   encodeSetLink,
+  IFF_LOWER_UP,
   type Link,
 } from "./link.ts";
 import { type Message, messages, NLMSG_DONE } from "./message.ts";
@@ -109,6 +111,90 @@ test.each(links)("the request of $command", ({ command, hex: theirs }) => {
   expect(sorted(OURS[command]!)).toEqual(sorted(hex(theirs)));
 });
 
+/** Indices of the virtual links by their names. */
+const at = Object.fromEntries(virtual.links.map(({ ifname, ifindex }) => [ifname, ifindex]));
+const VIRTUAL: readonly Uint8Array[] = [
+  encodeNewLink({
+    kind: "macvlan",
+    name: "x2",
+    linkIndex: at["x0"]!,
+    mode: "private",
+    address: hex("00005e000107"),
+    group: 7,
+  }),
+  encodeNewLink({ kind: "macvlan", name: "x3", linkIndex: at["x0"]!, mode: "vepa" }),
+  encodeNewLink({
+    kind: "ipvlan",
+    name: "x4",
+    linkIndex: at["x1"]!,
+    mode: "l2",
+    isolation: "bridge",
+  }),
+  encodeNewLink({
+    kind: "ipvlan",
+    name: "x5",
+    linkIndex: at["x9"]!,
+    mode: "l3s",
+    isolation: "vepa",
+  }),
+  encodeNewLink({
+    kind: "ipvlan",
+    name: "x7",
+    linkIndex: at["x8"]!,
+    mode: "l3",
+    isolation: "private",
+  }),
+  encodeNewLink({ kind: "macvlan", name: "y2", linkIndex: at["y0"]!, mode: "bridge" }),
+  encodeNewLink({ kind: "macvlan", name: "y3", linkIndex: at["y1"]!, mode: "passthru" }),
+  encodeNewLink({ kind: "vrf", name: "x6", table: 4_000_000_000 }),
+  encodeSetLink({ index: at["x2"]!, addrGenMode: "none" }),
+  encodeSetLink({ index: at["x2"]!, group: 9 }),
+  encodeSetLink({ index: at["x3"]!, master: at["x6"]! }),
+];
+
+test.each(virtual.requests.map((it, i) => ({ ...it, ours: VIRTUAL[i]! })))(
+  "the request of $command",
+  ({ ours, hex: theirs }) => expect(sorted(ours)).toEqual(sorted(hex(theirs))),
+);
+
+/** Messages of a dump without its end. */
+const virtualRecords = received(virtual.datagrams).filter(({ type }) => type !== NLMSG_DONE);
+
+test("a dump of virtual links reads as ip reads it", () => {
+  const names = new Map(virtual.links.map(({ ifname, ifindex }) => [ifindex, ifname] as const));
+  const seen = virtualRecords.map(({ payload }) => decodeLink(payload)!).map((link) => ({
+    ifindex: link.index,
+    ifname: link.name,
+    link: names.get(link.linkIndex ?? 0),
+    master: names.get(link.master ?? 0),
+    lowerUp: (link.flags & IFF_LOWER_UP) !== 0,
+    group: String(link.group ?? 0),
+    address: link.address.toHex(),
+    kind: link.kind,
+    macvlan: link.macvlanMode,
+    ipvlan: link.ipvlan,
+    table: link.vrfTable,
+  }));
+  const theirs = virtual.links.map(({ linkinfo, ...it }) => {
+    const data = linkinfo.info_data;
+    const isolation = data?.private ? "private" : data?.vepa ? "vepa" : "bridge";
+    return {
+      ifindex: it.ifindex,
+      ifname: it.ifname,
+      link: it.link,
+      master: it.master,
+      lowerUp: it.flags.includes("LOWER_UP"),
+      group: it.group,
+      address: it.address.replaceAll(":", ""),
+      kind: linkinfo.info_kind,
+      macvlan: linkinfo.info_kind === "macvlan" ? data?.mode : undefined,
+      ipvlan: linkinfo.info_kind === "ipvlan" ? { mode: data?.mode, isolation } : undefined,
+      table: data?.table ?? linkinfo.info_slave_data?.table,
+    };
+  });
+  expect(seen).toEqual(theirs as unknown as typeof seen);
+});
+
 test("what ip has no fixed bytes for: namespaces, dumps, queries", () => {
   const head = "00000000 00000000 00000000 00000000";
   const cases: [Uint8Array, string][] = [
@@ -148,7 +234,7 @@ test("damaged records are undefined or whole, and never throw", () => {
   const whole = (link: Link): boolean =>
     link.index > 0 && link.name !== "" && Number.isInteger(link.mtu) &&
     [link.address, link.broadcast].every((bytes) => bytes instanceof Uint8Array);
-  for (const { payload } of records) {
+  for (const { payload } of [...records, ...virtualRecords]) {
     for (const mutant of mutants(payload)) {
       const link = decodeLink(mutant);
       expect(link === undefined || whole(link)).toBeTrue();

@@ -2,6 +2,14 @@
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import {
+  decodeLink,
+  encodeDeleteLink,
+  encodeDumpLinks,
+  encodeNewLink,
+  encodeSetLink,
+  type Link,
+} from "../../src/netlink/link.ts";
+import {
   decodeRoute,
   encodeDeleteRoute,
   encodeDumpRoutes,
@@ -126,4 +134,66 @@ test("rules of every kind: added, shown by ip and by us alike, found, and remove
   expect(theirs()).toEqual(before);
   const [gone] = netlink.perform(requests(SOME_RULES.slice(0, 1), encodeDeleteRule));
   expect(gone?.errno).toBe("ENOENT");
+});
+
+test("a VMAC's link: made, set, switched on, moved to another group and address, removed", () => {
+  using network = new Network(["a"], { ipv6: true });
+  using netlink = HostNetlink.open(network, "a");
+  const eth0 = indexOf(network, "eth0");
+  const vmac = Uint8Array.fromHex("00005e000107");
+  const look = (): Link | undefined =>
+    netlink.all(encodeDumpLinks(), decodeLink).find(({ name }) => name === "vrrp.7");
+  const shown = (): Said => ip(network, "link", "show", "dev", "vrrp.7")[0]!;
+  const make = { name: "vrrp.7", kind: "macvlan", linkIndex: eth0, mode: "private" } as const;
+  netlink.must(encodeNewLink({ ...make, address: vmac, group: 7 }), "making vrrp.7");
+
+  const made = look()!;
+  expect(made).toMatchObject({
+    kind: "macvlan",
+    macvlanMode: "private",
+    linkIndex: eth0,
+    group: 7,
+    address: vmac,
+    up: false,
+  });
+  expect(shown()).toMatchObject({
+    link: "eth0",
+    group: "7",
+    address: "00:00:5e:00:01:07",
+    linkinfo: { info_kind: "macvlan", info_data: { mode: "private" } },
+    inet6_addr_gen_mode: "eui64",
+  });
+  const [taken] = netlink.perform([{ bytes: encodeNewLink(make), doing: "making it again" }]);
+  expect(taken?.errno).toBe("EEXIST");
+
+  const { index } = made;
+  netlink.must(encodeSetLink({ index, addrGenMode: "none" }), "setting its address mode");
+  netlink.must(encodeSetLink({ index, up: true }), "switching it on");
+  expect(shown()).toMatchObject({ inet6_addr_gen_mode: "none", operstate: "UP" });
+  expect(network.run("a", "ip", "-6", "-o", "address", "show", "dev", "vrrp.7")).toBe("");
+  expect(look()).toMatchObject({ up: true, running: true });
+
+  const other = Uint8Array.fromHex("00005e000108");
+  netlink.must(encodeSetLink({ index, up: false, address: other, group: 0 }), "changing it");
+  expect(shown()).toMatchObject({ address: "00:00:5e:00:01:08", group: "0", operstate: "DOWN" });
+  expect(look()?.group).toBeUndefined();
+
+  netlink.must(encodeDeleteLink(index), "removing it");
+  expect(look()).toBeUndefined();
+});
+
+test("macvlans of every mode that one link can have", () => {
+  using network = new Network(["a"]);
+  using netlink = HostNetlink.open(network, "a");
+  const linkIndex = indexOf(network, "eth0");
+  const modes = ["private", "vepa", "bridge", "source"] as const;
+  for (const mode of modes) {
+    netlink.must(encodeNewLink({ kind: "macvlan", name: mode, linkIndex, mode }), `making ${mode}`);
+  }
+  const links = netlink.all(encodeDumpLinks(), decodeLink);
+  for (const mode of modes) {
+    const { linkinfo } = ip(network, "link", "show", "dev", mode)[0]!;
+    expect(linkinfo).toMatchObject({ info_data: { mode } });
+    expect(links.find(({ name }) => name === mode)?.macvlanMode).toBe(mode);
+  }
 });
