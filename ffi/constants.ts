@@ -40,6 +40,8 @@ export const SO_TIMESTAMPNS = 35;
 export const SO_ATTACH_FILTER = 26;
 /** Receive buffer size beyond the limit (CAP_NET_ADMIN). */
 export const SO_RCVBUFFORCE = 33;
+/** Room for what is sent, past the limit. */
+export const SO_SNDBUFFORCE = 32;
 /** Do not block this once. */
 export const MSG_DONTWAIT = 0x40;
 /** No SIGPIPE. */

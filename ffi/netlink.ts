@@ -26,6 +26,7 @@ import {
   NETLINK_ROUTE,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
+  SO_SNDBUFFORCE,
   SOCK_RAW,
   SOL_NETLINK,
   SOL_SOCKET,
@@ -44,6 +45,8 @@ export interface Request {
 
 /** Requests in one datagram: their acknowledgements must fit the receive buffer. */
 const CHUNK = 100;
+/** A datagram of this size fits any socket; a larger one may need more room. */
+const SEND_BYTES = 64 * 1024;
 const RECEIVE_BYTES = 64 * 1024;
 const MSG_DONTWAIT = 0x40;
 
@@ -102,6 +105,30 @@ export class Netlink {
   }
 
   /**
+   * Sends a batch, which the kernel does whole or not at all, in one datagram: a request that begins
+   * it, changes of which the last asks for an acknowledgement, one that ends it. Returns the first
+   * refusal. Throws SysError when the socket itself fails.
+   */
+  transact(batch: readonly Request[]): SysError | undefined {
+    const first = this.#sequence;
+    const last = first + batch.length - 2;
+    this.#sequence += batch.length;
+    const { doing } = batch[0]!;
+    this.#send(batch.map(({ bytes }) => bytes), first, doing);
+    let refusal: SysError | undefined;
+    for (;;) {
+      for (const message of messages(this.#read(doing))) {
+        const request = batch[message.seq - first];
+        if (message.type !== NLMSG_ERROR || request === undefined) continue;
+        const { errno, text } = decodeAck(message);
+        if (errno !== 0) refusal ??= new SysError("netlink", errno, request.doing, text);
+        // What is wrong with the batch itself is said of what begins it, and nothing else is.
+        if (message.seq === last || message.seq === first) return refusal;
+      }
+    }
+  }
+
+  /**
    * Sends a dump request and hands every object to `each`; payloads are valid only within the call.
    * Throws SysError when the kernel refuses. A table that changed meanwhile is dumped once more.
    */
@@ -136,6 +163,7 @@ export class Netlink {
 
   #send(parts: readonly Uint8Array[], sequence: number, doing: string): void {
     const total = parts.reduce((sum, part) => sum + ((part.length + 3) & ~3), 0);
+    if (total > SEND_BYTES) setOption(this.fd, SOL_SOCKET, SO_SNDBUFFORCE, 2 * total);
     const memory = new Memory(total);
     let offset = 0;
     for (const [i, part] of parts.entries()) {

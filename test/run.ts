@@ -25,6 +25,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   bfdd: "frr",
   ip: "iproute2",
   keepalived: "keepalived",
+  nft: "nftables",
   ping: "iputils-ping",
   ps: "procps",
   tcpdump: "tcpdump",
@@ -87,7 +88,7 @@ const LAYERS: readonly Layer[] = [
     tests: ["test/netns"],
     testSeconds: 60,
     seconds: 360,
-    commands: NAMESPACE_COMMANDS,
+    commands: [...NAMESPACE_COMMANDS, "nft"],
     executable: true,
   },
   {

@@ -26,12 +26,26 @@ import {
   encodeNewRule,
   isRuleAsWanted,
 } from "../../src/netlink/rule.ts";
+import {
+  decodeTable,
+  encodeBatch,
+  encodeDeleteTable,
+  encodeDumpTables,
+  encodeNewElements,
+  encodeNewSet,
+  encodeNewTable,
+  type Table,
+} from "../../src/netlink/nftables.ts";
+import type { Request } from "../../ffi/netlink.ts";
+import { NETLINK_NETFILTER } from "../../ffi/constants.ts";
 import { comparable, routeAsIpSays } from "../support/ip_route.ts";
 import { comparableRule, ruleAsIpSays } from "../support/ip_rule.ts";
 import { Network } from "../support/namespaces.ts";
 import { HostNetlink, requests } from "../support/netlink.ts";
+import { someChanges } from "../support/nft_tables.ts";
 import { someRoutes } from "../support/routes.ts";
 import { SOME_RULES } from "../support/rules.ts";
+import nftables from "../golden/netlink/nftables.json";
 import routes from "../golden/netlink/routes.json";
 
 setDefaultTimeout(60_000);
@@ -50,6 +64,11 @@ function setUp(network: Network, commands: readonly string[]): void {
 
 function indexOf(network: Network, link: string): number {
   return ip(network, "link", "show", "dev", link)[0]!["ifindex"] as number;
+}
+
+/** A route's words without the seconds it has left, which have gone on since. */
+function timeless(said: Said): Said {
+  return "expires" in said ? { ...said, expires: Number(said["expires"]) > 900 } : said;
 }
 
 /** The four that a kernel may have been built without. */
@@ -77,7 +96,8 @@ test("routes of every kind: added, shown by ip and by us alike, found, and remov
     .toBeTrue();
 
   const there = ours();
-  expect(there.map((route) => routeAsIpSays(route, names))).toEqual(theirs().map(comparable));
+  const said = there.map((route) => routeAsIpSays(route, names));
+  expect(said.map(timeless)).toEqual(theirs().map(comparable).map(timeless));
   const added = wanted.filter((_, i) => verdicts[i] === undefined);
   for (const route of added) {
     const found = there.filter((one) => isRouteAsWanted(one, route));
@@ -196,4 +216,91 @@ test("macvlans of every mode that one link can have", () => {
     expect(linkinfo).toMatchObject({ info_data: { mode } });
     expect(links.find(({ name }) => name === mode)?.macvlanMode).toBe(mode);
   }
+});
+
+/** All that nft shows of a host's tables, without the counts of what came by. */
+function ruleset(network: Network, host: string): unknown {
+  const text = network.run(host, "nft", "-j", "list", "ruleset");
+  return JSON.parse(text.replace(/"(packets|bytes)": ?\d+/g, '"$1": 0'));
+}
+
+/** A batch of changes, each named by its number. */
+function batch(changes: readonly Uint8Array[]): Request[] {
+  return encodeBatch(changes).map((bytes, i) => ({ bytes, doing: `part ${i}` }));
+}
+
+/** The commands of the golden that made something, up to the first refusal. */
+const MADE = nftables.requests.findIndex(({ answers }) => answers !== undefined);
+
+test("tables of nftables: ours and nft's are one to nft; nothing is left of them", () => {
+  using network = new Network(["a", "b"]);
+  for (const host of ["a", "b"]) network.run(host, "ip", "link", "del", "eth0");
+  for (const host of ["a", "b"]) network.run(host, "sh", "-ec", nftables.setup.join("\n"));
+  const commands = nftables.requests.slice(0, MADE).map(({ command }) => command);
+  network.run("b", "nft", commands.join(";"));
+  using netlink = HostNetlink.open(network, "a", NETLINK_NETFILTER);
+  const links = { eth0: 0, "vrrp.4": 0, "vrrp.6": 0 };
+  for (const name of Object.keys(links) as (keyof typeof links)[]) {
+    links[name] = indexOf(network, name);
+  }
+  const changes = someChanges(links).slice(0, MADE).flat();
+  expect(netlink.transact(batch(changes))).toBeUndefined();
+
+  const shown = ruleset(network, "a") as { nftables: unknown[] };
+  expect(shown.nftables.length).toBeGreaterThan(30);
+  expect(shown).toEqual(ruleset(network, "b") as typeof shown);
+  const tables = netlink.all(encodeDumpTables(), decodeTable);
+  expect(tables.map(({ family, name }) => `${family} ${name}`)).toEqual([
+    "ip keepalived",
+    "ip6 keepalived",
+    "inet ipvs",
+  ]);
+  expect(netlink.transact(batch(tables.map(encodeDeleteTable)))).toBeUndefined();
+  expect(netlink.all(encodeDumpTables(), decodeTable)).toEqual([]);
+});
+
+test("a batch is done whole or not at all, and the refusal names its part", () => {
+  using network = new Network(["a"]);
+  using netlink = HostNetlink.open(network, "a", NETLINK_NETFILTER);
+  const table = (name: string): Table => ({ family: "ip", name });
+  const gone = encodeDeleteTable(table("gone"));
+  const make = encodeNewTable(table("one"));
+  const last = encodeNewTable(table("two"));
+  const tables = (): string[] =>
+    netlink.all(encodeDumpTables(), decodeTable).map(({ name }) => name);
+  for (const changes of [[make, gone, last], [make, last, gone], [gone, make, gone]]) {
+    const refusal = netlink.transact(batch(changes));
+    expect(refusal?.errno).toBe("ENOENT");
+    expect(refusal?.message).toContain(`part ${changes.indexOf(gone) + 1}`);
+    expect(tables()).toEqual([]);
+  }
+  expect(netlink.transact(batch([make, last]))).toBeUndefined();
+  expect(tables()).toEqual(["one", "two"]);
+  const without = [make, last].map((bytes, i) => ({ bytes, doing: `alone ${i}` }));
+  const outside = netlink.perform(
+    without.slice(0, 1).map((it) => ({
+      ...it,
+      bytes: encodeBatch([it.bytes])[1]!,
+    })),
+  );
+  expect(outside[0]?.errno).toBe("EINVAL"); // no change without a batch
+});
+
+test("20 000 elements in one batch", () => {
+  using network = new Network(["a"]);
+  using netlink = HostNetlink.open(network, "a", NETLINK_NETFILTER);
+  const table = { family: "ip6", name: "t" } as const;
+  const vips = { table, name: "vips" };
+  const elements = Array.from({ length: 20_000 }, (_, i) => ({
+    key: Uint8Array.of(0xfd, ...Array<number>(12).fill(0), i >> 16, i >> 8, i),
+  }));
+  const refusal = netlink.transact(batch([
+    encodeNewTable(table),
+    encodeNewSet({ ...vips, id: 1, key: ["ipv6_addr"] }),
+    ...encodeNewElements(vips, elements),
+  ]));
+  expect(refusal).toBeUndefined();
+  const shown = JSON.parse(network.run("a", "nft", "-j", "list", "set", "ip6", "t", "vips"));
+  const set = shown.nftables.find((it: Said) => "set" in it).set;
+  expect(set.elem.length).toBe(20_000);
 });
