@@ -10,6 +10,15 @@ import {
   type Link,
 } from "../../src/netlink/link.ts";
 import {
+  decodeNeighbour,
+  encodeDeleteNeighbour,
+  encodeDumpNeighbours,
+  encodeNewNeighbour,
+  encodeProbeNeighbour,
+  type Neighbour,
+  NUD_PERMANENT,
+} from "../../src/netlink/neighbour.ts";
+import {
   decodeRoute,
   encodeDeleteRoute,
   encodeDumpRoutes,
@@ -40,6 +49,7 @@ import type { Request } from "../../ffi/netlink.ts";
 import { NETLINK_NETFILTER } from "../../ffi/constants.ts";
 import { comparable, routeAsIpSays } from "../support/ip_route.ts";
 import { comparableRule, ruleAsIpSays } from "../support/ip_rule.ts";
+import { poll } from "../support/waiting.ts";
 import { Network } from "../support/namespaces.ts";
 import { HostNetlink, requests } from "../support/netlink.ts";
 import { someChanges } from "../support/nft_tables.ts";
@@ -303,4 +313,34 @@ test("20 000 elements in one batch", () => {
   const shown = JSON.parse(network.run("a", "nft", "-j", "list", "set", "ip6", "t", "vips"));
   const set = shown.nftables.find((it: Said) => "set" in it).set;
   expect(set.elem.length).toBe(20_000);
+});
+
+test("a neighbour is asked for, answers, is noted otherwise, and forgotten", async () => {
+  using network = new Network(["a", "b"], { ipv6: true });
+  using netlink = HostNetlink.open(network, "a");
+  const index = indexOf(network, "eth0");
+  const link = JSON.parse(network.run("b", "ip", "-j", "link", "show", "dev", "eth0"))[0];
+  const others = { 4: Uint8Array.of(10, 0, 0, 2), 6: new Uint8Array(16) };
+  others[6].set([0xfd], 0);
+  others[6].set([2], 15);
+  for (const family of [4, 6] as const) {
+    const key = { index, address: others[family] };
+    const look = (): Neighbour | undefined =>
+      netlink.all(encodeDumpNeighbours(family), decodeNeighbour)
+        .find(({ address }) => address.toHex() === key.address.toHex());
+    expect(look()).toBeUndefined();
+    netlink.must(encodeProbeNeighbour(key), "asking");
+    await poll(() => look()?.linkAddress !== undefined, 3000, "no answer");
+    expect(look()?.linkAddress?.toHex()).toBe(link.address.replaceAll(":", ""));
+
+    const linkAddress = Uint8Array.of(2, 0, 0, 0, 0, 9);
+    netlink.must(encodeNewNeighbour({ ...key, linkAddress, state: NUD_PERMANENT }), "noting");
+    expect(look()).toMatchObject({ linkAddress, state: NUD_PERMANENT });
+    const [said] = ip(network, `-${family}`, "neigh", "show", "nud", "permanent", "dev", "eth0");
+    expect(said).toMatchObject({ lladdr: "02:00:00:00:00:09", state: ["PERMANENT"] });
+
+    netlink.must(encodeDeleteNeighbour(key), "forgetting");
+    const shown = ip(network, `-${family}`, "neigh", "show", "nud", "permanent", "dev", "eth0");
+    expect(shown).toEqual([]);
+  }
 });
