@@ -51,8 +51,6 @@ const IPVS_DEST_ATTR_TUN_TYPE = 13;
 const IPVS_DEST_ATTR_TUN_PORT = 14;
 const IPVS_DEST_ATTR_TUN_FLAGS = 15;
 
-/** The bits of a destination's flags that say how packets reach it (IP_VS_CONN_F_FWD_MASK). */
-const FWD_MASK = 7;
 /** How packets reach a destination (IP_VS_CONN_F_*). */
 const FORWARDING = { masquerade: 0, local: 1, tunnel: 2, route: 3, bypass: 4 } as const;
 /** What is around a packet in a tunnel (IP_VS_CONN_F_TUNNEL_TYPE_*). */
@@ -201,7 +199,7 @@ function readDestination(r: AttributeReader): ListedDestination | undefined {
     if (r.type === IPVS_DEST_ATTR_STATS64) stats.read(r, true);
   }
   const { family, address, port } = key;
-  const forwarding = nameOf(FORWARDING, numbers.forwarding & FWD_MASK);
+  const forwarding = nameOf(FORWARDING, numbers.forwarding);
   const type = nameOf(TUNNELS, numbers.tunnelType);
   const checksum = nameOf(CHECKSUMS, numbers.checksum);
   if (r.short || family === undefined || address === undefined) return undefined;

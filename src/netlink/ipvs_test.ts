@@ -22,7 +22,6 @@ import {
   encodeZero,
   IPVS_GENL_NAME,
   type ListedService,
-  type ServiceKey,
 } from "./ipvs.ts";
 import {
   decodeDaemon,
@@ -44,7 +43,7 @@ import {
   type ListedDestination,
 } from "./ipvs_destination.ts";
 import type { Stats } from "./ipvs_stats.ts";
-import { type Message, messages, NLM_F_ACK, NLMSG_DONE } from "./message.ts";
+import { type Message, messages, NLMSG_DONE } from "./message.ts";
 
 const hex = (text: string): Uint8Array => Uint8Array.fromHex(text.replaceAll(" ", ""));
 const { family } = golden;
@@ -251,17 +250,34 @@ test("every reply but the ends is of the family", () => {
   expect(new Set(types)).toEqual(new Set([family]));
 });
 
-test("32-bit counts where a kernel has no others", () => {
-  const key: ServiceKey = { family: 4, fwmark: 1 };
-  const { payload } = only(
-    encodeNewService(family, { ...SOME_SERVICES[5]!, ...key } as ListedService),
-  );
-  const stats = hex("1800 0a00 0800 0100 ffffffff 0c00 0400 0100000001000000");
-  const whole = new Uint8Array([...payload, ...stats]);
-  whole[4] = whole[4]! + stats.length; // the length of the nest
-  expect(decodeService(whole)!.stats).toMatchObject({
-    connections: 0xffffffffn,
-    inBytes: 0x100000001n,
-  });
-  expect(encodeZero(family)[6]! & NLM_F_ACK).toBe(NLM_F_ACK);
+test("counts of 64 bits where the kernel has them, else those of 32", () => {
+  const { payload } = only(encodeNewService(family, SOME_SERVICES[5]!));
+  const statsOf = (...nests: string[]): Stats => {
+    const added = hex(nests.join(""));
+    const whole = new Uint8Array([...payload, ...added]);
+    whole[4] = whole[4]! + added.length; // the length of the nest
+    return decodeService(whole)!.stats;
+  };
+  const narrow = "1800 0a00 0800 0100 ffffffff 0c00 0400 0100000001000000";
+  const wide = "1000 0c00 0c00 0100 0200000001000000";
+  expect(statsOf()).toMatchObject({ connections: 0n, inBytes: 0n });
+  expect(statsOf(narrow)).toMatchObject({ connections: 0xffffffffn, inBytes: 0x100000001n });
+  expect(statsOf(narrow, wide)).toMatchObject({ connections: 0x100000002n, inBytes: 0n });
+  expect(statsOf(wide, narrow)).toMatchObject({ connections: 0x100000002n, inBytes: 0n });
+});
+
+test("a reply without room for its own header is none", () => {
+  const decoders = [
+    decodeFamily,
+    decodeService,
+    decodeDestination,
+    decodeDaemon,
+    decodeTimeouts,
+    decodeInfo,
+  ];
+  for (const decode of decoders) {
+    for (let length = 0; length < 4; length++) {
+      expect(decode(new Uint8Array(length))).toBeUndefined();
+    }
+  }
 });
