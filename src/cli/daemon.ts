@@ -23,8 +23,8 @@ import { systemWorld } from "../parent/world.ts";
 /** Where the launcher waits for the daemon's first words. */
 const READY_FD = 3;
 const READY = "ready";
-/** A configuration file of some thousand lines. */
-const LARGE_BYTES = 131_072;
+/** A configuration file of a thousand lines. */
+const LARGE_BYTES = 16_384;
 
 /**
  * Runs keepalived's command line; resolves with the exit status. `early` is a vrrp role that was started

@@ -2,7 +2,7 @@
  * Lines of words and braces, nearly all lines of nearly all files, cut without looking at each
  * character: native calls do for a stretch of lines what a loop would take ten times as long for.
  */
-import { MovingStatement, type SourceFile, type Statement } from "./statement.ts";
+import { type Emit, MovingStatement, type SetChecks, type SourceFile } from "./statement.ts";
 
 /** So much is read in one go, when it holds nothing but words and braces. */
 const STRETCH = 2048;
@@ -32,12 +32,15 @@ const MOST_KNOWN = 2048;
  * what a line was cut into is remembered, and only what has not been met before is cut.
  */
 export class PlainLines {
-  readonly #emit: (statement: Statement) => void;
+  readonly #emit: Emit;
+  readonly #setChecks: SetChecks;
   readonly #statement: MovingStatement;
   readonly #known = new Map<string, readonly (readonly string[])[]>();
 
-  constructor(file: SourceFile, emit: (statement: Statement) => void) {
+  /** Reads lines of `file` for `emit`, which is handed `setChecks` with each statement. */
+  constructor(file: SourceFile, emit: Emit, setChecks: SetChecks) {
     this.#emit = emit;
+    this.#setChecks = setChecks;
     this.#statement = new MovingStatement(file);
   }
 
@@ -47,6 +50,7 @@ export class PlainLines {
    */
   read(stretch: string, before: number): number {
     const emit = this.#emit;
+    const setChecks = this.#setChecks;
     const statement = this.#statement;
     const known = this.#known;
     const lines = stretch.split("\n");
@@ -63,7 +67,7 @@ export class PlainLines {
       for (let piece = 0; piece < pieces.length; piece++) {
         const words = pieces[piece]!;
         const brace = words === OPENING ? "{" : words === CLOSING ? "}" : "";
-        emit(statement.moveTo(words, brace, before + i + 1, piece));
+        emit(statement.moveTo(words, brace, before + i + 1, piece), setChecks);
       }
     }
     return before + count;

@@ -13,8 +13,7 @@ import {
   type ProblemKind,
   type Problems,
 } from "./problem.ts";
-import type { SetChecks } from "./source.ts";
-import type { Statement } from "./statement.ts";
+import type { SetChecks, Statement } from "./statement.ts";
 
 /** Whether a start (tolerant of junk after some numbers) or a configuration test is reading. */
 export type Mode = "run" | "test";

@@ -13,7 +13,14 @@ import { directoryOf, expandBraces, hasWildcard, matchPaths, resolvePath } from 
 import { problemAt, type ProblemKind, type Problems, type Spot } from "./problem.ts";
 import { endOfStretch, PlainLines, SPECIAL } from "./plain_lines.ts";
 import { maySpill } from "./secrets.ts";
-import { lineAt, type SourceFile, Statement, type Stretch } from "./statement.ts";
+import {
+  type Emit,
+  lineAt,
+  type SetChecks,
+  type SourceFile,
+  Statement,
+  type Stretch,
+} from "./statement.ts";
 import { cut, stripComment } from "./words.ts";
 
 const DEEPEST_INCLUDE = 32;
@@ -51,16 +58,14 @@ const CHECK_NAMES: Readonly<Record<string, number>> = {
   brace_match: BRACE,
 };
 
-/** Sets the checks of the includes to come, as `include_check NAMES` says. */
-export type SetChecks = (names: readonly string[]) => void;
-
 /** The next line of a file or of a multi-line value, without its comment. */
 type Feed = () => string | undefined;
 
 interface Reading {
   readonly files: Files;
   readonly problems: Problems;
-  readonly emit: (statement: Statement) => void;
+  readonly emit: Emit;
+  readonly setChecks: SetChecks;
   readonly scope: Scope;
   readonly configId: string;
   fileCount: number;
@@ -84,15 +89,15 @@ export function readSource(
   path: string,
   files: Files,
   problems: Problems,
-  emit: (statement: Statement, setChecks: SetChecks) => void,
+  emit: Emit,
 ): number {
   const configId = files.configId ?? files.hostName.split(".")[0]!;
   const random = randomNumbers(files.randomSeed);
-  const setChecksOfThis: SetChecks = (names) => setChecks(reading, names);
   const reading: Reading = {
     files,
     problems,
-    emit: (statement) => emit(statement, setChecksOfThis),
+    emit,
+    setChecks: (names) => setChecks(reading, names),
     scope: {
       definitions: new Map(),
       predefined: (name, args) => predefined(reading, random, name, args),
@@ -268,7 +273,7 @@ function readLines(reading: Reading, file: SourceFile): void {
     at = newline < 0 ? text.length : newline + 1;
     return cleanLine(reading, lineAt(text, reading.from));
   };
-  const plain = new PlainLines(file, reading.emit);
+  const plain = new PlainLines(file, reading.emit, reading.setChecks);
   while (at < text.length && reading.work <= MOST_WORK) {
     const end = endOfStretch(text, at);
     const stretch = text.slice(at, end);
@@ -414,7 +419,10 @@ function readStatements(reading: Reading, text: string, origin: Origin): void {
   const { file, line } = reading;
   for (const [i, piece] of pieces.entries()) {
     const words = piece.words.map((word) => word.text);
-    reading.emit(new Statement(words, piece.brace, file, line, stretch, i));
+    reading.emit(
+      new Statement(words, piece.brace, file, line, stretch, i),
+      reading.setChecks,
+    );
   }
   if (unmatched) complain(reading, "unmatched_quote", `Unmatched quote: '${shown(text)}'`);
 }

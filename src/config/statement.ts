@@ -15,6 +15,12 @@ export interface SourceFile {
   readonly includedBy?: { readonly file: SourceFile; readonly line: number };
 }
 
+/** Sets the checks of the includes to come, as `include_check NAMES` says. */
+export type SetChecks = (names: readonly string[]) => void;
+
+/** What takes each statement. */
+export type Emit = (statement: Statement, setChecks: SetChecks) => void;
+
 /** A text that a physical line became by expansion, and how its offsets relate to the line. */
 export interface Stretch {
   readonly text: string;

@@ -117,8 +117,8 @@ function complete(completing: Completing): VirtualServer {
   const protocol = protocolOf(completing);
   const persistence_timeout = persistence(completing);
   const ops = oncePerPacket(completing);
-  const name = nameOf(completing);
   if (values.lvs_sched === undefined) {
+    const name = nameOf(completing);
     say(
       service,
       completing.problems,
@@ -126,6 +126,7 @@ function complete(completing: Completing): VirtualServer {
     );
   }
   if (lacksMethod(service)) {
+    const name = nameOf(completing);
     const message = `Virtual server ${name}: no forwarding method set, setting default NAT`;
     say(service, completing.problems, message);
   }

@@ -23,27 +23,35 @@ export function parseAddress(text: string): Address | undefined {
 const DOT = ".".charCodeAt(0);
 const ZERO = "0".charCodeAt(0);
 
-/** Four decimal numbers to 255 without leading zeros. A loop: configurations hold thousands of them. */
-function parseV4(text: string): Address | undefined {
-  if (text.length > 15) return undefined;
-  const out = new Uint8Array(4);
+/**
+ * Whether a text is four decimal numbers to 255 without leading zeros. A loop: configurations hold
+ * thousands of them, most of which stay text.
+ */
+function isV4(text: string): boolean {
+  const { length } = text;
+  if (length > 15) return false;
   let parts = 0;
   let value = 0;
   let digits = 0;
-  for (let i = 0; i <= text.length; i++) {
-    const code = i < text.length ? text.charCodeAt(i) : DOT;
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
     if (code === DOT) {
-      if (digits === 0 || value > 255 || parts === 4) return undefined;
-      out[parts++] = value;
+      if (digits === 0) return false;
+      parts++;
       value = digits = 0;
       continue;
     }
     const digit = code - ZERO;
-    if (digit < 0 || digit > 9 || digits === 3 || (digits > 0 && value === 0)) return undefined;
+    if (digit < 0 || digit > 9 || (digits > 0 && value === 0)) return false;
     value = value * 10 + digit;
     digits++;
+    if (value > 255) return false;
   }
-  return parts === 4 ? out : undefined;
+  return parts === 3 && digits > 0;
+}
+
+function parseV4(text: string): Address | undefined {
+  return isV4(text) ? Uint8Array.from(text.split("."), Number) : undefined;
 }
 
 /**
@@ -51,7 +59,7 @@ function parseV4(text: string): Address | undefined {
  * An IPv4 address that is one is its own.
  */
 export function canonicalAddress(text: string): string | undefined {
-  if (!text.includes(":")) return parseV4(text) === undefined ? undefined : text;
+  if (!text.includes(":")) return isV4(text) ? text : undefined;
   const address = parseV6(text);
   return address === undefined ? undefined : formatAddress(address);
 }
