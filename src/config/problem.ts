@@ -125,9 +125,14 @@ export function problemAt(
     line: spot.line,
     column: spot.column,
     prefix: "file",
-    ...(spot.source === "" || maySpill(spot.source) ? {} : { source: spot.source }),
+    ...(spot.source === "" || maySpill(spot.source) ? {} : { source: shorten(spot.source) }),
     ...extras,
   };
+}
+
+/** A line that nobody would read to its end. */
+function shorten(source: string): string {
+  return source.length <= LONGEST_SOURCE ? source : `${source.slice(0, LONGEST_START)} ...`;
 }
 
 function inclusionsOf(file: SourceFile): readonly Inclusion[] {
@@ -137,6 +142,10 @@ function inclusionsOf(file: SourceFile): readonly Inclusion[] {
   }
   return chain;
 }
+
+/** Longer lines are dropped by the reader; the start tells which one it is. */
+const LONGEST_SOURCE = 1023;
+const LONGEST_START = 100;
 
 /** More would help nobody. */
 const MOST_PROBLEMS = 1000;

@@ -20,7 +20,10 @@ export function maySpill(text: string): boolean {
 /** The secrets of one configuration. */
 export class Secrets {
   readonly #texts = new Set<string>();
-  readonly #lengths = new Set<number>();
+  /** Their lengths, the longest first. */
+  #lengths: number[] = [];
+  /** The characters they start with: most of a text need not be looked at twice. */
+  readonly #starts = new Set<number>();
   /** The lines that hold one, by file. */
   readonly #lines = new Map<string, Set<number>>();
 
@@ -29,7 +32,10 @@ export class Secrets {
     const bare = text.trim().replace(/^["']+|["']+$/g, "").slice(0, LONGEST);
     if (bare === "") return;
     this.#texts.add(bare);
-    this.#lengths.add(bare.length);
+    this.#starts.add(bare.charCodeAt(0));
+    if (this.#lengths.includes(bare.length)) return;
+    this.#lengths.push(bare.length);
+    this.#lengths.sort((a, b) => b - a);
   }
 
   /** Remembers a line that must not be shown. */
@@ -53,22 +59,28 @@ export class Secrets {
   /** A text without secrets. */
   hide(text: string): string {
     if (this.#texts.size === 0) return text;
-    // The longest one that starts somewhere wins.
-    const lengths = [...this.#lengths].filter((length) => length <= text.length)
-      .sort((a, b) => b - a);
     let shown = "";
-    let at = 0;
-    while (at < text.length) {
-      const start = at;
-      const length = lengths.find((one) => this.#isSecret(text, start, one));
-      if (length === undefined) shown += text[at++];
-      else {
-        shown += MASK;
-        at += length;
-        while (length === LONGEST && at < text.length && !/\s/.test(text[at]!)) at++;
+    let from = 0;
+    for (let at = 0; at < text.length;) {
+      const length = this.#starts.has(text.charCodeAt(at)) ? this.#secretAt(text, at) : 0;
+      if (length === 0) {
+        at++;
+        continue;
       }
+      shown += text.slice(from, at) + MASK;
+      at += length;
+      while (length === LONGEST && at < text.length && !/\s/.test(text[at]!)) at++;
+      from = at;
     }
-    return shown;
+    return from === 0 ? text : shown + text.slice(from);
+  }
+
+  /** The length of the longest secret that starts at an offset; 0 when none does. */
+  #secretAt(text: string, at: number): number {
+    for (const length of this.#lengths) {
+      if (at + length <= text.length && this.#isSecret(text, at, length)) return length;
+    }
+    return 0;
   }
 
   #isSecret(text: string, at: number, length: number): boolean {
