@@ -156,8 +156,12 @@ export const O_NOFOLLOW = process.arch === "arm64" ? 0o100000 : 0o400000;
 export const O_CLOEXEC = 0o2000000;
 /** Read-only. */
 export const O_RDONLY = 0;
+/** Get descriptor flags. */
+export const F_GETFD = 1;
 /** Set descriptor flags. */
 export const F_SETFD = 2;
+/** Another descriptor for the same thing, not below the given number. */
+export const F_DUPFD_CLOEXEC = 1030;
 /** Set open file description lock. */
 export const F_OFD_SETLK = 37;
 /** Close on exec, as descriptor flag. */
@@ -201,6 +205,10 @@ export const SIG_IGN = 1;
 // sched.h, linux/sched.h
 /** A network namespace of one's own. */
 export const CLONE_NEWNET = 0x40000000;
+
+// asm/unistd.h
+/** The C library has no name for it before glibc 2.41 (274 on arm64). */
+export const SYS_SCHED_SETATTR = process.arch === "arm64" ? 274 : 314;
 
 // linux/prctl.h
 /** Sets comm. */

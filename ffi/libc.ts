@@ -3,7 +3,7 @@
  * call becomes. Symbols are declared here and nowhere else; the files beside this one give them
  * names and types worth calling.
  *
- * Variadic functions (ioctl, fcntl, prctl) are declared with fixed arguments: on x86-64 and arm64
+ * Variadic functions (ioctl, fcntl, prctl, syscall) are declared with fixed arguments: on x86-64 and arm64
  * Linux both are passed alike.
  */
 
@@ -44,12 +44,12 @@ const SYMBOLS = {
   send: { args: ["i32", "ptr", "u64", "i32"], returns: "i32" },
   sendmmsg: { args: ["i32", "ptr", "u32", "i32"], returns: "i32" },
   setns: { args: ["i32", "i32"], returns: "i32" },
-  setpriority: { args: ["i32", "u32", "i32"], returns: "i32" },
   setsid: { args: [], returns: "i32" },
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
   signal: { args: ["i32", "u64"], returns: "ptr" },
   socket: { args: ["i32", "i32", "i32"], returns: "i32" },
   socketpair: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
+  syscall: { args: ["i64", "u64", "ptr", "u64"], returns: "i32" },
   timerfd_create: { args: ["i32", "i32"], returns: "i32" },
   timerfd_settime: { args: ["i32", "i32", "ptr", "ptr"], returns: "i32" },
   unlink: { args: ["ptr"], returns: "i32" },

@@ -82,12 +82,31 @@ test("a descriptor that moves replaces what was there, and does not outlive an e
   `)).toEqual(["/dev/null", false, true, true]);
 });
 
+test("a copy of a descriptor has a number that no signal has, and is not inherited", () => {
+  expect(outOf(`
+    const { readlinkSync } = await import("node:fs");
+    const copy = own.copyDescriptor(1);
+    out.push(copy > 64, readlinkSync("/proc/self/fd/" + copy) === readlinkSync("/proc/self/fd/1"));
+    const info = readFileSync("/proc/self/fdinfo/" + copy, "utf8");
+    out.push((Number.parseInt(/flags:\\s*(\\d+)/.exec(info)![1]!, 8) & 0o2000000) !== 0);
+    out.push(own.isDescriptor(copy), own.isDescriptor(copy + 1), own.isDescriptor(-1));
+    try {
+      own.copyDescriptor(-1);
+    } catch (error) {
+      out.push((error as Error).message);
+    }
+  `)).toEqual([
+    ...[true, true, true, true, false, false],
+    "fcntl failed with EBADF while copying descriptor -1",
+  ]);
+});
+
 test("the nice value, up for everyone", () => {
   expect(outOf(`
     const nice = (): number =>
       Number(readFileSync("/proc/self/stat", "utf8").split(") ")[1]!.split(" ")[16]);
     const before = nice();
-    own.setNice(Math.min(19, before + 3));
+    own.setShare(Math.min(19, before + 3), 1000);
     out.push(nice() - before === Math.min(3, 19 - before));
   `)).toEqual([true]);
 });
@@ -116,14 +135,14 @@ test("what is not allowed, or makes no sense, is refused in words", () => {
     attempt(() => own.enterNetworkNamespace("/no/such/namespace"));
     attempt(() => own.enterNamespaceOf(-1));
     attempt(() => own.newNetworkNamespace());
-    attempt(() => own.setNice(-20));
+    attempt(() => own.setShare(-20, 100));
   `)).toEqual([
     "sched_setscheduler failed with EINVAL while setting real-time priority 0",
     "setns failed with EPERM while entering network namespace /proc/self/ns/net",
     "open failed with ENOENT while entering network namespace /no/such/namespace",
     "setns failed with EBADF while entering a network namespace",
     "unshare failed with EPERM while making a network namespace",
-    "setpriority failed with EACCES while setting the nice value to -20",
+    "sched_setattr failed with EPERM while setting the nice value to -20",
   ]);
 });
 

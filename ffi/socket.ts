@@ -116,6 +116,16 @@ export function receiveNow(fd: number, into: Memory): number {
   return code === EAGAIN || code === EINTR ? 0 : -1;
 }
 
+const probe = new Memory(1);
+
+/**
+ * Whether the other end of a connection over which nothing is ever sent is closed. (Not by errno: in the
+ * parent the handler of a signal may come between a call and its errno.)
+ */
+export function hasEnded(fd: number): boolean {
+  return libc.recv(fd, probe.pointer, 1, MSG_DONTWAIT) === 0;
+}
+
 /** A vector of mmsghdr, each with one iovec. */
 export class MessageVector {
   /** The mmsghdrs. */

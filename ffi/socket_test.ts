@@ -18,6 +18,7 @@ import {
   bindToDevice,
   closeDescriptor,
   connectSocket,
+  hasEnded,
   openSocket,
   ReceiveBatch,
   receiveNow,
@@ -109,11 +110,13 @@ test("the end of a stream is told apart from nothing to read, and from no room",
   open.add(a);
   const memory = Memory.of(Uint8Array.of(1, 2, 3));
   expect(receiveNow(a, memory)).toBe(0);
+  expect(hasEnded(a)).toBeFalse();
   sendNow(b, memory, 1, 2);
   closeDescriptor(b);
   expect(receiveNow(a, memory)).toBe(2);
   expect([...memory.bytes]).toEqual([2, 3, 3]);
   expect(receiveNow(a, memory)).toBe(-1);
+  expect([hasEnded(a), hasEnded(a)]).toEqual([true, true]);
   // EPIPE, and no signal that would end us.
   expect(sendNow(a, memory, 0, 3)).toBe(-1);
 });

@@ -22,6 +22,8 @@ export type ToRole =
     readonly changes: readonly Change[];
     /** Whether lines for -D are wanted. */
     readonly detail: boolean;
+    /** Whether addresses stay on the links when the daemon is stopped. */
+    readonly keepAddresses: boolean;
   }
   /** The BFD sessions are to be these; one that is the same as before goes on as it is. */
   | { readonly type: "bfd"; readonly instances: readonly BfdInstance[] }
@@ -71,6 +73,8 @@ export const CHANNEL_FD = 3;
 export const LEDGER_FD = 4;
 /** The packet socket's descriptor in the role. */
 export const ANNOUNCE_FD = 5;
+/** The stop line's descriptor in the role. */
+export const STOP_FD = 6;
 /** Names the role in its environment; deleted by the role at once. */
 export const ROLE_VARIABLE = "UPKEEP_ROLE";
 /** In the environment of the daemon that has left its terminal: where it was called; deleted at once. */

@@ -11,6 +11,7 @@ import { resolve } from "node:path";
 import { INTERFACE_SIGNALS, SIGKILL } from "../../ffi/constants.ts";
 import { claimPidFile, removePidFile } from "../../ffi/pid_file.ts";
 import { blockSignals, setSignalMask } from "../../ffi/process.ts";
+import { hasEnded } from "../../ffi/socket.ts";
 import { releaseStartPages } from "../../ffi/start_pages.ts";
 import { monotonicUs } from "../../ffi/timer.ts";
 import type { DaemonOptions } from "../cli/options.ts";
@@ -125,7 +126,8 @@ export class Daemon {
     if (this.#options.checkOnly) early?.role.release();
     else if (early === undefined) this.#spawn();
     else this.#adopt(early.role);
-    hearSignals(this.#options.ignoreSigint, (request) => this.#hear(request));
+    const { stopLine } = this.#ledger;
+    hearSignals(this.#options.ignoreSigint, stopLine, (request) => this.#hear(request));
     // Whatever mask we were started with, and whatever came meanwhile, is heard from here on.
     setSignalMask();
     if (process.pid === 1) reapStrangers((pid) => pid === this.#role?.pid);
@@ -238,7 +240,9 @@ export class Daemon {
       return;
     }
     const detail = this.#options.logDetail > 0;
-    this.#role.tell({ type: "configure", changes: this.#withSlots(changes), detail });
+    const keepAddresses = this.#options.dontReleaseVrrp;
+    const slotted = this.#withSlots(changes);
+    this.#role.tell({ type: "configure", changes: slotted, detail, keepAddresses });
     this.#role.tell({ type: "bfd", instances: this.#bfdInstances });
     this.#role.tell({ type: "pid-file", path: this.#pathOf(this.#options.vrrpPidFile) });
     clearTimeout(this.#settleTimer);
@@ -270,6 +274,7 @@ export class Daemon {
   }
 
   #listen(message: FromRole): void {
+    this.#heedStop();
     const speaker: Speaker = { role: "vrrp", pid: this.#role?.pid ?? process.pid };
     switch (message.type) {
       case "log":
@@ -308,6 +313,7 @@ export class Daemon {
 
   #roleEnded(role: Role, status: number | null, signal: number): void {
     if (this.#role !== role) return;
+    this.#heedStop();
     this.#role = undefined;
     const isNeeded = this.#hasWork || this.#options.allRoles;
     const isDismissed = this.#stopping !== undefined || (status === 0 && !isNeeded);
@@ -317,7 +323,7 @@ export class Daemon {
     const seconds = isLast ? undefined : this.#respawn(role);
     this.#states.clear();
     this.#removePidFileOf(role);
-    if (this.#stopping !== undefined) this.#leave(this.#stopping.status);
+    if (this.#stopping !== undefined) this.#leaveWithoutRole(this.#stopping.status);
     if (isDismissed) return;
     const how = signal > 0 ? `due to signal ${signal}` : `with status ${status}`;
     this.#say("error", `pid ${role.pid} exited ${how}`);
@@ -430,6 +436,11 @@ export class Daemon {
       this.#say("info", `Reload finished in ${monotonicUs() - startedAt} usec`);
     }
     notifySystemd("ready");
+  }
+
+  /** The role may have heard of the stop before us; what it says of that comes after our own words. */
+  #heedStop(): void {
+    if (this.#stopping === undefined && hasEnded(this.#ledger.stopLine.fd)) this.#stop(0);
   }
 
   /** Ends the daemon; only the first call counts. */

@@ -7,12 +7,14 @@
  *
  * And the packet socket for gratuitous ARP: the kernel takes some 10 ms to close one, which a dying role would
  * have to wait for before anybody learns of its death. So the parent holds it too.
+ *
+ * And the stop line: a stop need not wait for the parent's loop to tell the role (see signals.ts).
  */
 
 import { AF_PACKET, SO_SNDBUF, SOCK_RAW, SOL_SOCKET } from "../../ffi/constants.ts";
 import { mapShared } from "../../ffi/memory.ts";
 import { openSharedMemory } from "../../ffi/process.ts";
-import { openSocket, setOption } from "../../ffi/socket.ts";
+import { openSocket, setOption, socketPair } from "../../ffi/socket.ts";
 
 /** Instances beyond this number are not adopted after a crash, they start as BACKUP. */
 const SLOTS = 16_384;
@@ -20,19 +22,31 @@ const SLOTS = 16_384;
 const ANNOUNCE_BYTES = 4 * 1024 * 1024;
 const BYTES = SLOTS * Float64Array.BYTES_PER_ELEMENT;
 
-/** Moments of last adverts (microseconds on the monotonic clock; 0 is not MASTER), by slot. */
+/** What every role of a daemon gets from its parent. */
 export interface Ledger {
   /** To be inherited by the role. */
   readonly fd: number;
+  /** Moments of last adverts (microseconds on the monotonic clock; 0 is not MASTER), by slot. */
   readonly lastAdvertAt: Float64Array;
   /** A packet socket, to be inherited too; undefined without the right to one. */
   readonly announceFd: number | undefined;
+  readonly stopLine: StopLine;
+}
+
+/** A connection at whose end both parent and role stop, each by itself. */
+export interface StopLine {
+  /** Where its end is seen; to be inherited by the role. */
+  readonly fd: number;
+  /** What the parent closes to stop. */
+  readonly trigger: number;
 }
 
 /** A new, empty ledger. Throws SysError. */
 export function makeLedger(): Ledger {
   const fd = openSharedMemory("upkeep-ledger", BYTES);
-  return { fd, lastAdvertAt: openLedger(fd), announceFd: openAnnouncer() };
+  const [heard, trigger] = socketPair();
+  const stopLine = { fd: heard, trigger };
+  return { fd, lastAdvertAt: openLedger(fd), announceFd: openAnnouncer(), stopLine };
 }
 
 /** One packet socket announces for every link; protocol 0 keeps it from receiving anything. */

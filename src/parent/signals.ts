@@ -3,11 +3,22 @@
  *
  * Bun delivers the named signals. The real-time ones it does not know get libc's `close` as their
  * handler: signal N closes descriptor N, which is one end of a socket pair, and the end of stream is
- * seen at the other end. Descriptors that low are ours alone: the parent has a dozen open.
+ * seen at the other end. The parent has a dozen descriptors open, so these numbers are free.
+ *
+ * SIGTERM is heard in the same way, because the other end can be inherited: the role says farewell at the
+ * moment the signal is delivered, whatever the parent's loop is doing.
  */
 
-import { functionAddress, moveDescriptor, setDisposition } from "../../ffi/process.ts";
-import { socketPair } from "../../ffi/socket.ts";
+import { SIG_IGN, SIGTERM } from "../../ffi/constants.ts";
+import {
+  copyDescriptor,
+  functionAddress,
+  isDescriptor,
+  moveDescriptor,
+  setDisposition,
+} from "../../ffi/process.ts";
+import { closeDescriptor, socketPair } from "../../ffi/socket.ts";
+import type { StopLine } from "./ledger.ts";
 import { Stream } from "./stream.ts";
 
 /** What the daemon is asked for. */
@@ -20,10 +31,16 @@ const REALTIME: Readonly<Record<number, Request>> = {
   64: "threads", // SIGRTMAX
 };
 
-/** Calls `hear` for every signal of the daemon's interface, from now to the end of the process. */
-export function hearSignals(ignoreInterrupt: boolean, hear: (request: Request) => void): void {
+/**
+ * Calls `hear` for every signal of the daemon's interface, from now to the end of the process. SIGTERM closes
+ * the trigger of `line`.
+ */
+export function hearSignals(
+  ignoreInterrupt: boolean,
+  line: StopLine,
+  hear: (request: Request) => void,
+): void {
   process.on("SIGHUP", () => hear("reload"));
-  process.on("SIGTERM", () => hear("stop"));
   process.on("SIGINT", () => {
     if (!ignoreInterrupt) hear("stop");
   });
@@ -33,6 +50,25 @@ export function hearSignals(ignoreInterrupt: boolean, hear: (request: Request) =
   for (const [signal, request] of Object.entries(REALTIME)) {
     arm(Number(signal), close, () => hear(request));
   }
+  hearStop(line, close, () => hear("stop"));
+}
+
+/** A launcher may have left us a descriptor of that number; then the role is told by the parent. */
+function hearStop(line: StopLine, close: number, hear: () => void): void {
+  if (isDescriptor(SIGTERM)) {
+    process.on("SIGTERM", hear);
+    return;
+  }
+  moveDescriptor(line.trigger, SIGTERM);
+  new Stream(copyDescriptor(line.fd), {
+    data(): void {},
+    close(): void {
+      // The number is free now. Whoever gets it shall keep it.
+      setDisposition(SIGTERM, SIG_IGN);
+      hear();
+    },
+  });
+  setDisposition(SIGTERM, close);
 }
 
 /**
@@ -47,7 +83,10 @@ export function rehearseSignal(): void {
 function arm(signal: number, close: number, hear: () => void): void {
   const [watched, closed] = socketPair();
   moveDescriptor(closed, signal);
-  new Stream(watched, {
+  // Out of the way: what SIGTERM closes must not be the first number that is free.
+  const aside = copyDescriptor(watched);
+  closeDescriptor(watched);
+  new Stream(aside, {
     data(): void {},
     close(): void {
       arm(signal, close, hear);

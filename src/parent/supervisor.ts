@@ -60,7 +60,15 @@ export class Role {
       const child = Bun.spawn({
         cmd: ["/proc/self/exe", ...argv],
         argv0,
-        stdio: ["ignore", "inherit", "inherit", theirs, ledger.fd, ledger.announceFd ?? "ignore"],
+        stdio: [
+          "ignore",
+          "inherit",
+          "inherit",
+          theirs,
+          ledger.fd,
+          ledger.announceFd ?? "ignore",
+          ledger.stopLine.fd,
+        ],
         env: { ...process.env, ...OWN_ENVIRONMENT, ...RUNTIME, [ROLE_VARIABLE]: "vrrp" },
         onExit: ({ signalCode }, status) => {
           const signal = signalCode === null ? 0 : signalNumber(signalCode);

@@ -8,11 +8,19 @@
 
 import { INTERFACE_SIGNALS, SIG_IGN } from "../../ffi/constants.ts";
 import { claimPidFile, removePidFile } from "../../ffi/pid_file.ts";
-import { setDisposition, setNice } from "../../ffi/process.ts";
+import { setDisposition, setShare } from "../../ffi/process.ts";
+import { hasEnded } from "../../ffi/socket.ts";
 import { releaseStartPages } from "../../ffi/start_pages.ts";
 import type { BfdInstance } from "../config/bfd.ts";
 import { type Alarm, Loop } from "../loop.ts";
-import { encodeFrame, FrameReader, Outbox, RoleChannel, type ToRole } from "../parent/channel.ts";
+import {
+  encodeFrame,
+  FrameReader,
+  Outbox,
+  RoleChannel,
+  STOP_FD,
+  type ToRole,
+} from "../parent/channel.ts";
 import { diffBfd } from "./bfd_sessions.ts";
 import { BfdSpeaker } from "./bfd_speaker.ts";
 import { Router } from "./router.ts";
@@ -21,6 +29,8 @@ import { Router } from "./router.ts";
 const RETRY_US = 20_000;
 /** Ahead of ordinary processes, behind nothing that matters; never real time unless asked for. */
 const NICE = -10;
+/** A turn is shorter, and whoever is at work when we are woken makes way at once. */
+const SLICE_US = 100;
 /** sysexits.h EX_SOFTWARE: our own mistake, after which the parent starts the role again. */
 const EX_SOFTWARE = 70;
 /** After so many goes the code of an election is as fast as it gets, and its pages are where they belong. */
@@ -68,6 +78,9 @@ class VrrpRole {
   /** A configuration was performed in this turn. */
   #configured = false;
   #pidFile: string | undefined;
+  /** Whether addresses stay when the daemon is stopped. */
+  #keepAddresses = false;
+  #hearsStop = false;
 
   constructor(channel: number, ledger: Float64Array, announcer: number) {
     this.#parent = new RoleChannel(channel);
@@ -91,7 +104,7 @@ class VrrpRole {
     this.#loop.watch(this.#parent.fd, (now) => this.#readChannel(now));
     this.#loop.atTurnEnd((now) => this.#endTurn(now));
     try {
-      setNice(NICE);
+      setShare(NICE, SLICE_US);
     } catch {
       // Without CAP_SYS_NICE the default has to do.
     }
@@ -104,13 +117,22 @@ class VrrpRole {
 
   #readChannel(now: number): void {
     // A parent that is gone counts as one that asked us to leave.
-    if (!this.#parent.receive((message) => this.#obey(message, now))) this.#shutdown(false, now);
+    if (this.#parent.receive((message) => this.#obey(message, now))) return;
+    this.#shutdown(this.#keepAddresses && hasEnded(STOP_FD), now);
+  }
+
+  /** Before there is a configuration there is nothing to stop, and a withdrawal must not be. */
+  #hearStop(): void {
+    if (this.#hearsStop) return;
+    this.#hearsStop = true;
+    this.#loop.watch(STOP_FD, (now) => this.#shutdown(this.#keepAddresses, now));
   }
 
   #obey(message: ToRole, now: number): void {
     switch (message.type) {
       case "configure":
         this.#router.wantsDetail = message.detail;
+        this.#keepAddresses = message.keepAddresses;
         this.#configured = true;
         for (const change of message.changes) this.#router.configure(change, now);
         return;
@@ -150,6 +172,7 @@ class VrrpRole {
   }
 
   #shutdown(keepAddresses: boolean, now: number): void {
+    if (this.#hearsStop) this.#loop.unwatch(STOP_FD);
     this.#router.shutdown(keepAddresses, now);
     this.#loop.stop();
   }
@@ -158,6 +181,7 @@ class VrrpRole {
     this.#router.flush(now);
     if (this.#configured) {
       this.#configured = false;
+      this.#hearStop();
       this.#parent.outbox.push({ type: "configured" });
     }
     this.#loop.schedule(this.#retry, this.#parent.flush() ? Infinity : now + RETRY_US);

@@ -43,7 +43,9 @@ test("real time is round robin, with the priority asked for", () => {
 
 test("a nice value below that of others", () => {
   using network = new Network(["a"]);
-  expect(outOf(network, `own.setNice(-5); out.push(words(process.pid)[16]);`)).toEqual(["-5"]);
+  expect(outOf(network, `own.setShare(-5, 100); out.push(words(process.pid)[16]);`)).toEqual([
+    "-5",
+  ]);
 });
 
 test("memory is locked as it is touched, and the process works on", () => {

@@ -88,7 +88,7 @@ test("the role has the descriptors it needs and no others", async () => {
   const { vrrp } = daemon.pids();
   const links = descriptors(vrrp).map((link) => link.replace(/socket:\[\d+\]| \(deleted\)$/, ""));
   expect(links.sort()).toEqual([
-    ...Array(5).fill(""), // channel, monitor, commands, adverts, announcements
+    ...Array(6).fill(""), // channel, stop line, monitor, commands, adverts, announcements
     "/memfd:upkeep-ledger",
     daemon.vrrpPidFile,
     // Our loop and Bun's, which wakes it.
