@@ -7,7 +7,7 @@
  * Linux both are passed alike.
  */
 
-import { dlopen, type Pointer, read } from "bun:ffi";
+import { dlopen, type Pointer, read } from "./native.ts";
 import { errnoName } from "./constants.ts";
 
 // Sizes come back as 32-bit numbers: no transfer of ours comes near 2 GiB, and -1 stays -1.
@@ -66,11 +66,11 @@ type Libc = ReturnType<typeof dlopen<typeof SYMBOLS>>["symbols"];
 function openLibc(): Libc {
   let last: unknown;
   for (const name of NAMES) {
-    try {
-      return dlopen(name, SYMBOLS).symbols;
-    } catch (error) {
-      last = error;
+    const library: unknown = dlopen(name, SYMBOLS);
+    if (!(library instanceof Error)) {
+      return (library as ReturnType<typeof dlopen<typeof SYMBOLS>>).symbols;
     }
+    last = library;
   }
   throw new Error(`No C library found (tried ${NAMES.join(", ")}): ${String(last)}`);
 }

@@ -4,8 +4,8 @@
  * soon as its `.buffer` is touched, and the kernel would write into freed memory.
  */
 
-import { type Pointer, ptr, toArrayBuffer } from "bun:ffi";
 import { errno, libc, SysError } from "./libc.ts";
+import { type Pointer, ptr, toArrayBuffer } from "./native.ts";
 
 /** A fixed block of zeroed memory with a pointer that stays valid as long as the object lives. */
 export class Memory {

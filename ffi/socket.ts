@@ -3,7 +3,6 @@
  * sending or receiving many packets in one system call allocates nothing.
  */
 
-import type { Pointer } from "bun:ffi";
 import {
   AF_UNIX,
   EAGAIN,
@@ -34,6 +33,7 @@ import {
 } from "./layout.ts";
 import { check, errno, libc, SysError } from "./libc.ts";
 import { cString, Memory } from "./memory.ts";
+import type { Pointer } from "./native.ts";
 import { monotonicUs, readTimespec, realtimeUs } from "./timer.ts";
 
 /** A non-blocking, close-on-exec socket. Throws SysError; `doing` says what it was for. */
