@@ -62,6 +62,13 @@ export type FromRole =
   }
   /** Another station answers for an address we hold. */
   | { readonly type: "conflict"; readonly instance: string; readonly address: string }
+  /** A sync group has changed its state; its members' messages come before and after as it has. */
+  | {
+    readonly type: "group";
+    readonly group: string;
+    readonly from: State["name"];
+    readonly to: State["name"];
+  }
   /** A change was performed; the instances are running. */
   | { readonly type: "configured" }
   /** The role's own mistake, just before it ends. */
@@ -124,12 +131,16 @@ const LOG_LIMIT = 256 * 1024;
 /** Bytes that may wait before states are kept back too. */
 const STATE_LIMIT = 2 * LOG_LIMIT;
 
-type StateMessage = Extract<FromRole, { type: "state" }>;
+type StateMessage = Extract<FromRole, { type: "state" | "group" }>;
 type BfdMessage = Extract<FromRole, { type: "bfd" }>;
+
+function isOfState(message: FromRole): message is StateMessage {
+  return message.type === "state" || message.type === "group";
+}
 
 /**
  * The role's end, sending. It never blocks: what the parent does not read waits in a bounded queue, log
- * lines are dropped (and counted) first, and of each instance only the latest state is kept. A parent
+ * lines are dropped (and counted) first, and of each instance and group only the latest state is kept. A parent
  * that stands still for a minute delays nothing.
  */
 export class Outbox {
@@ -158,16 +169,15 @@ export class Outbox {
     }
     // While one is kept back, none overtakes it.
     const isLate = this.#waiting > STATE_LIMIT || this.#isKeepingBack;
-    if (message.type === "bfd" && isLate) {
-      this.#sessions.set(message.instance, message);
-      return;
-    }
-    if (message.type === "state" && isLate) {
-      const kept = this.#states.get(message.instance);
-      this.#states.set(message.instance, { ...message, from: kept?.from ?? message.from });
-      return;
-    }
-    this.#queue(message);
+    if (isLate && message.type === "bfd") this.#sessions.set(message.instance, message);
+    else if (isLate && isOfState(message)) this.#keepBack(message);
+    else this.#queue(message);
+  }
+
+  #keepBack(message: StateMessage): void {
+    const name = message.type === "state" ? `/${message.instance}` : message.group;
+    const from = this.#states.get(name)?.from ?? message.from;
+    this.#states.set(name, { ...message, from });
   }
 
   /** Sends what the other end takes now. */

@@ -238,6 +238,21 @@ test("of each instance the latest state is kept, with the first one's origin", (
   expect(outbox.isWaiting).toBeFalse();
 });
 
+test("a group is kept apart from an instance of the same name", () => {
+  const group = (from: "BACKUP" | "MASTER", to: "MASTER" | "FAULT"): FromRole => (
+    { type: "group", group: "V", from, to }
+  );
+  const { outbox, pipe } = filled(STATES + 1);
+  outbox.push(state("V", "BACKUP", "MASTER"));
+  outbox.push(group("BACKUP", "MASTER"));
+  outbox.push(state("V", "MASTER", "FAULT"));
+  outbox.push({ type: "group", group: "V", from: "MASTER", to: "FAULT" });
+  expect(drain(outbox, pipe).slice(1)).toEqual([
+    state("V", "BACKUP", "FAULT"),
+    group("BACKUP", "FAULT"),
+  ]);
+});
+
 test("a state never overtakes one that was kept back", () => {
   const { outbox, pipe } = filled(STATES + 1);
   outbox.push(state("V", "BACKUP", "MASTER"));

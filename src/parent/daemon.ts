@@ -296,6 +296,9 @@ export class Daemon {
       case "conflict":
         // The role has logged it; whoever else is to know is told from here.
         return;
+      case "group":
+        // The status shows its members; the order of these messages is for those who are notified.
+        return;
       case "configured":
         this.#log.write(speaker, "info", this.#isReload ? "Reload complete" : "Startup complete");
         this.#isReload = true;

@@ -5,10 +5,19 @@
  */
 
 import type { Config } from "../config/load.ts";
+import type { VrrpSyncGroup } from "../config/sync_group.ts";
 import type { VrrpGlobals, VrrpInstance } from "../config/vrrp.ts";
 
 /** One step from the previous configuration to the next. Plain JSON: it travels to the role. */
 export type Change =
+  /** What holds for the role as a whole; comes first. */
+  | { readonly type: "globals"; readonly globals: VrrpGlobals }
+  /** All sync groups, whenever one of them is different. */
+  | { readonly type: "groups"; readonly groups: readonly VrrpSyncGroup[] }
+  | InstanceChange;
+
+/** What happens to one instance. */
+export type InstanceChange =
   | {
     readonly type: "add";
     readonly key: string;
@@ -18,8 +27,6 @@ export type Change =
     /** When a predecessor of the role last advertised it as MASTER, while that still holds. */
     readonly adoptedAt?: number;
   }
-  /** What holds for the role as a whole; comes first. */
-  | { readonly type: "globals"; readonly globals: VrrpGlobals }
   | { readonly type: "change"; readonly key: string; readonly instance: VrrpInstance }
   | { readonly type: "remove"; readonly key: string; readonly name: string };
 
@@ -33,7 +40,10 @@ export function instanceKey(instance: VrrpInstance): string {
   return `${instance.interface ?? ""}/${instance.family}/${instance.virtual_router_id}/${where}`;
 }
 
-/** The steps from `previous` to `next`: removals first, so that what they free can be used again. */
+/**
+ * The steps from `previous` to `next`: the groups before their members, removals before what may use what
+ * they free.
+ */
 export function diff(previous: Config | undefined, next: Config | undefined): Change[] {
   const before = byKey(previous);
   const after = byKey(next);
@@ -41,6 +51,10 @@ export function diff(previous: Config | undefined, next: Config | undefined): Ch
   const globals = globalsOf(next);
   if (next !== undefined && !isDeepEqual(globalsOf(previous), globals)) {
     changes.push({ type: "globals", globals });
+  }
+  const groups = next?.vrrp_sync_groups ?? [];
+  if (!isSameText(previous?.vrrp_sync_groups ?? [], groups)) {
+    changes.push({ type: "groups", groups });
   }
   for (const [key, instance] of before) {
     if (!after.has(key)) changes.push({ type: "remove", key, name: instance.name });
@@ -60,7 +74,7 @@ export function apply(
 ): Map<string, VrrpInstance> {
   const after = new Map(before);
   for (const change of changes) {
-    if (change.type === "globals") continue;
+    if (change.type === "globals" || change.type === "groups") continue;
     if (change.type === "remove") after.delete(change.key);
     else after.set(change.key, change.instance);
   }
@@ -100,6 +114,14 @@ function isDeepEqual(a: VrrpGlobals, b: VrrpGlobals): boolean {
 
 /** Whether two descriptions mean the same; where in the file they stand does not matter. */
 function isSame(a: VrrpInstance, b: VrrpInstance): boolean {
+  return isSameText([a], [b]);
+}
+
+function isSameText(
+  a: readonly (VrrpInstance | VrrpSyncGroup)[],
+  b: readonly (VrrpInstance | VrrpSyncGroup)[],
+): boolean {
   const place = { file: "", line: 0 };
-  return JSON.stringify({ ...a, place }) === JSON.stringify({ ...b, place });
+  const text = (one: VrrpInstance | VrrpSyncGroup): string => JSON.stringify({ ...one, place });
+  return a.map(text).join() === b.map(text).join();
 }

@@ -1,11 +1,16 @@
 /** Reloads as algebra: over random configurations, and what makes an instance the same one. */
 
 import { expect, test } from "bun:test";
-import { configWith, instanceWith, virtualAddress } from "../../test/support/instances.ts";
+import {
+  configWith,
+  groupWith,
+  instanceWith,
+  virtualAddress,
+} from "../../test/support/instances.ts";
 import { type Prng, prng } from "../../test/support/prng.ts";
 import type { Config } from "../config/load.ts";
 import type { VrrpInstance } from "../config/vrrp.ts";
-import { apply, byKey, type Change, diff, instanceKey } from "./diff.ts";
+import { apply, byKey, type Change, diff, type InstanceChange, instanceKey } from "./diff.ts";
 
 /** Few choices, so that two configurations often meet in a key. */
 function someInstance(random: Prng, name: string): VrrpInstance {
@@ -41,23 +46,27 @@ function unplaced(instances: ReadonlyMap<string, VrrpInstance>): Map<string, Vrr
 
 const kinds = (changes: readonly Change[]): string[] => changes.map(({ type }) => type);
 
+/** The changes of instances; there are no others where there are neither groups nor globals. */
+function ofInstances(changes: readonly Change[]): InstanceChange[] {
+  const found = changes.filter(({ type }) => type !== "groups" && type !== "globals");
+  expect(found).toHaveLength(changes.length);
+  return found as InstanceChange[];
+}
+
 test("over random configurations, applying the difference makes one into the other", () => {
-  const seen = { globals: 0, add: 0, change: 0, remove: 0 };
+  const seen = { add: 0, change: 0, remove: 0 };
   for (let seed = 1; seed <= 300; seed++) {
     const random = prng(seed);
     const a = someConfig(random);
     const b = someConfig(random);
-    const changes = diff(a, b);
+    const changes = ofInstances(diff(a, b));
     for (const { type } of changes) seen[type]++;
     expect([seed, unplaced(apply(changes, byKey(a)))])
       .toEqual([seed, unplaced(byKey(b))]);
     // One change a key, each for a reason.
-    const keys = changes.flatMap((one) => one.type === "globals" ? [] : [one.key]);
-    expect(new Set(keys).size).toBe(changes.length);
+    expect(new Set(changes.map(({ key }) => key)).size).toBe(changes.length);
     const [before, after] = [byKey(a), byKey(b)];
-    for (const change of changes) {
-      if (change.type === "globals") continue;
-      const { type, key } = change;
+    for (const { type, key } of changes) {
       expect([seed, type, before.has(key), after.has(key)])
         .toEqual([seed, type, type !== "add", type !== "remove"]);
     }
@@ -151,4 +160,20 @@ test("what holds for the role as a whole comes first, and only when it is anothe
   expect(diff(delayed, plain)).toEqual([{ type: "globals", globals: {} }]);
   expect(diff(delayed, delayed)).toEqual([]);
   expect(diff(delayed, undefined).map(({ type }) => type)).toEqual(["remove"]);
+});
+
+test("groups come first, all of them, when one is different", () => {
+  const instances = [instanceWith({ name: "V" }), instanceWith({ name: "W", interface: "eth1" })];
+  const bare = configWith(instances);
+  const grouped = { ...bare, vrrp_sync_groups: [groupWith("G", ["V", "W"])] };
+  const groups = grouped.vrrp_sync_groups;
+  expect(diff(undefined, grouped).map(({ type }) => type)).toEqual(["groups", "add", "add"]);
+  expect(diff(bare, grouped)).toEqual([{ type: "groups", groups }]);
+  expect(diff(grouped, bare)).toEqual([{ type: "groups", groups: [] }]);
+  expect(diff(grouped, undefined).map(({ type }) => type)).toEqual(["groups", "remove", "remove"]);
+  const [moved] = groups.map((one) => ({ ...one, place: { file: "/b", line: 9 } }));
+  expect(diff(grouped, { ...grouped, vrrp_sync_groups: [moved!] })).toEqual([]);
+  const other = [{ ...groups[0]!, group: ["V"] }];
+  expect(diff(grouped, { ...grouped, vrrp_sync_groups: other }))
+    .toEqual([{ type: "groups", groups: other }]);
 });

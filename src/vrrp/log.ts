@@ -7,6 +7,7 @@ import type { VrrpInstance } from "../config/vrrp.ts";
 import { type Address, compareAddress, formatAddress } from "../lib/address.ts";
 import type { LogLevel } from "../lib/log.ts";
 import type { Held } from "./addresses.ts";
+import { WINDOW_US } from "./repair.ts";
 import type { NoteAction, State, VirtualRouter } from "./state.ts";
 
 /** A line for the log; `detail` lines are for -D only. */
@@ -168,4 +169,33 @@ export function announcementLines(name: string, held: Held, repeat: number): str
     : ["Unsolicited Neighbour Adverts", "unsolicited Neighbour Advert"];
   const begins = `(${name}) Sending/queueing ${many} on ${device} for ${spec.address}`;
   return [begins, ...Array<string>(repeat).fill(`Sending ${one} on ${device} for ${spec.address}`)];
+}
+
+/** Somebody else's removal that was put right; `repairs` counts those of the last seconds. */
+export function repairLine(name: string, held: Held, culprit: string, repairs: number): string {
+  const often = repairs > 1 ? ` (${repairs} times in ${WINDOW_US / 1_000_000} s)` : "";
+  return `(${name}) ${objectOf(held)} was removed ${culprit} - put back${often}`;
+}
+
+/**
+ * An address that could not be kept: `repairs` were made before, undefined when the kernel refused one.
+ * Names the likely culprit, so that the operator knows what to configure.
+ */
+export function retreatLine(
+  name: string,
+  held: Held,
+  culprit: string,
+  repairs: number | undefined,
+): string {
+  const seconds = WINDOW_US / 1_000_000;
+  const why = repairs === undefined
+    ? ", and cannot be put back"
+    : repairs === 0
+    ? ""
+    : `, and again after ${repairs} repairs in ${seconds} s`;
+  return `(${name}) ${objectOf(held)} was removed ${culprit}${why} - leaving MASTER`;
+}
+
+function objectOf({ spec, device }: Held): string {
+  return `address ${spec.address}/${spec.prefixLength} on ${device}`;
 }

@@ -13,6 +13,8 @@ import {
   announcementLines,
   type Line,
   noteLine,
+  repairLine,
+  retreatLine,
   transitionLines,
 } from "./log.ts";
 
@@ -146,4 +148,20 @@ test("announcements: what begins, then each of them", () => {
     "(V) Sending/queueing Unsolicited Neighbour Adverts on eth0 for 2001:db8::1",
     "Sending unsolicited Neighbour Advert on eth0 for 2001:db8::1",
   ]);
+});
+
+test("removals by others: what, by whom, how often, and what follows", () => {
+  const instance = instanceWith({
+    virtual_ipaddress: [virtualAddress("10.0.0.1", { prefixLength: 24 })],
+  });
+  const [held] = heldAddresses(instance) as [Held];
+  const removed = "(V) address 10.0.0.1/24 on eth0 was removed by dhclient (process 7)";
+  const who = "by dhclient (process 7)";
+  expect(repairLine("V", held, who, 1)).toBe(`${removed} - put back`);
+  expect(repairLine("V", held, who, 4)).toBe(`${removed} - put back (4 times in 10 s)`);
+  expect(retreatLine("V", held, who, 10))
+    .toBe(`${removed}, and again after 10 repairs in 10 s - leaving MASTER`);
+  expect(retreatLine("V", held, who, 0)).toBe(`${removed} - leaving MASTER`);
+  expect(retreatLine("V", held, who, undefined))
+    .toBe(`${removed}, and cannot be put back - leaving MASTER`);
 });

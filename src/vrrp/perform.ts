@@ -37,11 +37,42 @@ import { type Held, kernelAddress } from "./addresses.ts";
 import { Announcer } from "./announcer.ts";
 import type { LinkTable } from "./links.ts";
 import { Ports } from "./ports.ts";
+import { type Evidence, KNOWN_SUSPECTS, pidOfPort } from "./repair.ts";
+import type { RemovedAddress } from "./repairs.ts";
 
 /** The loopback's index in every namespace. */
 const LOOPBACK = 1;
 /** Room for the notifications of thousands of links and addresses that change at once. */
 const MONITOR_BYTES = 4 * 1024 * 1024;
+
+/** A request to be made at the end of the turn. */
+interface Queued {
+  readonly request: Request;
+  /** The errno that means it was not needed. */
+  readonly expected: number;
+  /** Called when the kernel will not have it. */
+  readonly refused?: () => void;
+}
+
+/** What may differ when an address is added. */
+export interface AddOptions {
+  /** Without duplicate address detection, whatever the configuration says. */
+  readonly nodad?: boolean;
+  /** Called when the kernel will not have it. */
+  readonly refused?: () => void;
+}
+
+/** Is told what becomes of our addresses while the link table is brought up to date. */
+export interface AddressListener {
+  /** Whether an address comes and goes by our own doing, so that nobody need look at the links again. */
+  isOurs(address: Address): boolean;
+  /** One of ours is there, or has changed. */
+  changed(address: InterfaceAddress): void;
+  /** One of ours is gone, whoever has removed it. */
+  removed(address: RemovedAddress): void;
+  /** Notifications were lost; the table was read anew. */
+  missed(): void;
+}
 
 /** The kernel, as the vrrp role uses it. */
 export class Kernel {
@@ -53,7 +84,9 @@ export class Kernel {
   readonly #netlink = new Netlink();
   readonly #links: LinkTable;
   readonly #log: (level: LogLevel, text: string) => void;
-  readonly #requests: { request: Request; expected: number }[] = [];
+  readonly #requests: Queued[] = [];
+  /** The addresses among them that are to be added. */
+  readonly #coming = new Set<Held>();
   /** Is told what the kernel refuses. */
   readonly refused = (error: unknown): void => this.#refused(error);
   /** The sockets for adverts. */
@@ -75,16 +108,17 @@ export class Kernel {
 
   /**
    * Brings the link table up to date with what the kernel has told. Whether anything changed besides
-   * addresses that `isOurs` claims, which come and go by our own doing; it is told what became of them.
+   * addresses that are ours.
    */
-  readMonitor(isOurs: (address: InterfaceAddress, isNew: boolean) => boolean): boolean {
+  readMonitor(listener: AddressListener): boolean {
     let changed = false;
     const complete = this.monitor.receive((message) => {
-      if (this.#hear(message, isOurs)) changed = true;
+      if (this.#hear(message, listener)) changed = true;
     });
     if (complete) return changed;
     this.#log("warning", "Netlink: Receive buffer overrun on monitor socket - reading all again");
     this.#dump();
+    listener.missed();
     return true;
   }
 
@@ -96,10 +130,7 @@ export class Kernel {
     this.#netlink.dump(addresses, "listing the addresses", (message) => this.#hear(message));
   }
 
-  #hear(
-    message: Message,
-    isOurs: (address: InterfaceAddress, isNew: boolean) => boolean = () => false,
-  ): boolean {
+  #hear(message: Message, listener?: AddressListener): boolean {
     const { type, payload } = message;
     if (type === RTM_NEWLINK || type === RTM_DELLINK) {
       const link = decodeLink(payload);
@@ -109,20 +140,34 @@ export class Kernel {
       return true;
     }
     if (type !== RTM_NEWADDR && type !== RTM_DELADDR) return false;
-    const address = decodeAddressMessage(payload);
-    if (address === undefined) return false;
-    if (type === RTM_NEWADDR) this.#links.setAddress(address);
-    else this.#links.removeAddress(address);
-    return !isOurs(address, type === RTM_NEWADDR);
+    const found = decodeAddressMessage(payload);
+    if (found === undefined) return false;
+    const isOurs = listener?.isOurs(found.address) === true;
+    if (type === RTM_NEWADDR) {
+      this.#links.setAddress(found);
+      if (isOurs) listener?.changed(found);
+      return !isOurs;
+    }
+    this.#links.removeAddress(found);
+    const { index, address } = found;
+    if (isOurs) listener?.removed({ index, address, port: message.pid });
+    return !isOurs;
   }
 
-  /** Queues adding an address to its link; `nodad` leaves out duplicate address detection whatever it says. */
-  queueAdd(held: Held, nodad = false): void {
+  /** Queues adding an address to its link. */
+  queueAdd(held: Held, { nodad = false, refused }: AddOptions = {}): void {
     const link = this.#linkOf(held.device, `adding ${formatAddress(held.address)}`);
     if (link === undefined) return;
     const wanted = nodad ? { ...held, spec: { ...held.spec, dad: false } } : held;
     const bytes = encodeNewAddress(kernelAddress(wanted, link.index));
-    this.#requests.push({ request: { bytes, doing: describe("adding", held) }, expected: EEXIST });
+    const request = { bytes, doing: describe("adding", held) };
+    this.#coming.add(held);
+    this.#requests.push({ request, expected: EEXIST, ...(refused && { refused }) });
+  }
+
+  /** Whether an address is queued to be added. */
+  isComing(held: Held): boolean {
+    return this.#coming.has(held);
   }
 
   /** Queues removing an address; one that is not there is no error. */
@@ -153,6 +198,7 @@ export class Kernel {
   rehearse(): void {
     const request = { bytes: encodeGetLink(LOOPBACK), doing: "asking for the loopback link" };
     this.#requests.splice(0, Infinity, { request, expected: 0 });
+    this.#coming.clear();
     this.announcer.rehearse();
     this.flush();
   }
@@ -166,11 +212,15 @@ export class Kernel {
 
   #flushRequests(): void {
     const queued = this.#requests.splice(0);
+    this.#coming.clear();
     try {
       const verdicts = this.#netlink.perform(queued.map((one) => one.request));
       for (const [i, verdict] of verdicts.entries()) {
-        const isExpected = verdict?.code === queued[i]!.expected || verdict?.code === ENODEV;
-        if (verdict !== undefined && !isExpected) this.#refused(verdict);
+        if (verdict === undefined) continue;
+        const { expected, refused } = queued[i]!;
+        if (verdict.code === expected || verdict.code === ENODEV) continue;
+        this.#refused(verdict);
+        refused?.();
       }
     } catch (error) {
       this.#refused(error);
@@ -186,6 +236,34 @@ export class Kernel {
   #refused(error: unknown): void {
     if (!(error instanceof SysError)) throw error;
     this.#log("error", error.message);
+  }
+}
+
+/**
+ * What the system knows of the process behind a netlink port. `thorough` also looks for programs that are
+ * known to remove addresses, which takes some milliseconds on a busy host.
+ */
+export function gatherEvidence(port: number, thorough: boolean): Evidence {
+  const pid = pidOfPort(port);
+  const program = pid === undefined ? undefined : readProc(`${pid}/comm`);
+  return { port, program, suspects: thorough ? findSuspects() : [] };
+}
+
+function findSuspects(): string[] {
+  // Loaded only here: the start can do without.
+  const { readdirSync } = process.getBuiltinModule("node:fs");
+  const names = readdirSync("/proc").filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => readProc(`${pid}/comm`) ?? []);
+  return [...new Set(names)].filter((name) => KNOWN_SUSPECTS.has(name));
+}
+
+/** A line of /proc; undefined when the process has gone. */
+function readProc(path: string): string | undefined {
+  const { readFileSync } = process.getBuiltinModule("node:fs");
+  try {
+    return readFileSync(`/proc/${path}`, "utf8").trimEnd();
+  } catch {
+    return undefined;
   }
 }
 

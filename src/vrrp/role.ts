@@ -134,7 +134,7 @@ class VrrpRole {
         this.#router.wantsDetail = message.detail;
         this.#keepAddresses = message.keepAddresses;
         this.#configured = true;
-        for (const change of message.changes) this.#router.configure(change, now);
+        this.#router.configure(message.changes, now);
         return;
       case "bfd":
         for (const change of diffBfd(this.#bfdInstances, message.instances)) {

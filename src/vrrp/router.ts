@@ -10,12 +10,11 @@ import { type Address, compareAddress, formatAddress } from "../lib/address.ts";
 import type { LogLevel } from "../lib/log.ts";
 import type { Alarm, Loop } from "../loop.ts";
 import type { FromRole } from "../parent/channel.ts";
-import { IFA_F_DADFAILED, type InterfaceAddress } from "../netlink/address.ts";
 import type { Advert } from "../wire/vrrp.ts";
-import { changedAddresses, heldAddresses } from "./addresses.ts";
 import type { Change } from "./diff.ts";
 import { Footing } from "./footing.ts";
-import { step } from "./fsm.ts";
+import { type GroupMove, Groups } from "./groups.ts";
+import { type Holder, Holdings } from "./holdings.ts";
 import { explainFault, type FaultReason } from "./instance.ts";
 import type { Received, Rejection } from "./judge.ts";
 import { LinkTable } from "./links.ts";
@@ -25,15 +24,16 @@ import { advertPackets, signPackets } from "./packets.ts";
 import { Kernel } from "./perform.ts";
 import { deafPort, type Packet } from "./ports.ts";
 import { type Listener, Reception, type Running } from "./reception.ts";
+import { type InstanceEvent, stepAlone } from "./repair.ts";
 import { hearRival, likelyCause } from "./rival.ts";
 import { reconfigure, startRunning } from "./running.ts";
-import type { Action, Event, State } from "./state.ts";
+import type { Action, Event, State, Step } from "./state.ts";
 import { activeDownIntervalUs, deadline } from "./timers.ts";
 
 const TIMER: Event = { type: "timer" };
 
 /** The virtual routers of one process. */
-export class Router implements Listener {
+export class Router implements Listener, Holder {
   readonly #loop: Loop;
   readonly #ledger: Float64Array;
   readonly #tell: (message: FromRole) => void;
@@ -43,6 +43,10 @@ export class Router implements Listener {
   readonly #reception: Reception;
   readonly #neighbourhood: Neighbourhood;
   readonly #footing: Footing;
+  readonly #holdings: Holdings;
+  readonly #groups = new Groups<Running>();
+  /** Those of the changes being performed that a predecessor has left as MASTER. */
+  readonly #adopted = new Set<Running>();
   /** Until then nothing is sent, received or changed: vrrp_startup_delay, vrrp_delay_after_boot. */
   #heldUntil: number | undefined;
   #linksChanged = false;
@@ -72,9 +76,16 @@ export class Router implements Listener {
     this.#kernel = new Kernel(this.#links, announcer, (level, text) => this.log(level, text));
     this.#reception = new Reception(loop, this);
     this.#neighbourhood = new Neighbourhood(loop, this.#kernel, this.#links, tell);
-    const all = (): Iterable<Running> => this.#running.values();
-    this.#footing = new Footing(this.#kernel, this.#links, this.#reception, all);
-    loop.watch(this.#kernel.monitor.fd, () => this.#readMonitor());
+    this.#footing = new Footing(this.#kernel, this.#links, this.#reception, () => this.all());
+    this.#holdings = new Holdings(this, {
+      kernel: this.#kernel,
+      links: this.#links,
+      neighbourhood: this.#neighbourhood,
+      footing: this.#footing,
+    });
+    loop.watch(this.#kernel.monitor.fd, () => {
+      if (this.#kernel.readMonitor(this.#holdings)) this.#linksChanged = true;
+    });
   }
 
   /** How many adverts a second leave when every instance is MASTER. */
@@ -83,11 +94,37 @@ export class Router implements Listener {
     return rates.reduce((sum, rate) => sum + rate, 0);
   }
 
-  /** Performs one change of the configuration. */
-  configure(change: Change, now: number): void {
+  /** Performs the changes of a configuration. */
+  configure(changes: readonly Change[], now: number): void {
+    for (const change of changes) this.#configure(change, now);
+    this.#gather(now);
+  }
+
+  /** The groups become what they are to be, and start, unless the start is held up. */
+  #gather(now: number): void {
+    const isHeldUp = (this.#heldUntil ?? now) > now;
+    this.#perform(this.#groups.gather(this.all(), this.#adopted, isHeldUp, now), now);
+    for (const running of this.#adopted) {
+      const text = `(${running.instance.name}) Still MASTER after a restart of the VRRP process`;
+      if (running.state.name === "MASTER") this.log("notice", text);
+      else this.#forgetTerm(running);
+    }
+    this.#adopted.clear();
+  }
+
+  /** A predecessor's term as MASTER is over. */
+  #forgetTerm(running: Running): void {
+    this.#noteInLedger(running, 0);
+    this.#holdings.removeLeftovers(running);
+  }
+
+  #configure(change: Change, now: number): void {
     switch (change.type) {
       case "globals":
         this.#setGlobals(change.globals, now);
+        return;
+      case "groups":
+        this.#groups.configure(change.groups);
         return;
       case "add":
         this.#add(change, now);
@@ -127,6 +164,7 @@ export class Router implements Listener {
     for (const running of this.#running.values()) {
       if (running.state.name === "INIT") this.#startUp(running, now);
     }
+    this.#gather(now);
   }
 
   #add(change: Extract<Change, { type: "add" }>, now: number): void {
@@ -140,20 +178,22 @@ export class Router implements Listener {
     running.fault = fault;
     const { router } = running;
     const downUs = activeDownIntervalUs(router, router.advertisementIntervalUs);
-    if (fault === undefined && adoptedAt !== undefined && now < adoptedAt + downUs) {
-      this.log("notice", `(${instance.name}) Still MASTER after a restart of the VRRP process`);
-      this.#dispatch(running, { type: "adoption" }, now);
-      return;
-    }
-    this.#noteInLedger(running, 0);
-    this.#removeLeftovers(running);
     this.#heldUntil ??= now;
-    if (this.#heldUntil <= now) this.#startUp(running, now);
+    const isAdopted = fault === undefined && adoptedAt !== undefined && now < adoptedAt + downUs;
+    if (isAdopted) this.#adopted.add(running);
+    else this.#forgetTerm(running);
+    this.#startUp(running, now);
   }
 
+  /** Its group starts a member; a start may be held up, but not that of a MASTER. */
   #startUp(running: Running, now: number): void {
-    const { fault } = running;
-    this.#dispatch(running, { type: fault === undefined ? "startup" : "fault" }, now);
+    const { fault, instance } = running;
+    const isAdopted = this.#adopted.has(running);
+    if (!isAdopted && this.#heldUntil! > now) return;
+    if (!this.#groups.includes(instance.name)) {
+      const type = isAdopted ? "adoption" : fault === undefined ? "startup" : "fault";
+      this.#dispatch(running, { type }, now);
+    }
     if (fault !== undefined) this.log("warning", this.#faultText(running, fault));
   }
 
@@ -165,14 +205,7 @@ export class Router implements Listener {
     }
     reconfigure(running, next);
     this.#footing.instancesChanged();
-    if (running.state.name === "MASTER") {
-      const { removed, added } = changedAddresses(before, next);
-      for (const held of removed) this.#kernel.queueRemove(held);
-      for (const held of added) {
-        this.#kernel.queueAdd(held);
-        this.#neighbourhood.announce(running, held, next.garp_master_repeat);
-      }
-    }
+    if (running.state.name === "MASTER") this.#holdings.change(running, before);
     this.#reassess(running, now);
     if (before.kernel_rx_buf_size !== next.kernel_rx_buf_size) {
       this.#footing.sizeBuffer(running.port);
@@ -185,19 +218,9 @@ export class Router implements Listener {
   /** Takes away what a predecessor may have left on the links of added instances. */
   withdraw(changes: readonly Change[]): void {
     for (const change of changes) {
-      if (change.type !== "add") continue;
-      for (const held of heldAddresses(change.instance)) this.#kernel.queueRemove(held);
+      if (change.type === "add") this.#holdings.withdraw(change.instance);
     }
     this.#kernel.flush();
-  }
-
-  #removeLeftovers(running: Running): void {
-    const left = running.held.filter((held) => {
-      const link = this.#links.byName(held.device);
-      return link !== undefined && this.#links.holds(link.index, held.address);
-    });
-    if (left.length > 0) this.#detailed(running, "removing VIPs.");
-    for (const held of left) this.#kernel.queueRemove(held);
   }
 
   /** Every instance leaves: priority 0 adverts, and the addresses go unless they are to stay. */
@@ -205,6 +228,7 @@ export class Router implements Listener {
     for (const running of this.#running.values()) {
       this.#dispatch(running, { type: "shutdown" }, now, keepAddresses);
     }
+    this.#perform(this.#groups.stop(), now);
   }
 
   /** The end of a turn: everything queued happens. */
@@ -213,6 +237,7 @@ export class Router implements Listener {
       this.#linksChanged = false;
       for (const running of this.#running.values()) this.#reassess(running, now);
     }
+    this.#holdings.repair(now);
     this.#kernel.flush();
   }
 
@@ -246,35 +271,14 @@ export class Router implements Listener {
 
   // --- the kernel ---
 
-  #readMonitor(): void {
-    const isOurs = (one: InterfaceAddress, isNew: boolean): boolean => {
-      if (!this.#footing.isVirtual(one.address)) return false;
-      if (isNew && (one.flags & IFA_F_DADFAILED) !== 0) this.#repairDuplicate(one);
-      return true;
-    };
-    if (this.#kernel.readMonitor(isOurs)) this.#linksChanged = true;
+  /** See {@link Holder}. */
+  all(): Iterable<Running> {
+    return this.#running.values();
   }
 
-  /**
-   * Duplicate address detection has found another owner of an address that we were elected to hold: it is put
-   * back without asking again, and the neighbours are told.
-   */
-  #repairDuplicate({ address, index }: InterfaceAddress): void {
-    for (const running of this.#running.values()) {
-      if (running.state.name !== "MASTER") continue;
-      const held = running.held.find((one) =>
-        compareAddress(one.address, address) === 0 &&
-        this.#links.byName(one.device)?.index === index
-      );
-      if (held === undefined) continue;
-      running.counters.address_conflict++;
-      const { name } = running.instance;
-      const text = `${formatAddress(address)} on ${held.device} is a duplicate (dadfailed)`;
-      this.log("warning", `(${name}) ${text} - adding it again without detection`);
-      this.#kernel.queueRemove(held);
-      this.#kernel.queueAdd(held, true);
-      this.#neighbourhood.announce(running, held, running.instance.garp_master_repeat);
-    }
+  /** See {@link Holder}. */
+  giveUp(running: Running): void {
+    this.#dispatch(running, { type: "retreat" }, this.#loop.now);
   }
 
   #reassess(running: Running, now: number): void {
@@ -332,9 +336,32 @@ export class Router implements Listener {
 
   // --- the machine ---
 
+  /** What an event makes of an instance, and of those that share a group with it. */
+  #dispatch(running: Running, event: InstanceEvent, now: number, keepAddresses = false): void {
+    const { router, state } = running;
+    const moves = this.#groups.step(running, event, now);
+    if (moves !== undefined) this.#perform(moves, now, keepAddresses);
+    else this.#take(running, stepAlone(router, state, event, now), now, keepAddresses);
+  }
+
+  #perform(moves: readonly GroupMove<Running>[], now: number, keepAddresses = false): void {
+    for (const move of moves) {
+      switch (move.type) {
+        case "member":
+          this.#take(move.running, move.step, now, keepAddresses);
+          break;
+        case "follow":
+          this.log("info", `VRRP_Group(${move.group}) Syncing instances to ${move.to} state`);
+          break;
+        case "group":
+          this.#tell(move);
+          break;
+      }
+    }
+  }
+
   /** The one place where an instance's state changes. */
-  #dispatch(running: Running, event: Event, now: number, keepAddresses = false): void {
-    const { state, actions } = step(running.router, running.state, event, now);
+  #take(running: Running, { state, actions }: Step, now: number, keepAddresses: boolean): void {
     const before = running.state;
     running.state = state;
     const isTransition = state.name !== before.name;
@@ -386,15 +413,12 @@ export class Router implements Listener {
   ): void {
     switch (action.type) {
       case "add":
-        if (running.held.length > 0) this.#detailed(running, "setting VIPs.");
-        for (const held of running.held) this.#kernel.queueAdd(held);
+        this.#holdings.take(running);
         return;
       case "remove":
         this.#noteInLedger(running, 0);
         this.#neighbourhood.leave(running);
-        if (keepAddresses) return;
-        if (running.held.length > 0) this.#detailed(running, "removing VIPs.");
-        for (const held of running.held) this.#kernel.queueRemove(held);
+        if (!keepAddresses) this.#holdings.leave(running);
         return;
       case "announce":
         for (const held of running.held) {

@@ -3,6 +3,7 @@
 import { globalDefs, type WrittenGlobals } from "../../src/config/global_keywords.ts";
 import { completeGlobals } from "../../src/config/globals.ts";
 import type { Config } from "../../src/config/load.ts";
+import type { VrrpSyncGroup } from "../../src/config/sync_group.ts";
 import type { VirtualAddress, VrrpInstance } from "../../src/config/vrrp.ts";
 
 /** A vrrp_instance V of router 7 on eth0, version 2, without addresses; `rest` says what differs. */
@@ -66,5 +67,21 @@ export function configWith(vrrp_instances: readonly VrrpInstance[]): Config {
       "",
     ),
     vrrp_instances,
+  };
+}
+
+/** A sync group of these instances, without trackers. */
+export function groupWith(name: string, group: readonly string[]): VrrpSyncGroup {
+  return {
+    name,
+    place: { file: "/etc/keepalived/keepalived.conf", line: 1 },
+    group,
+    track_script: [],
+    track_interface: [],
+    track_file: [],
+    track_process: [],
+    track_bfd: [],
+    smtp_alert: false,
+    sync_group_tracking_weight: false,
   };
 }
