@@ -198,3 +198,26 @@ test("all instances may go and come back", async () => {
   ]);
   expect(await daemon.stop()).toBe(0);
 });
+
+test("an address moves from one instance to another in one reload, whichever comes first", async () => {
+  using network = new Network(["a"]);
+  const both = (...addresses: readonly string[]): string =>
+    addresses.map((address, i) =>
+      instance({ name: `V${i}`, vrid: 7 + i, addresses: address.split(" ") })
+    ).join("");
+  const [first, second, moving] = ["10.0.0.101/32", "10.0.0.102/32", "10.0.0.100/32"];
+  const here = both(`${first} ${moving}`, second!);
+  const there = both(first!, `${second} ${moving}`);
+  await using daemon = new Daemon(network, "a", here);
+  await daemon.waitForLog("(V0) Entering MASTER STATE");
+  await daemon.waitForLog("(V1) Entering MASTER STATE");
+  for (const config of [there, here]) {
+    await using monitor = await AddressMonitor.start(network, "a");
+    await reload(daemon, config);
+    await monitor.waitFor(`+${moving}`);
+    expect(network.addresses("a").toSorted()).toEqual(["10.0.0.1/24", moving!, first!, second!]);
+  }
+  expect(daemon.log).not.toContain("was removed");
+  expect(await daemon.stop()).toBe(0);
+  expect(network.addresses("a")).toEqual(["10.0.0.1/24"]);
+});

@@ -37,17 +37,17 @@ export interface WireArp {
 
 const FILTER = "ip proto 112 or ip proto 51 or arp or ip6 proto 112 or (icmp6 and ip6[40] == 136)";
 
-/** A running tcpdump on the bridge; ends with `await using`. */
+/** A running tcpdump on a bridge; ends with `await using`. */
 export class Tap {
   readonly #folder = mkdtempSync(join(tmpdir(), `upk${process.pid}-`));
   readonly #file = join(this.#folder, "pcap");
   readonly #child: Bun.Subprocess<"ignore", "ignore", "pipe">;
 
-  private constructor(network: Network) {
+  private constructor(network: Network, bridge: string) {
     const words = [
       "tcpdump",
       "-i",
-      "br0",
+      bridge,
       "-U",
       "-w",
       this.#file,
@@ -62,9 +62,9 @@ export class Tap {
     });
   }
 
-  /** Everything that crosses the network's wire from now on is caught. */
-  static async start(network: Network): Promise<Tap> {
-    const tap = new Tap(network);
+  /** Everything that crosses the network's wire (or another bridge) from now on is caught. */
+  static async start(network: Network, bridge = "br0"): Promise<Tap> {
+    const tap = new Tap(network, bridge);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     void tap.#listen(resolve).then((said) => reject(new Error(`tcpdump did not start: ${said}`)));
     await promise;

@@ -57,11 +57,11 @@ export class Capture {
   #atHeader = true;
   #said = "";
 
-  private constructor(network: Network) {
+  private constructor(network: Network, bridge: string) {
     const words = [
       "tcpdump",
       "-i",
-      "br0",
+      bridge,
       "-U",
       "-w",
       "-",
@@ -80,9 +80,9 @@ export class Capture {
     });
   }
 
-  /** Captures on the network's wire; everything from now on will be seen. */
-  static async start(network: Network): Promise<Capture> {
-    const capture = new Capture(network);
+  /** Captures on the network's wire (or another bridge); everything from now on will be seen. */
+  static async start(network: Network, bridge = "br0"): Promise<Capture> {
+    const capture = new Capture(network, bridge);
     void capture.#read();
     void capture.#listen();
     const isReady = (): true | undefined => capture.#said.includes("listening on") || undefined;

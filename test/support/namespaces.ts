@@ -15,6 +15,9 @@ export const WIRE = "wire";
 /** Where ip-netns(8) keeps them. */
 const FOLDER = "/run/netns";
 
+/** What the names of the bridges' ports begin with, first and second link. */
+const PORTS = ["to", "to1"];
+
 const live = new Set<Network>();
 let count = 0;
 
@@ -32,6 +35,8 @@ process.on("exit", () => {
 export interface NetworkOptions {
   /** IPv6 on, without duplicate address detection; hosts also get fd00::1, fd00::2 … Off otherwise. */
   readonly ipv6?: boolean;
+  /** Every host also has `eth1` with 10.1.0.1, 10.1.0.2 …, port `to1-NAME` of the bridge `br1`. */
+  readonly hasSecondLink?: boolean;
 }
 
 /** Hosts on one wire. */
@@ -39,7 +44,8 @@ export class Network {
   readonly #names: ReadonlyMap<string, string>;
 
   /** Makes the hosts and their wire; names are short words (they name links too). Throws on failure. */
-  constructor(names: readonly string[], { ipv6 = false }: NetworkOptions = {}) {
+  constructor(names: readonly string[], options: NetworkOptions = {}) {
+    const { ipv6 = false, hasSecondLink = false } = options;
     const prefix = `upk${process.pid}n${count++}`;
     this.#names = new Map([...names, WIRE].map((name) => [name, `${prefix}${name}`]));
     live.add(this);
@@ -48,8 +54,17 @@ export class Network {
       for (const name of this.#names.keys()) {
         this.#shellIn(name, ipv6 ? "" : NO_IPV6, "ip link set lo up");
       }
-      this.#shellIn(WIRE, "ip link add br0 type bridge mcast_snooping 0", "ip link set br0 up");
-      for (const [i, name] of names.entries()) this.#plugIn(name, i + 1, ipv6);
+      for (const [number, port] of PORTS.slice(0, hasSecondLink ? 2 : 1).entries()) {
+        const bridge = `br${number}`;
+        this.#shellIn(
+          WIRE,
+          `ip link add ${bridge} type bridge mcast_snooping 0`,
+          `ip link set ${bridge} up`,
+        );
+        for (const [i, name] of names.entries()) {
+          this.#plugIn(name, `${port}-${name}`, number, i + 1, ipv6);
+        }
+      }
     } catch (error) {
       this[Symbol.dispose]();
       throw error;
@@ -90,17 +105,17 @@ export class Network {
     }
   }
 
-  #plugIn(name: string, number: number, ipv6: boolean): void {
+  #plugIn(name: string, port: string, link: number, number: number, ipv6: boolean): void {
     this.#shellIn(
       WIRE,
-      `ip link add to-${name} type veth peer name eth0 netns ${this.netns(name)}`,
-      `ip link set to-${name} master br0 up`,
+      `ip link add ${port} type veth peer name eth${link} netns ${this.netns(name)}`,
+      `ip link set ${port} master br${link} up`,
     );
     this.#shellIn(
       name,
-      `ip address add 10.0.0.${number}/24 dev eth0`,
-      "ip link set eth0 up",
-      ipv6 ? `ip address add fd00::${number}/64 dev eth0 nodad` : "",
+      `ip address add 10.${link}.0.${number}/24 dev eth${link}`,
+      `ip link set eth${link} up`,
+      ipv6 ? `ip address add fd0${link}::${number}/64 dev eth${link} nodad` : "",
     );
   }
 
