@@ -114,11 +114,14 @@ export const root = block(() => ({
     TRACK_FILE,
   )),
   vrrp_track_file: vrrpTrackFile(),
-  vrrp_sync_group: later(
-    named("NAME { ... } - instances that change state together", "vrrp_sync_group", vrrpSyncGroup, {
+  vrrp_sync_group: named(
+    "NAME { ... } - instances that change state together",
+    "vrrp_sync_group",
+    vrrpSyncGroup,
+    {
       missing: "vrrp_sync_group must have a name - skipping",
       duplicate: (name) => `vrrp sync group ${name} already defined`,
-    }),
+    },
   ),
   garp_group: garpGroups(),
   linkbeat_interfaces: later(linkbeatInterfaces()),

@@ -8,11 +8,11 @@ import { quote } from "./words.ts";
 export const vrrpSyncGroup = block(() => ({
   group: members("sync group"),
   ...trackRows(),
-  notify_backup: later(script("SCRIPT [USER [[:]GROUP]] - run when the group enters BACKUP")),
-  notify_master: later(script("SCRIPT [USER [[:]GROUP]] - run when the group enters MASTER")),
-  notify_fault: later(script("SCRIPT [USER [[:]GROUP]] - run when the group enters FAULT")),
-  notify_stop: later(script("SCRIPT [USER [[:]GROUP]] - run at stop")),
-  notify: later(script("SCRIPT [USER [[:]GROUP]] - run on every change, given GROUP NAME STATE 0")),
+  notify_backup: script("SCRIPT [USER [[:]GROUP]] - run when the group enters BACKUP"),
+  notify_master: script("SCRIPT [USER [[:]GROUP]] - run when the group enters MASTER"),
+  notify_fault: script("SCRIPT [USER [[:]GROUP]] - run when the group enters FAULT"),
+  notify_stop: script("SCRIPT [USER [[:]GROUP]] - run at stop"),
+  notify: script("SCRIPT [USER [[:]GROUP]] - run on every change, given GROUP NAME STATE 0"),
   smtp_alert: later(bool(
     "[BOOL] - mail on changes of state; default smtp_alert_vrrp, else smtp_alert, else off",
     (text) => `Invalid vrrp_group smtp_alert parameter ${text}`,

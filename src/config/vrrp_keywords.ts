@@ -329,7 +329,7 @@ export const vrrpInstance = block(() => ({
       "default none",
     authHmac,
   ),
-  vip_removed: later({
+  vip_removed: {
     ...oneOf(
       "repair|step_down - what a MASTER does when somebody else removes one of its addresses, routes or " +
         "rules: put it back, or give way as keepalived does; default repair",
@@ -337,7 +337,7 @@ export const vrrpInstance = block(() => ({
       (text, who) => `(${who}) unknown vip_removed '${text}'`,
     ),
     ours: true,
-  }),
+  },
 }));
 
 /** What the block of an instance says, before defaults from elsewhere. */

@@ -297,7 +297,7 @@ export class Daemon {
         // The role has logged it; whoever else is to know is told from here.
         return;
       case "group":
-        // The status shows its members; the order of these messages is for those who are notified.
+        this.#notifyOfGroup(message);
         return;
       case "configured":
         this.#log.write(speaker, "info", this.#isReload ? "Reload complete" : "Startup complete");
@@ -312,6 +312,11 @@ export class Daemon {
   #notify({ instance, from, to, priority }: Extract<FromRole, { type: "state" }>): void {
     const state = to === "INIT" ? "STOP" : to;
     this.#notifier.tell({ instance, state, previous: from, priority });
+  }
+
+  #notifyOfGroup({ group, from, to }: Extract<FromRole, { type: "group" }>): void {
+    const state = to === "INIT" ? "STOP" : to;
+    this.#notifier.tellGroup({ group, state, previous: from });
   }
 
   #roleEnded(role: Role, status: number | null, signal: number): void {

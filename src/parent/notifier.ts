@@ -1,10 +1,11 @@
 /**
- * Who is told when an instance changes its state: its scripts, and the FIFOs. Scripts of one instance run one
- * after the other, in the order of the events; the next one starts when the one before has ended, or
- * after five seconds. Nothing here can delay an advert: the vrrp role only sends a message.
+ * Who is told when an instance or a sync group changes its state: its scripts, and the FIFOs. Scripts of one
+ * of them run one after the other, in the order of the events; the next one starts when the one before
+ * has ended, or after five seconds. Nothing here can delay an advert: the vrrp role only sends a message.
  */
 
 import type { Config } from "../config/load.ts";
+import type { VrrpSyncGroup } from "../config/sync_group.ts";
 import type { Script, VrrpInstance } from "../config/vrrp.ts";
 import type { World } from "../config/world.ts";
 import type { LogLevel } from "../lib/log.ts";
@@ -24,6 +25,35 @@ export interface NotifyEvent {
   /** The state before. */
   readonly previous: string;
   /** Effective priority. */
+  readonly priority: number;
+}
+
+/** One change of one sync group. */
+export interface GroupEvent {
+  readonly group: string;
+  readonly state: Exclude<NotifyState, "DELETED">;
+  readonly previous: string;
+}
+
+/** What FIFO lines and the words of `notify` begin with. */
+type Kind = "INSTANCE" | "GROUP";
+
+/** Whose scripts are run. */
+type Owner = Pick<
+  VrrpInstance,
+  | "name"
+  | "notify"
+  | "notify_master"
+  | "notify_backup"
+  | "notify_fault"
+  | "notify_stop"
+  | "notify_deleted"
+>;
+
+/** A change as scripts and FIFOs are told of it. */
+interface Told {
+  readonly state: NotifyState;
+  readonly previous: string;
   readonly priority: number;
 }
 
@@ -106,6 +136,7 @@ export class Notifier {
   #fifos: readonly { readonly name: string; readonly writer: FifoWriter }[] = [];
   #config: Config | undefined;
   #instances = new Map<string, VrrpInstance>();
+  #groups = new Map<string, VrrpSyncGroup>();
   /** Taken out of the configuration, but not yet gone. */
   readonly #removed = new Map<string, VrrpInstance>();
 
@@ -120,6 +151,7 @@ export class Notifier {
     const before = this.#instances;
     this.#config = config;
     this.#instances = new Map(config.vrrp_instances.map((one) => [one.name, one]));
+    this.#groups = new Map((config.vrrp_sync_groups ?? []).map((one) => [one.name, one]));
     // What a reload has removed is told once more that it is gone.
     for (const [name, instance] of before) {
       if (this.#instances.has(name)) this.#removed.delete(name);
@@ -138,14 +170,24 @@ export class Notifier {
     if (isGone) this.#removed.delete(event.instance);
     const isSaid = known.notify_deleted !== undefined;
     const state = !isGone ? event.state : isSaid ? "DELETED" : "FAULT";
-    const told = { ...event, state };
-    const own = ownScript(known, state);
-    if (own !== undefined) this.#run(known, own.keyword, own.script, [], told);
-    if (known.notify !== undefined) {
-      const words = ["INSTANCE", known.name, state, `${event.priority}`];
-      this.#run(known, "notify", known.notify, words, told);
+    this.#tellOf("INSTANCE", known, { ...event, state });
+  }
+
+  /** Tells everybody of a change of a sync group; its priority is always 0. */
+  tellGroup(event: GroupEvent): void {
+    const known = this.#groups.get(event.group);
+    if (known !== undefined) this.#tellOf("GROUP", known, { ...event, priority: 0 });
+  }
+
+  #tellOf(kind: Kind, owner: Owner, told: Told): void {
+    const { name, notify } = owner;
+    const { state, priority } = told;
+    const own = ownScript(owner, state);
+    if (own !== undefined) this.#run(kind, owner, own.keyword, own.script, [], told);
+    if (notify !== undefined) {
+      this.#run(kind, owner, "notify", notify, [kind, name, state, `${priority}`], told);
     }
-    this.#write(`INSTANCE "${known.name}" ${state} ${event.priority}\n`);
+    this.#write(`${kind} "${name}" ${state} ${priority}\n`);
   }
 
   /** Resolves when every script has ended, or after `ms`. */
@@ -173,22 +215,24 @@ export class Notifier {
   }
 
   #run(
-    instance: VrrpInstance,
+    kind: Kind,
+    { name }: Owner,
     keyword: string,
     script: Script,
     words: readonly string[],
-    event: NotifyEvent,
+    told: Told,
   ): void {
-    const what = `(${instance.name}) ${keyword} script ${script.argv[0]}`;
+    const what = `(${name}) ${keyword} script ${script.argv[0]}`;
     const runnable = this.#vet(script, what);
     if (runnable === undefined) return;
-    let queue = this.#queues.get(instance.name);
-    if (queue === undefined) this.#queues.set(instance.name, queue = new Queue(this.#say));
+    const key = `${kind} ${name}`;
+    let queue = this.#queues.get(key);
+    if (queue === undefined) this.#queues.set(key, queue = new Queue(this.#say));
     const context = {
-      UPKEEP_INSTANCE: event.instance,
-      UPKEEP_STATE: event.state,
-      UPKEEP_PREVIOUS: event.previous,
-      UPKEEP_PRIORITY: `${event.priority}`,
+      [`UPKEEP_${kind}`]: name,
+      UPKEEP_STATE: told.state,
+      UPKEEP_PREVIOUS: told.previous,
+      UPKEEP_PRIORITY: `${told.priority}`,
     };
     queue.add({ script: runnable, words, context, what });
   }
@@ -278,21 +322,21 @@ export class Notifier {
 
 /** The script that is only run for one state. */
 function ownScript(
-  instance: VrrpInstance,
+  owner: Owner,
   state: NotifyState,
 ): { readonly keyword: string; readonly script: Script } | undefined {
   const of = (keyword: string, script: Script | undefined): ReturnType<typeof ownScript> =>
     script === undefined ? undefined : { keyword, script };
   switch (state) {
     case "MASTER":
-      return of("notify_master", instance.notify_master);
+      return of("notify_master", owner.notify_master);
     case "BACKUP":
-      return of("notify_backup", instance.notify_backup);
+      return of("notify_backup", owner.notify_backup);
     case "FAULT":
-      return of("notify_fault", instance.notify_fault);
+      return of("notify_fault", owner.notify_fault);
     case "STOP":
-      return of("notify_stop", instance.notify_stop);
+      return of("notify_stop", owner.notify_stop);
     case "DELETED":
-      return of("notify_deleted", instance.notify_deleted?.script);
+      return of("notify_deleted", owner.notify_deleted?.script);
   }
 }

@@ -1,6 +1,9 @@
 /** A sync group of two instances on two links: where one goes, the other goes. */
 
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Capture, nowUs } from "../support/capture.ts";
 import { downUs, instance, type InstanceSettings } from "../support/configs.ts";
 import { Daemon } from "../support/daemon.ts";
@@ -195,4 +198,32 @@ test("a delayed start delays the group", async () => {
   expect(nowUs() - sinceUs).toBeGreaterThan(300_000);
   await both(a, MASTER);
   await holds(network, "a");
+});
+
+test("scripts of the group are told, with priority 0", async () => {
+  using network = new Network(["a"], { hasSecondLink: true });
+  const folder = mkdtempSync(join(tmpdir(), "upkeep-group-"));
+  try {
+    const [script, notes] = [join(folder, "note.sh"), join(folder, "notes")];
+    writeFileSync(script, `#!/bin/sh\necho "$* [$UPKEEP_GROUP $UPKEEP_PREVIOUS]" >>${notes}\n`);
+    chmodSync(script, 0o755);
+    const notify = `notify_fault "${script} own fault"\nnotify ${script}`;
+    const group = `vrrp_sync_group G {\ngroup {\nV0 V1\n}\n${notify}\n}`;
+    await using a = new Daemon(network, "a", pair({}, group));
+    await both(a, MASTER);
+    network.run("a", "ip", "link", "set", "eth1", "down");
+    await both(a, "Entering FAULT STATE");
+    expect(await a.stop()).toBe(0);
+    const told = (): string[] => readFileSync(notes, "utf8").split("\n").slice(0, -1);
+    await poll(() => told().length >= 5, 5000, "not all was told");
+    expect(told()).toEqual([
+      "GROUP G BACKUP 0 [G INIT]",
+      "GROUP G MASTER 0 [G BACKUP]",
+      "own fault [G MASTER]",
+      "GROUP G FAULT 0 [G MASTER]",
+      "GROUP G STOP 0 [G FAULT]",
+    ]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

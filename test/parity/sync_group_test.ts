@@ -2,12 +2,15 @@
  * keepalived of Debian and upkeep on two wires, each with a sync group of two instances: an election, a
  * link that goes down and comes back, a stop. Played by keepalived alone for reference, with upkeep as
  * A, and as B; then the logs are the same line for line but for {@link DIFFERENCES}, and so are the
- * adverts on both wires.
+ * adverts on both wires and the lines of the notification FIFO.
  *
  * Within a group the second member has the lower priority, so that it is known whose timer ends first.
  */
 
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Daemon, UPKEEP } from "../support/daemon.ts";
 import { Network } from "../support/namespaces.ts";
 import { poll } from "../support/waiting.ts";
@@ -58,6 +61,8 @@ const DISCARDED = /received lower priority \(\d+\) advert from \S+ - discarding$
 interface Story {
   readonly cast: Cast;
   readonly logs: Readonly<Record<Side, readonly string[]>>;
+  /** Lines of the notification FIFO. */
+  readonly told: Readonly<Record<Side, readonly string[]>>;
   /** By link. */
   readonly adverts: readonly (readonly WireAdvert[])[];
 }
@@ -73,6 +78,7 @@ test("an election, a link that fails and comes back, a stop", async () => {
         of,
         log: adapt(reference, side, used),
       });
+      expect({ of, told: story.told[side] }).toEqual({ of, told: reference.told[side] });
       for (const link of LINKS) {
         const texts = (one: Story): string[] =>
           collapse(advertsFrom(one, side, link).map(({ text }) => text));
@@ -124,9 +130,10 @@ async function play(cast: Cast): Promise<Story> {
   );
   taps.use(first!);
   taps.use(second!);
+  await using fifos = { A: new Fifo(), B: new Fifo(), [Symbol.asyncDispose]: closeFifos };
   const start = (side: Side): Daemon => {
     const program = cast[side] === "upkeep" ? UPKEEP : "keepalived";
-    return new Daemon(network, side, configuration(side), { program });
+    return new Daemon(network, side, configuration(side, fifos[side].path), { program });
   };
   await using a = start("A");
   await says(a, "Syncing instances to MASTER state", "(V0) Entering MASTER STATE");
@@ -150,7 +157,9 @@ async function play(cast: Cast): Promise<Story> {
   await holds(network, "B");
   const frames = await Promise.all([first!.finish(), second!.finish()]);
   const logs = { A: textsOf(a), B: textsOf(b) };
-  const story = { cast, logs, adverts: frames.map(advertsOf) };
+  await Promise.all([fifos.A.has('GROUP "G" STOP 0'), fifos.B.has('GROUP "G" MASTER 0', 2)]);
+  const told = { A: fifos.A.lines, B: fifos.B.lines };
+  const story = { cast, logs, told, adverts: frames.map(advertsOf) };
   expectTakeOver(story);
   return story;
 }
@@ -166,7 +175,42 @@ function expectTakeOver(story: Story): void {
     .toBeWithin(downUs - EARLY_US, downUs + LATE_US);
 }
 
-function configuration(side: Side): string {
+/** Closes those of a pair. */
+async function closeFifos(this: Readonly<Record<Side, Fifo>>): Promise<void> {
+  await Promise.all([this.A.close(), this.B.close()]);
+}
+
+/** A FIFO and what was written to it. */
+class Fifo {
+  readonly #folder = mkdtempSync(join(tmpdir(), `upk${process.pid}-`));
+  readonly path = join(this.#folder, "fifo");
+  readonly #file = join(this.#folder, "told");
+  readonly #child: Bun.Subprocess;
+
+  constructor() {
+    Bun.spawnSync(["mkfifo", this.path]);
+    // Open for writing, too: it does not end with the daemon.
+    const read = `exec cat <>"$1" >"$2"`;
+    this.#child = Bun.spawn(["sh", "-c", read, "sh", this.path, this.#file]);
+  }
+
+  get lines(): string[] {
+    return readFileSync(this.#file, "utf8").split("\n").slice(0, -1);
+  }
+
+  has(line: string, times = 1): Promise<void> {
+    const count = (): number => this.lines.filter((one) => one === line).length;
+    return poll(() => count() >= times, STEP_MS, `not told: ${line}`);
+  }
+
+  async close(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#child.exited;
+    rmSync(this.#folder, { recursive: true });
+  }
+}
+
+function configuration(side: Side, fifo: string): string {
   const instances = LINKS.map((link) =>
     `vrrp_instance V${link} {
   interface eth${link}
@@ -181,6 +225,7 @@ function configuration(side: Side): string {
   );
   return `global_defs {
   vrrp_version 3
+  vrrp_notify_fifo ${fifo}
 }
 vrrp_sync_group G {
   group {
