@@ -28,10 +28,11 @@ test("a storm of signals to every process from its first moments kills nothing",
   const limit = performance.now() + 5000;
   while (childrenOf(daemon.pid).length === 0 && performance.now() < limit);
   const role = childrenOf(daemon.pid)[0]!;
-  // Without a pause until the configuration is at work, then for two seconds with some.
+  // Thousands a second, now and for two seconds more. Real-time signals are queued by the kernel: more than
+  // a process can take at all would only test the sender.
   while (capture.adverts.length === 0 && performance.now() < limit) {
-    for (let i = 0; i < 50; i++) storm([daemon.pid, role]);
-    await Bun.sleep(0);
+    storm([daemon.pid, role]);
+    await Bun.sleep(1);
   }
   await using monitor = await AddressMonitor.start(network, "a");
   const end = performance.now() + 2000;
