@@ -207,6 +207,24 @@ test("a speaker that is stopped says AdminDown, one that dies does not", async (
   expect(down.atUs - killedUs).toBeWithin(35_000, 150_000);
 });
 
+test("two sessions with one neighbour are told apart by our own addresses", async () => {
+  await using pair = await Pair.start();
+  const { network, a, b } = pair;
+  network.run("a", "ip", "address", "add", "10.0.0.11/24", "dev", "eth0");
+  const second = bfdInstance({ name: "two", source_ip: "10.0.0.11", min_tx: 40_000 });
+  // The first one is there alone: what is meant for the second must not bring it Up.
+  a.configure(bfdInstance());
+  b.configure(mirrored(second));
+  await settled(b, ({ counters }) => counters.sent > 0, "two");
+  await a.find((one) => one.type === "log" && one.text.includes("session is not found"));
+  expect((await a.look()).variables).toMatchObject({ name: "Down", remoteDiscriminator: 0 });
+  a.configure(second);
+  b.configure(mirrored(bfdInstance()));
+  for (const name of ["one", "two"]) await a.event(true, { name });
+  await settled(b, ({ variables }) => variables.remoteMinTxUs === 10_000, "one");
+  await settled(b, ({ variables }) => variables.remoteMinTxUs === 40_000, "two");
+});
+
 test("a passive end waits to be spoken to", async () => {
   await using pair = await Pair.start();
   const { a, b } = pair;
