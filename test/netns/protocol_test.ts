@@ -5,6 +5,7 @@ import { Capture, nowUs } from "../support/capture.ts";
 import { instance } from "../support/configs.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Network } from "../support/namespaces.ts";
+import { poll } from "../support/waiting.ts";
 
 setDefaultTimeout(60_000);
 
@@ -130,13 +131,14 @@ test("vrrp_garp_interval: announcements keep their distance, adverts their time"
     ...addresses,
   ]);
   for (const [i, { atUs }] of announced.slice(1).entries()) {
-    expect(atUs - announced[i]!.atUs).toBeWithin(35_000, 90_000);
+    expect(atUs - announced[i]!.atUs).toBeWithin(30_000, 100_000);
   }
-  expect(announced[8]!.atUs - announced[0]!.atUs).toBeWithin(395_000, 500_000);
+  // The first may have been late itself.
+  expect(announced[8]!.atUs - announced[0]!.atUs).toBeWithin(380_000, 550_000);
   const adverts = capture.adverts.filter(({ atUs }) => atUs <= announced[8]!.atUs);
   expect(adverts.length).toBeGreaterThan(2);
   for (const [i, { atUs }] of adverts.slice(1).entries()) {
-    expect(atUs - adverts[i]!.atUs).toBeWithin(90_000, 140_000);
+    expect(atUs - adverts[i]!.atUs).toBeWithin(80_000, 150_000);
   }
 });
 
@@ -152,7 +154,7 @@ test("vrrp_startup_delay: silent and deaf until then; log_unknown_vrids names st
   await a.waitForLog("Delaying startup for 1.5 seconds");
   await a.waitForLog(MASTER);
   const first = await capture.waitForAdvert(({ source }) => source === A);
-  expect(first.atUs - a.startedUs).toBeWithin(1_500_000, 1_900_000);
+  expect(first.atUs - a.startedUs).toBeWithin(1_500_000, 2_200_000);
   await using b = new Daemon(
     network,
     "b",
@@ -201,4 +203,58 @@ test("a stall longer than the peers' patience: a worse one that took over is put
   process.kill(vrrp, "SIGCONT");
   await capture.waitForAnnouncements(5, () => true, 5000, againUs);
   await a.waitForLog(/Did not run in time: no advert was sent for (0\.[6-9]|1\.)/);
+});
+
+test("old unicast checksums: the first peer shows them, and is answered in kind", async () => {
+  using network = new Network(["a", "b"]);
+  const peer = (address: string): string => `unicast_peer {\n${address}\n}`;
+  await using a = new Daemon(
+    network,
+    "a",
+    instance({ priority: 200, more: `old_unicast_checksum\n${peer(B)}` }),
+  );
+  await a.waitForLog(MASTER);
+  await using b = new Daemon(network, "b", instance({ more: peer(A) }));
+  await b.waitForLog("(V) Setting unicast VRRPv3 checksum to old version");
+  await using capture = await Capture.start(network);
+  await a.crash();
+  await b.waitForLog(MASTER);
+  const isOld = (): boolean => capture.broken.includes(`checksum in an advert from ${B}`);
+  await poll(isOld, 5000, "B does not make its checksums as its peer did");
+  await using never = new Daemon(
+    network,
+    "a",
+    instance({ priority: 200, more: `old_unicast_checksum never\n${peer(B)}` }),
+  );
+  await never.waitForLog(`(V) Invalid VRRPv3 checksum (from ${B})`);
+});
+
+test("garp_extra_if: announcements over the other links of its addresses, again and again", async () => {
+  using network = new Network(["a"]);
+  network.run("a", "ip", "link", "add", "dum0", "type", "veth", "peer", "name", "dum1");
+  for (const link of ["dum0", "dum1"]) network.run("a", "ip", "link", "set", link, "up");
+  // Five at once, then one each second.
+  const words = "tcpdump -i dum0 -c 7 -n -tt -l --immediate-mode".split(" ");
+  await using tap = Bun.spawn([...network.enter("a"), ...words, "arp[14:4] = 0x0a010064"], {
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const reader = tap.stderr.getReader();
+  for (let said = ""; !said.includes("listening on");) {
+    said += new TextDecoder().decode((await reader.read()).value);
+  }
+  const more = "garp_extra_if 1\ngarp_master_delay 0";
+  const addresses = ["10.0.0.100/32", "10.1.0.100/32 dev dum0"];
+  await using a = new Daemon(
+    network,
+    "a",
+    instance({ priority: 255, state: "MASTER", addresses, more }),
+  );
+  await a.waitForLog(MASTER);
+  const lines = (await new Response(tap.stdout).text()).trim().split("\n");
+  const times = lines.map((line) => Number(line.split(" ")[0]));
+  expect(times).toHaveLength(7);
+  expect(times[4]! - times[0]!).toBeLessThan(0.2);
+  expect(times[5]! - times[0]!).toBeWithin(0.95, 1.3);
+  expect(times[6]! - times[5]!).toBeWithin(0.95, 1.3);
 });
