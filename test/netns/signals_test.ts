@@ -6,6 +6,7 @@ import { instance } from "../support/configs.ts";
 import { childrenOf, Daemon, isAlive } from "../support/daemon.ts";
 import { AddressMonitor } from "../support/monitor.ts";
 import { Network } from "../support/namespaces.ts";
+import { poll } from "../support/waiting.ts";
 
 setDefaultTimeout(60_000);
 
@@ -34,6 +35,7 @@ test("a storm of signals to every process from its first moments kills nothing",
     storm([daemon.pid, role]);
     await Bun.sleep(1);
   }
+  await poll(() => network.addresses("a").includes(VIP), 5000, "the address is not held");
   await using monitor = await AddressMonitor.start(network, "a");
   const end = performance.now() + 2000;
   while (performance.now() < end) {
