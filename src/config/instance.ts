@@ -17,6 +17,9 @@ const CENTISECOND_US = 10_000;
 /** The longest interval that fits version 3's 12 bits of centiseconds. */
 const LONGEST_V3_US = 40_950_000;
 
+/** An instance being made: one object that each part fills, since a file may have thousands. */
+export type Draft = { -readonly [K in keyof VrrpInstance]: VrrpInstance[K] };
+
 /** Completes what the block of an instance says. */
 export function completeInstance(
   { name, place, protocol, values: written }: Said<WrittenInstance>,
@@ -27,59 +30,19 @@ export function completeInstance(
   const say: Say = (message) => problems.addAt(place, "general", `(${name}) ${message}`);
   const family = protocol.family === 6 ? 6 : 4;
   const version = protocol.version === 0 ? globals.vrrp_version : protocol.version;
-  const unicast = readUnicast(written, globals, say);
-  const vmac = readVmac(written, unicast.unicast_peer.length > 0, family, say);
-  const election = readElection(written, say);
-  const authentication = completeAuthentication(written, version, say);
-  const masterWithAh = election.state === "MASTER" && authentication?.auth_type === "AH";
-  if (masterWithAh) say("Initial state master is incompatible with AH authentication - clearing");
-  const advert_int = advertInterval(written.advert_int, version, say);
-  const auth_hmac = completeHmac(written, advert_int, files, say);
-  const complete: VrrpInstance = {
+  const group = family === 4 ? globals.vrrp_mcast_group4 : globals.vrrp_mcast_group6;
+  const draft: Draft = {
     name,
     place,
     version,
     family,
-    ...election,
-    ...(masterWithAh ? { state: "BACKUP" as const } : {}),
-    ...definedOf(written, "interface", "mcast_src_ip", "unicast_src_ip"),
+    state: "BACKUP",
     virtual_router_id: written.virtual_router_id ?? 0,
-    advert_int,
+    priority: written.priority ?? (written.state === "MASTER" ? OWNER : 100),
+    nopreempt: written.nopreempt,
+    preempt_delay: written.preempt_delay,
+    advert_int: advertInterval(written.advert_int, version, say),
     accept: written.accept ?? true,
-    ...readAnnouncements(written, globals),
-    mcast_group: written.mcast_dst_ip ??
-      (family === 4 ? globals.vrrp_mcast_group4 : globals.vrrp_mcast_group6),
-    ...unicast,
-    ...vmac,
-    ...readProtocol(written, globals, election.nopreempt, say),
-    ...(authentication === undefined || auth_hmac !== undefined ? {} : { authentication }),
-    ...(auth_hmac === undefined ? {} : { auth_hmac }),
-    ...addressesOf(written),
-    ...(written.virtual_routes.length === 0 ? {} : { virtual_routes: written.virtual_routes }),
-    ...(written.virtual_rules.length === 0 ? {} : { virtual_rules: written.virtual_rules }),
-    ...trackersOf(written, election.priority === OWNER, say),
-    ...notificationsOf(written, globals),
-  };
-  return complete.strict_mode === true ? applyStrictMode(complete, written, say) : complete;
-}
-
-/** How announcements are paced and repeated. */
-function readAnnouncements(
-  written: WrittenInstance,
-  globals: Globals,
-): Pick<
-  VrrpInstance,
-  | "garp_master_delay"
-  | "garp_master_repeat"
-  | "garp_master_refresh"
-  | "garp_master_refresh_repeat"
-  | "garp_lower_prio_delay"
-  | "garp_lower_prio_repeat"
-  | "garp_extra_if"
-  | "garp_extra_if_all"
-> {
-  const extra = written.garp_extra_if ?? globals.vrrp_garp_extra_if;
-  return {
     garp_master_delay: written.garp_master_delay ?? globals.vrrp_garp_master_delay,
     garp_master_repeat: written.garp_master_repeat ?? globals.vrrp_garp_master_repeat,
     garp_master_refresh: written.garp_master_refresh ?? globals.vrrp_garp_master_refresh,
@@ -87,98 +50,140 @@ function readAnnouncements(
       globals.vrrp_garp_master_refresh_repeat,
     garp_lower_prio_delay: written.garp_lower_prio_delay ?? globals.vrrp_garp_lower_prio_delay,
     garp_lower_prio_repeat: written.garp_lower_prio_repeat ?? globals.vrrp_garp_lower_prio_repeat,
-    ...(extra === undefined ? {} : { garp_extra_if: extra.interval }),
-    ...(extra?.all === true ? { garp_extra_if_all: true } : {}),
+    mcast_group: written.mcast_dst_ip ?? group,
+    unicast_peer: written.unicast_peer,
+    check_unicast_src: written.check_unicast_src,
+    virtual_ipaddress: onLink(written.virtual_ipaddress, written.interface),
+    virtual_ipaddress_excluded: onLink(written.virtual_ipaddress_excluded, written.interface),
+    track_interface: written.track_interface,
+    track_script: written.track_script,
+    track_process: written.track_process,
+    track_file: written.track_file,
+    track_bfd: written.track_bfd,
+    smtp_alert: written.smtp_alert ?? globals.smtp_alert_vrrp ?? globals.smtp_alert ?? false,
   };
+  copyWritten(draft, written);
+  const extra = written.garp_extra_if ?? globals.vrrp_garp_extra_if;
+  if (extra !== undefined) {
+    draft.garp_extra_if = extra.interval;
+    if (extra.all) draft.garp_extra_if_all = true;
+  }
+  fillUnicast(draft, written, globals, say);
+  fillVmac(draft, written, say);
+  settleElection(draft, written, say);
+  fillProtocol(draft, written, globals, say);
+  settleTrackers(draft, say);
+  fillAuthentication(draft, written, files, say);
+  const changes = written.notify_priority_changes ?? globals.vrrp_notify_priority_changes;
+  if (changes !== undefined) draft.notify_priority_changes = changes;
+  return draft.strict_mode === true ? applyStrictMode(draft, written, say) : draft;
+}
+
+/** What an instance has as it is written, or not at all. */
+const AS_WRITTEN = [
+  "interface",
+  "mcast_src_ip",
+  "unicast_src_ip",
+  "notify",
+  "notify_master",
+  "notify_backup",
+  "notify_fault",
+  "notify_stop",
+  "notify_deleted",
+  "notify_master_rx_lower_pri",
+  "kernel_rx_buf_size",
+  "lvs_sync_daemon_interface",
+  "vip_removed",
+  "old_unicast_checksum",
+] as const;
+
+/** Lists that are left out when they are empty, and flags when they are not set. */
+const WHERE_SAID = ["virtual_routes", "virtual_rules"] as const;
+const FLAGS = [
+  "no_virtual_ipaddress",
+  "unicast_fault_no_peer",
+  "use_vmac_addr",
+  "track_src_ip",
+  "dont_track_primary",
+  "promote_secondaries",
+  "linkbeat_use_polling",
+] as const;
+
+function copyWritten(draft: Draft, written: WrittenInstance): void {
+  const target = draft as unknown as Record<string, unknown>;
+  for (const key of AS_WRITTEN) {
+    const value = written[key];
+    if (value !== undefined) target[key] = value;
+  }
+  for (const key of WHERE_SAID) if (written[key].length > 0) target[key] = written[key];
+  for (const key of FLAGS) if (written[key]) target[key] = true;
+}
+
+/** Addresses that name no link go to the instance's. The reader has made them for us alone. */
+function onLink(
+  addresses: readonly VirtualAddress[],
+  link: string | undefined,
+): readonly VirtualAddress[] {
+  if (link === undefined) return addresses;
+  return addresses.map((address) =>
+    address.dev === undefined ? { ...address, dev: link } : address
+  );
 }
 
 /** Where adverts go when not to a group. */
-function readUnicast(
-  written: WrittenInstance,
-  globals: Globals,
-  say: Say,
-): Pick<
-  VrrpInstance,
-  | "unicast_peer"
-  | "check_unicast_src"
-  | "unicast_ttl"
-  | "unicast_fault_no_peer"
-  | "old_unicast_checksum"
-> {
-  const { unicast_peer, unicast_ttl, old_unicast_checksum } = written;
+function fillUnicast(draft: Draft, written: WrittenInstance, globals: Globals, say: Say): void {
+  const { unicast_peer, unicast_ttl } = written;
+  const isAlone = unicast_peer.length === 0;
   // An empty block is another array than the one of an instance that has none.
   const hasPeerBlock = unicast_peer !== vrrpInstance.initial()["unicast_peer"];
   const speaksOfUnicast = hasPeerBlock || written.unicast_src_ip !== undefined ||
-    written.check_unicast_src || old_unicast_checksum !== undefined;
-  const isAlone = unicast_peer.length === 0;
+    written.check_unicast_src || written.old_unicast_checksum !== undefined;
   if (speaksOfUnicast && isAlone && !written.unicast_fault_no_peer) {
     say(
       "A unicast keyword has been specified without any unicast peers. Defaulting to multicast. " +
         "This usage is deprecated - please update your configuration.",
     );
   }
-  if (isAlone && unicast_ttl !== undefined) {
-    say("Cannot use unicast_ttl without unicast peers - resetting");
+  if (unicast_ttl !== undefined) {
+    if (isAlone) say("Cannot use unicast_ttl without unicast peers - resetting");
+    else draft.unicast_ttl = unicast_ttl;
   }
-  return {
-    unicast_peer,
-    check_unicast_src: written.check_unicast_src || globals.vrrp_check_unicast_src ||
-      unicast_peer.some((peer) => peer.min_ttl !== undefined || peer.max_ttl !== undefined),
-    ...(isAlone || unicast_ttl === undefined ? {} : { unicast_ttl }),
-    ...(old_unicast_checksum === undefined ? {} : { old_unicast_checksum }),
-    ...(written.unicast_fault_no_peer ? { unicast_fault_no_peer: true } : {}),
-  };
+  draft.check_unicast_src ||= globals.vrrp_check_unicast_src === true ||
+    unicast_peer.some((peer) => peer.min_ttl !== undefined || peer.max_ttl !== undefined);
 }
 
 /** The interface of its own it speaks from. */
-function readVmac(
-  written: WrittenInstance,
-  isUnicast: boolean,
-  family: 4 | 6,
-  say: Say,
-): Pick<
-  VrrpInstance,
-  "use_vmac" | "use_vmac_addr" | "vmac_xmit_base" | "use_ipvlan" | "vrf" | "configuration_fault"
-> {
-  const { use_vmac, use_ipvlan } = written;
+function fillVmac(draft: Draft, written: WrittenInstance, say: Say): void {
+  const { use_vmac, use_ipvlan, vrf } = written;
+  const isUnicast = draft.unicast_peer.length > 0;
   const hasLink = written.interface !== undefined;
-  if (written.vrf !== undefined && hasLink) {
-    say("Cannot specify VRF interface and interface - ignoring");
-  }
-  const vrf = written.vrf === undefined || hasLink ? {} : { vrf: written.vrf };
-  if ((use_vmac ?? use_ipvlan) !== undefined && isUnicast && !hasLink) {
-    say("Cannot use VMAC/ipvlan with unicast and no interface - clearing use_vmac");
-    return vrf;
+  if (vrf !== undefined) {
+    if (hasLink) say("Cannot specify VRF interface and interface - ignoring");
+    else draft.vrf = vrf;
   }
   if (written.vmac_xmit_base && use_vmac === undefined) {
     say("vmac_xmit_base is only valid with a vmac");
   }
-  const mustUseBase = use_vmac !== undefined && isUnicast;
-  if (mustUseBase && !written.vmac_xmit_base) {
-    say("unicast with use_vmac requires vmac_xmit_base - setting");
+  if (use_vmac === undefined && use_ipvlan === undefined) return;
+  if (isUnicast && !hasLink) {
+    say("Cannot use VMAC/ipvlan with unicast and no interface - clearing use_vmac");
+    return;
   }
-  const fromBase = use_vmac !== undefined && (written.vmac_xmit_base || mustUseBase);
-  const isNameless = use_ipvlan !== undefined && family === 4 && use_ipvlan.address === undefined &&
-    (written.mcast_src_ip ?? written.unicast_src_ip) === undefined;
+  if (use_vmac !== undefined) {
+    draft.use_vmac = use_vmac;
+    if (isUnicast && !written.vmac_xmit_base) {
+      say("unicast with use_vmac requires vmac_xmit_base - setting");
+    }
+    if (isUnicast || written.vmac_xmit_base) draft.vmac_xmit_base = true;
+  }
+  if (use_ipvlan === undefined) return;
+  draft.use_ipvlan = use_ipvlan;
+  const hasSource = (written.mcast_src_ip ?? written.unicast_src_ip) !== undefined;
+  if (draft.family !== 4 || use_ipvlan.address !== undefined || hasSource) return;
   const why = "IPv4 ipvlan requires a source ip address to be configured";
-  if (isNameless) say(`${why}. setting instance to fault state`);
-  return {
-    ...vrf,
-    ...(use_vmac === undefined ? {} : { use_vmac }),
-    ...(written.use_vmac_addr ? { use_vmac_addr: true } : {}),
-    ...(fromBase ? { vmac_xmit_base: true } : {}),
-    ...(use_ipvlan === undefined ? {} : { use_ipvlan }),
-    ...(isNameless ? { configuration_fault: why } : {}),
-  };
+  say(`${why}. setting instance to fault state`);
+  draft.configuration_fault = why;
 }
-
-/** Flags that only the instance can set. */
-const OWN_FLAGS = [
-  "track_src_ip",
-  "dont_track_primary",
-  "promote_secondaries",
-  "linkbeat_use_polling",
-] as const;
 
 /** Flags with a default in global_defs. */
 const INHERITED_FLAGS = [
@@ -193,158 +198,88 @@ const INHERITED_FLAGS = [
 const DOWN_TIMER_ADVERTS = 3;
 
 /** Options of the state machine and of the packets. */
-function readProtocol(
-  written: WrittenInstance,
-  globals: Globals,
-  nopreempt: boolean,
-  say: Say,
-): Partial<VrrpInstance> {
-  const { timer_expired_backup: rival } = written;
-  if (rival !== undefined && !nopreempt) {
-    say("timer_expired_backup requires nopreempt - clearing");
-  }
-  const found: { -readonly [K in keyof VrrpInstance]?: VrrpInstance[K] } = {};
-  for (const key of OWN_FLAGS) if (written[key]) found[key] = true;
+function fillProtocol(draft: Draft, written: WrittenInstance, globals: Globals, say: Say): void {
   for (const [key, global] of INHERITED_FLAGS) {
-    if (written[key] ?? globals[global]) found[key] = true;
+    if (written[key] ?? globals[global]) draft[key] = true;
   }
   const adverts = written.down_timer_adverts ?? globals.vrrp_down_timer_adverts;
-  if (adverts !== DOWN_TIMER_ADVERTS) found.down_timer_adverts = adverts;
-  if (rival !== undefined && nopreempt) found.timer_expired_backup = rival;
-  return Object.assign(
-    found,
-    definedOf(written, "kernel_rx_buf_size", "lvs_sync_daemon_interface", "vip_removed"),
-  );
-}
-
-function addressesOf(
-  written: WrittenInstance,
-): Pick<
-  VrrpInstance,
-  "virtual_ipaddress" | "virtual_ipaddress_excluded" | "no_virtual_ipaddress"
-> {
-  const link = written.interface;
-  const onLink = (address: VirtualAddress): VirtualAddress =>
-    link === undefined || address.dev !== undefined ? address : { ...address, dev: link };
-  return {
-    virtual_ipaddress: written.virtual_ipaddress.map(onLink),
-    virtual_ipaddress_excluded: written.virtual_ipaddress_excluded.map(onLink),
-    ...(written.no_virtual_ipaddress ? { no_virtual_ipaddress: true } : {}),
-  };
+  if (adverts !== DOWN_TIMER_ADVERTS) draft.down_timer_adverts = adverts;
+  const rival = written.timer_expired_backup;
+  if (rival === undefined) return;
+  if (draft.nopreempt) draft.timer_expired_backup = rival;
+  else say("timer_expired_backup requires nopreempt - clearing");
 }
 
 /** Its own interface is tracked anyway, and the priority of an owner never changes. */
-function trackersOf(
-  written: WrittenInstance,
-  isOwner: boolean,
-  say: Say,
-): Pick<
-  VrrpInstance,
-  "track_interface" | "track_script" | "track_file" | "track_process" | "track_bfd"
-> {
-  const elsewhere = written.track_interface.filter(({ name }) => {
-    if (name !== written.interface) return true;
-    say(`Ignoring track_interface ${name} since own interface`);
-    return false;
-  });
+function settleTrackers(draft: Draft, say: Say): void {
+  const { track_interface, interface: own } = draft;
+  if (track_interface.some(({ name }) => name === own)) {
+    say(`Ignoring track_interface ${own} since own interface`);
+    draft.track_interface = track_interface.filter(({ name }) => name !== own);
+  }
+  if (draft.priority !== OWNER) return;
   const unweighted = (
     tracks: readonly Track[],
     tells: (track: Track) => string,
   ): readonly Track[] =>
     tracks.filter((track) => {
-      if (!isOwner || (track.weight ?? 0) === 0) return true;
+      if ((track.weight ?? 0) === 0) return true;
       say(`ignoring ${tells(track)} due to address_owner`);
       return false;
     });
-  return {
-    track_interface: unweighted(elsewhere, ({ name }) => `${name} tracked interface with weight`),
-    track_script: unweighted(
-      written.track_script,
-      ({ name }) => `tracked script ${name} with weights`,
-    ),
-    track_file: unweighted(
-      written.track_file,
-      ({ name, weight }) => `tracked file ${name} with weight ${weight}`,
-    ),
-    track_process: unweighted(
-      written.track_process,
-      ({ name, weight }) => `tracked process ${name} with weight ${weight}`,
-    ),
-    track_bfd: unweighted(
-      written.track_bfd,
-      ({ name, weight }) => `tracked bfd ${name} with weight ${weight}`,
-    ),
-  };
-}
-
-function notificationsOf(written: WrittenInstance, globals: Globals): Pick<
-  VrrpInstance,
-  | "notify"
-  | "notify_master"
-  | "notify_backup"
-  | "notify_fault"
-  | "notify_stop"
-  | "notify_deleted"
-  | "notify_master_rx_lower_pri"
-  | "notify_priority_changes"
-  | "smtp_alert"
-> {
-  const changes = written.notify_priority_changes ?? globals.vrrp_notify_priority_changes;
-  return {
-    ...definedOf(
-      written,
-      "notify",
-      "notify_master",
-      "notify_backup",
-      "notify_fault",
-      "notify_stop",
-      "notify_deleted",
-      "notify_master_rx_lower_pri",
-    ),
-    ...(changes === undefined ? {} : { notify_priority_changes: changes }),
-    smtp_alert: written.smtp_alert ?? globals.smtp_alert_vrrp ?? globals.smtp_alert ?? false,
-  };
-}
-
-/** The given fields, without those that were not written. */
-function definedOf<K extends keyof WrittenInstance>(
-  written: WrittenInstance,
-  ...keys: readonly K[]
-): { [P in K]?: NonNullable<WrittenInstance[P]> } {
-  const found: { [P in K]?: NonNullable<WrittenInstance[P]> } = {};
-  for (const key of keys) {
-    const value = written[key];
-    if (value !== undefined && value !== null) found[key] = value;
+  draft.track_interface = unweighted(
+    draft.track_interface,
+    ({ name }) => `${name} tracked interface with weight`,
+  );
+  draft.track_script = unweighted(
+    draft.track_script,
+    ({ name }) => `tracked script ${name} with weights`,
+  );
+  for (const kind of ["file", "process", "bfd"] as const) {
+    draft[`track_${kind}`] = unweighted(
+      draft[`track_${kind}`] ?? [],
+      ({ name, weight }) => `tracked ${kind} ${name} with weight ${weight}`,
+    );
   }
-  return found;
 }
 
-/** Priority, state and the two preemption settings, which depend on each other. */
-function readElection(
-  written: WrittenInstance,
-  say: Say,
-): Pick<VrrpInstance, "state" | "priority" | "nopreempt" | "preempt_delay"> {
-  const priority = written.priority ?? (written.state === "MASTER" ? OWNER : 100);
-  const state = written.state ?? (priority === OWNER ? "MASTER" : "BACKUP");
-  let nopreempt = written.nopreempt;
-  let preempt_delay = written.preempt_delay;
-  if (nopreempt && priority === OWNER) {
+/** State and the two preemption settings, which depend on each other and on the priority. */
+function settleElection(draft: Draft, written: WrittenInstance, say: Say): void {
+  const isOwner = draft.priority === OWNER;
+  draft.state = written.state ?? (isOwner ? "MASTER" : "BACKUP");
+  const isMaster = draft.state === "MASTER";
+  if (draft.nopreempt && isOwner) {
     say("nopreempt is incompatible with priority 255. resetting nopreempt");
-    nopreempt = false;
+    draft.nopreempt = false;
   }
-  if (state === "MASTER" && nopreempt) {
+  if (draft.nopreempt && isMaster) {
     say("Warning - nopreempt will not work with initial state MASTER - clearing");
-    nopreempt = false;
+    draft.nopreempt = false;
   }
-  if (state === "MASTER" && preempt_delay > 0) {
+  if (draft.preempt_delay > 0 && isMaster) {
     say("Warning - preempt delay will not work with initial state MASTER - clearing");
-    preempt_delay = 0;
+    draft.preempt_delay = 0;
   }
-  if (nopreempt && preempt_delay > 0) {
+  if (draft.nopreempt && draft.preempt_delay > 0) {
     say("preempt_delay is incompatible with nopreempt mode - resetting");
-    preempt_delay = 0;
+    draft.preempt_delay = 0;
   }
-  return { state, priority, nopreempt, preempt_delay };
+}
+
+function fillAuthentication(
+  draft: Draft,
+  written: WrittenInstance,
+  files: Files,
+  say: Say,
+): void {
+  const authentication = completeAuthentication(written, draft.version, say);
+  if (authentication?.auth_type === "AH" && draft.state === "MASTER") {
+    say("Initial state master is incompatible with AH authentication - clearing");
+    draft.state = "BACKUP";
+  }
+  const auth_hmac = completeHmac(written, draft.advert_int, files, say);
+  if (auth_hmac !== undefined) draft.auth_hmac = auth_hmac;
+  else if (authentication !== undefined) draft.authentication = authentication;
 }
 
 /** Version 2 counts whole seconds, version 3 centiseconds in 12 bits. */
