@@ -3,10 +3,13 @@
 # folder it happens to start in, hence the two --no-compile-autoload flags. Splitting keeps what a role
 # never runs out of the code it must load before its first line: a millisecond of every start. The JIT
 # policy keeps code that only the start runs from being compiled; the daemon ends it when it has settled.
+# Usage: build.sh [OUTFILE [FLAG...]]; the flags are for another machine's executable.
 set -eu
 cd "$(dirname "$0")/.."
-mkdir -p dist
-rm -f dist/*.map
+out=${1:-dist/upkeep}
+[ $# -eq 0 ] || shift
+mkdir -p "$(dirname "$out")"
+rm -f "$(dirname "$out")"/*.map
 exec node_modules/.bin/bun build --compile --minify --bytecode --compile-jit-policy=50 --splitting --format=esm \
   --sourcemap=linked --no-compile-autoload-dotenv --no-compile-autoload-bunfig \
-  src/main.ts --outfile dist/upkeep
+  "$@" src/main.ts --outfile "$out"

@@ -64,7 +64,7 @@ const LAYERS: readonly Layer[] = [
   {
     name: "unit",
     about: "tests beside their files, tables, goldens, tidiness",
-    tests: ["src", "ffi", "test/golden", "test/conformance", "test/tidy_test.ts"],
+    tests: ["src", "ffi", "packaging", "test/golden", "test/conformance", "test/tidy_test.ts"],
     testSeconds: 20,
     seconds: 180,
   },

@@ -230,7 +230,7 @@ const ROOMS: readonly Room[] = [
     values: /^/,
     modules: /^(?!bun:ffi)/,
   },
-  { name: "packaging", where: /^packaging\//, values: /^(src|ffi)\//, modules: SYSTEM },
+  { name: "packaging", where: /^packaging\//, values: /^(src|ffi|packaging)\//, modules: SYSTEM },
   {
     name: "src/main.ts",
     where: /^src\/main\.ts$/,

@@ -36,6 +36,25 @@ export async function runVerb(argv: string[]): Promise<number> {
   }
 }
 
+/** A verb as the manual and the shells' completions show it. */
+export interface VerbOutline {
+  readonly name: string;
+  readonly purpose: string;
+  /** `flags` as in the help: `--config <FILE...>`. */
+  readonly options: readonly { readonly flags: string; readonly purpose: string }[];
+}
+
+/** Every verb, in the order of the help. */
+export function outlineVerbs(): readonly VerbOutline[] {
+  const { commands } = newProgram(() => {}, []);
+  const verbs = commands.map((verb) => ({
+    name: verb.name(),
+    purpose: verb.description(),
+    options: verb.options.map(({ flags, description }) => ({ flags, purpose: description })),
+  }));
+  return [...verbs, { name: "help", purpose: "print the help of a verb", options: [] }];
+}
+
 function newProgram(finish: (status: number) => void, argv: readonly string[]): Command {
   const program = new Command("upkeep")
     .description("Keeps an address up: VRRP between routers, a drop-in replacement for keepalived.")
