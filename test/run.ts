@@ -17,20 +17,40 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dir, "..");
-/** Debian keeps FRR's daemons where no PATH looks. */
-const PATH = `${ROOT}/node_modules/.bin:${process.env["PATH"] ?? ""}:/usr/sbin:/sbin:/usr/lib/frr`;
+/** No PATH looks where Debian puts FRR's daemons and where Go's own installer puts Go. */
+const PATH = [
+  `${ROOT}/node_modules/.bin`,
+  process.env["PATH"] ?? "",
+  "/usr/sbin:/sbin:/usr/lib/frr:/usr/local/go/bin",
+].join(":");
 
 /** Debian's package for each command that a layer needs. */
 const PACKAGES: Readonly<Record<string, string>> = {
+  "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1": "libc6-arm64-cross",
   bfdd: "frr",
+  cpio: "cpio",
+  debootstrap: "debootstrap",
+  "dpkg-deb": "dpkg",
+  fish: "fish",
   ip: "iproute2",
   keepalived: "keepalived",
+  lintian: "lintian",
+  mandoc: "mandoc",
   nft: "nftables",
   ping: "iputils-ping",
   ps: "procps",
+  "qemu-aarch64-static": "qemu-user-static",
+  rpm: "rpm",
+  rpmbuild: "rpm",
+  rpmlint: "rpmlint",
+  "systemd-analyze": "systemd",
+  "systemd-nspawn": "systemd-container",
   tcpdump: "tcpdump",
   unshare: "util-linux",
   vtysh: "frr",
+  xz: "xz-utils",
+  zsh: "zsh",
+  zstd: "zstd",
 };
 
 interface Layer {
@@ -42,7 +62,7 @@ interface Layer {
   /** The longest one test may take, and the longest the layer may take. */
   readonly testSeconds?: number;
   readonly seconds: number;
-  /** Needs root, network namespaces and these commands. */
+  /** Needs root, network namespaces and these commands ("a or b": one of them). */
   readonly commands?: readonly string[];
   /** Needs dist/upkeep. */
   readonly executable?: true;
@@ -89,6 +109,21 @@ const LAYERS: readonly Layer[] = [
     testSeconds: 60,
     seconds: 360,
     commands: [...NAMESPACE_COMMANDS, "nft"],
+    executable: true,
+  },
+  {
+    name: "package",
+    about: "packages and images, installed and run",
+    tests: ["test/package"],
+    testSeconds: 240,
+    seconds: 600,
+    commands: [
+      ...NAMESPACE_COMMANDS,
+      ...["debootstrap", "dpkg-deb", "rpm", "rpmbuild", "lintian", "rpmlint"],
+      ...["systemd-analyze", "systemd-nspawn", "bash", "zsh", "fish", "mandoc"],
+      ...["qemu-aarch64-static", "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1"],
+      ...["cpio", "xz", "zstd", "npm", "nfpm or go"],
+    ],
     executable: true,
   },
   {
@@ -140,7 +175,9 @@ function exists(layer: Layer): boolean {
 }
 
 function missingCommands(layer: Layer): string[] {
-  return (layer.commands ?? []).filter((command) => Bun.which(command, { PATH }) === null);
+  return (layer.commands ?? []).filter((command) =>
+    command.split(" or ").every((one) => Bun.which(one, { PATH }) === null)
+  );
 }
 
 /** Runs a command; its output goes to a file, which no daemon left behind can hold open. */
