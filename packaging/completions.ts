@@ -22,6 +22,8 @@ interface Verb {
   readonly name: string;
   readonly purpose: string;
   readonly flags: readonly Flag[];
+  /** It takes files as arguments. */
+  readonly takesFiles: boolean;
 }
 
 const daemonFlags: readonly Flag[] = optionGroups.flatMap(({ options }) =>
@@ -30,7 +32,7 @@ const daemonFlags: readonly Flag[] = optionGroups.flatMap(({ options }) =>
 
 /** From `-p, --pid=FILE`, `-t, --config-test[=LOGFILE]`, `--config <FILE...>` and their like. */
 function flagOf(usage: string, purpose: string): Flag {
-  const value = /(\[?)[ =]<?([\w|[\].]+?)(?:\.{3})?>?\]?$/.exec(usage);
+  const value = /(\[?)[ =]<?([\w|[\].,]+?)(?:\.{3})?>?\]?$/.exec(usage);
   return {
     short: /(?:^|\s)(-\w)\b/.exec(usage)?.[1],
     long: /--[\w-]+/.exec(usage)?.[0],
@@ -45,9 +47,10 @@ function flagOf(usage: string, purpose: string): Flag {
 }
 
 function verbs(): Verb[] {
-  return outlineVerbs().map(({ name, purpose, options }) => ({
+  return outlineVerbs().map(({ name, purpose, argument, options }) => ({
     name,
     purpose,
+    takesFiles: argument.includes("file"),
     flags: options.map((option) => flagOf(option.flags, option.purpose)),
   }));
 }
@@ -70,6 +73,7 @@ export function bashCompletion(): string {
   const cases = all.filter(({ flags }) => flags.length > 0).map(({ name, flags }) =>
     `      ${name}) words="${words(flags)}" ;;\n`
   );
+  const filing = all.filter(({ takesFiles }) => takesFiles).map(({ name }) => name).join("|");
   return `# bash completion for upkeep and keepalived; made from the option table.
 
 _upkeep() {
@@ -92,6 +96,15 @@ _upkeep() {
       return
       ;;
   esac
+  if [[ \${COMP_WORDS[0]##*/} == upkeep && COMP_CWORD -gt 1 && $current != -* ]]; then
+    case \${COMP_WORDS[1]} in
+      ${filing})
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        compopt -o filenames 2>/dev/null
+        return
+        ;;
+    esac
+  fi
   words="${words(daemonFlags)}"
   if [[ \${COMP_WORDS[0]##*/} == upkeep ]]; then
     case \${COMP_WORDS[1]} in
@@ -112,8 +125,10 @@ complete -F _upkeep upkeep keepalived
 /** For zsh's function path, as _upkeep. */
 export function zshCompletion(): string {
   const all = verbs();
-  const cases = all.filter(({ flags }) => flags.length > 0).map(({ name, flags }) =>
-    `    ${name}) _arguments ${flags.map(zshFlag).join(" ")} ;;\n`
+  const cases = all.filter(({ flags }) => flags.length > 0).map(({ name, flags, takesFiles }) =>
+    `    ${name}) _arguments ${flags.map(zshFlag).join(" ")}${
+      takesFiles ? " '*:file:_files'" : ""
+    } ;;\n`
   );
   return `#compdef upkeep keepalived
 # zsh completion for upkeep and keepalived; made from the option table.

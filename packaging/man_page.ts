@@ -1,11 +1,14 @@
 /**
- * The manual page upkeep(8), made from the tables that the command line is read by, in man(7).
+ * The manual pages, in man(7): upkeep(8) from the tables that the command line is read by, and
+ * keepalived.conf(5) from those that the configuration is read by.
  */
 
 import { optionGroups } from "../src/cli/options.ts";
 import { followedVersion } from "../src/cli/daemon_help.ts";
 import { RELEASE } from "../src/cli/release.ts";
 import { outlineVerbs } from "../src/cli/verbs.ts";
+import { byBlock, entriesOf, type Entry, SYNTAX, usageOf } from "../src/config/reference.ts";
+import { root } from "../src/config/root.ts";
 
 /** Signals that the daemon answers, with what each does. */
 const SIGNALS: readonly (readonly [string, string])[] = [
@@ -44,10 +47,13 @@ const EXAMPLES: readonly (readonly [string, string])[] = [
   ["Watch a failover without touching this machine:", "upkeep demo"],
 ];
 
-/** The page's source. */
+/** The page upkeep(8). */
 export function manPage(): string {
-  const verbs = outlineVerbs().map(({ name, purpose, options }) =>
-    item(`.B ${text(name)}`, purpose) +
+  const verbs = outlineVerbs().map(({ name, purpose, argument, options }) =>
+    item(
+      argument === "" ? `.B ${text(name)}` : `.BI "${text(name)} " "${text(argument)}"`,
+      purpose,
+    ) +
     (options.length === 0 ? "" : `.RS\n${options.map(option).join("")}.RE\n`)
   );
   const groups = optionGroups.map(({ title, options }) =>
@@ -88,7 +94,7 @@ export function manPage(): string {
     item(".B NOTIFY_SOCKET", "where systemd is told that the daemon is ready, reloads or stops"),
     `.SH EXAMPLES\n`,
     ...EXAMPLES.map(([purpose, command]) => item(text(purpose), command)),
-    `.SH "SEE ALSO"\n.BR ip (8),\n.BR systemctl (1)\n`,
+    `.SH "SEE ALSO"\n.BR keepalived.conf (5),\n.BR ip (8),\n.BR systemctl (1)\n`,
   ].join("");
 }
 
@@ -106,6 +112,55 @@ function plain(words: string): string {
 
 function paragraph(words: string): string {
   return `.PP\n${text(words)}\n`;
+}
+
+/** The page keepalived.conf(5): the syntax, then every keyword of the tables, block by block. */
+export function configurationPage(): string {
+  const sections = Map.groupBy(
+    byBlock(entriesOf(root)),
+    ({ blocks }) => blocks.length === 0 ? "OUTERMOST LEVEL" : blocks.join(" > "),
+  );
+  return [
+    `.TH KEEPALIVED.CONF 5 ${RELEASE.date} "upkeep ${RELEASE.version}" "File Formats"\n`,
+    `.SH NAME\nkeepalived.conf \\- configuration of upkeep and keepalived\n`,
+    `.SH DESCRIPTION\n`,
+    plain(
+      "A statement is one line; blocks are in braces. A mistake costs its statement only, unless " +
+        "keepalived would not start with it either. upkeep check finds what is wrong or unwise, " +
+        "upkeep help keyword NAME tells what is said here of one keyword.",
+    ),
+    paragraph(
+      "BOOL is true, on, yes or nothing, or false, off, no. SECS are decimal seconds. SCRIPT is one " +
+        'word: in quotes with arguments. What is marked "not yet" is read and has no effect so far.',
+    ),
+    `.SH SYNTAX\n`,
+    ...SYNTAX.map(([grammar, purpose]) => item(`.B ${quoted(grammar)}`, purpose)),
+    ...[...sections].flatMap(([place, entries]) => [
+      `.SH ${quoted(place)}\n`,
+      ...entries.map((entry) => item(`.B ${quoted(usageOf(entry))}`, factsOf(entry))),
+    ]),
+    `.SH FILES\n`,
+    item(".I /etc/keepalived/keepalived.conf", "the configuration"),
+    `.SH "SEE ALSO"\n.BR upkeep (8)\n`,
+  ].join("");
+}
+
+function factsOf({ row, doc, later }: Entry): string {
+  const facts = [
+    doc.purpose,
+    ...(doc.range === undefined ? [] : [`range ${doc.range}`]),
+    ...(doc.default === undefined ? [] : [`default ${doc.default}`]),
+    ...(doc.must === undefined ? [] : [`must ${doc.must}`]),
+    ...(row.aliasOf === undefined ? [] : [`sets ${row.aliasOf}`]),
+    ...(row.deprecated === true ? ["deprecated"] : []),
+    ...(row.ours === true ? ["keepalived does not have it"] : []),
+  ];
+  return `${facts.join("; ")}${later ? " (not yet)" : ""}`;
+}
+
+/** One argument of a macro, whatever it contains. */
+function quoted(words: string): string {
+  return `"${text(words).replaceAll('"', "\\(dq")}"`;
 }
 
 /** Text as roff reads it: a backslash and a dash are commands, so is a dot or quote that opens a line. */

@@ -4,7 +4,9 @@ import { expect, test } from "bun:test";
 import { optionGroups } from "../src/cli/options.ts";
 import { outlineVerbs } from "../src/cli/verbs.ts";
 import { bashCompletion, fishCompletion, zshCompletion } from "./completions.ts";
-import { manPage } from "./man_page.ts";
+import { entriesOf } from "../src/config/reference.ts";
+import { root } from "../src/config/root.ts";
+import { configurationPage, manPage } from "./man_page.ts";
 
 const options = optionGroups.flatMap((group) => group.options);
 const verbs = outlineVerbs();
@@ -33,12 +35,13 @@ test("every verb is in the manual page and completed as upkeep, not as keepalive
     expect.arrayContaining(["demo", "version", "help"]),
   );
   for (const { name, options: own } of verbs) {
-    expect(manPage()).toContain(`.B ${name}\n`);
+    expect(manPage()).toMatch(new RegExp(`^\\.BI? "?${name}\\b`, "m"));
     expect(fishCompletion("upkeep")).toContain(` -a ${name} `);
     expect(fishCompletion("keepalived")).not.toContain(` -a ${name} `);
     for (const { flags } of own) {
       const long = /--([\w-]+)/.exec(flags)?.[1];
-      expect(fishCompletion("upkeep")).toContain(`seen_subcommand_from ${name}' -l ${long}`);
+      const row = new RegExp(`seen_subcommand_from ${name}' (-s . )?-l ${long} `);
+      expect(fishCompletion("upkeep")).toMatch(row);
       expect(zshCompletion()).toContain(`--${long}`);
     }
   }
@@ -52,8 +55,20 @@ test("what takes a file completes files, what takes a number or a word does not"
   expect(row("dont-fork")).not.toMatch(/ -[xrF] /);
 });
 
-test("no line of the page is a command by accident", () => {
-  const known = /^\.(TH|SH|SS|TP|PP|B|I|BR|RI|RS|RE|br)\b/;
-  const strays = manPage().split("\n").filter((line) => /^[.']/.test(line) && !known.test(line));
-  expect(strays).toEqual([]);
+test("no line of a page is a command by accident", () => {
+  const known = /^\.(TH|SH|SS|TP|PP|B|I|BI|BR|RI|RS|RE|br)\b/;
+  for (const page of [manPage(), configurationPage()]) {
+    const strays = page.split("\n").filter((line) => /^[.']/.test(line) && !known.test(line));
+    expect(strays).toEqual([]);
+  }
+});
+
+test("every keyword of the tables is in keepalived.conf(5)", () => {
+  const page = configurationPage().replaceAll("\\-", "-");
+  const entries = entriesOf(root);
+  expect(entries.length).toBeGreaterThan(500);
+  const missing = entries.filter(({ keyword, row }) =>
+    row.bare !== true && !page.includes(`.B "${keyword}`)
+  );
+  expect(missing.map(({ keyword }) => keyword)).toEqual([]);
 });

@@ -26,7 +26,7 @@ import { compositionOf } from "./composition.ts";
 import { applianceEntries, type Layer, ociArchive, sha256 } from "./image.ts";
 import { copyrightFile } from "./licences.ts";
 import { type Machine, MACHINES } from "./machines.ts";
-import { manPage } from "./man_page.ts";
+import { configurationPage, manPage } from "./man_page.ts";
 import { repackRpm } from "./rpm.ts";
 import { type Runtime, runtimeFor } from "./runtime.ts";
 import { billOfMaterials } from "./sbom.ts";
@@ -151,6 +151,7 @@ function stage(folder: string, texts: { copyright: string; bill: string }, time:
   const guides = join(ROOT, "docs/guides");
   for (const name of readdirSync(guides)) put(`guides/${name}`, readFileSync(join(guides, name)));
   put("upkeep.8.gz", gzip(manPage()));
+  put("keepalived.conf.5.gz", gzip(configurationPage()));
   put("upkeep.bash", bashCompletion());
   put("_upkeep", zshCompletion());
   put("upkeep.fish", fishCompletion("upkeep"));

@@ -40,6 +40,8 @@ export async function runVerb(argv: string[]): Promise<number> {
 export interface VerbOutline {
   readonly name: string;
   readonly purpose: string;
+  /** What it takes besides options: `[file...]`, or nothing. */
+  readonly argument: string;
   /** `flags` as in the help: `--config <FILE...>`. */
   readonly options: readonly { readonly flags: string; readonly purpose: string }[];
 }
@@ -50,9 +52,13 @@ export function outlineVerbs(): readonly VerbOutline[] {
   const verbs = commands.map((verb) => ({
     name: verb.name(),
     purpose: verb.description(),
+    argument: verb.registeredArguments.length === 0
+      ? ""
+      : verb.usage().replace(/^\[options\] ?/, ""),
     options: verb.options.map(({ flags, description }) => ({ flags, purpose: description })),
   }));
-  return [...verbs, { name: "help", purpose: "print the help of a verb", options: [] }];
+  const help = { name: "help", purpose: "print the help of a verb or a keyword" };
+  return [...verbs, { ...help, argument: "[verb | keyword NAME]", options: [] }];
 }
 
 function newProgram(finish: (status: number) => void, argv: readonly string[]): Command {

@@ -29,7 +29,7 @@ export interface Entry {
 }
 
 /** Words that mean something before any keyword is looked up: grammar and meaning. */
-const SYNTAX: readonly (readonly [string, string])[] = [
+export const SYNTAX: readonly (readonly [string, string])[] = [
   ["# TEXT, ! TEXT", "a comment, outside quotes; \\# and \\! are the characters themselves"],
   ['"TEXT"', "one word, on one line; without escapes"],
   [
@@ -99,7 +99,7 @@ export function entriesOf(
 }
 
 /** Keyword and grammar, as a line starts. */
-function usageOf({ keyword, row, doc }: Entry): string {
+export function usageOf({ keyword, row, doc }: Entry): string {
   const lead = row.bare === true && keyword.startsWith("<") ? "" : keyword;
   return [lead, doc.grammar].filter((part) => part !== "").join(" ");
 }
@@ -225,7 +225,7 @@ export function referenceText(root: AnyBlock): string {
 }
 
 /** A block's own keywords together, then the blocks inside it. */
-function byBlock(entries: readonly Entry[]): readonly Entry[] {
+export function byBlock(entries: readonly Entry[]): readonly Entry[] {
   const groups = new Map<string, Entry[]>();
   for (const entry of entries) {
     const key = entry.blocks.join(" > ");

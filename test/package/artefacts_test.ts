@@ -27,6 +27,7 @@ const FILES = [
   "/usr/share/doc/upkeep/troubleshooting.md",
   "/usr/share/fish/vendor_completions.d/keepalived.fish",
   "/usr/share/fish/vendor_completions.d/upkeep.fish",
+  "/usr/share/man/man5/keepalived.conf.5.gz",
   "/usr/share/man/man8/keepalived.8.gz",
   "/usr/share/man/man8/upkeep.8.gz",
   "/usr/share/upkeep/upkeep-hardened.conf",
@@ -120,10 +121,12 @@ test("rpmlint has nothing to say that is not answered", async () => {
   expect(said.filter((name) => ANSWERED[name] === undefined)).toEqual([]);
 });
 
-test("the manual page is well formed and the completions are valid in their shells", async () => {
+test("the manual pages are well formed and the completions are valid in their shells", async () => {
   const share = join(await unpacked(), "usr/share");
   const page = 'gunzip -c "$0" | mandoc -T lint -W warning';
-  expect(await run(["sh", "-c", page, `${share}/man/man8/upkeep.8.gz`])).toBe("");
+  for (const name of ["man8/upkeep.8", "man5/keepalived.conf.5"]) {
+    expect(await run(["sh", "-c", page, `${share}/man/${name}.gz`])).toBe("");
+  }
   const shells = [
     ["bash", "bash-completion/completions/upkeep"],
     ["zsh", "zsh/vendor-completions/_upkeep"],
@@ -148,6 +151,7 @@ test("bash and fish complete options, files and verbs", async () => {
   expect(await bash("keepalived", "--pid", "=", "/etc/hostn")).toEqual(["/etc/hostname"]);
   expect(await bash("upkeep", "dem")).toEqual(["demo"]);
   expect(await bash("upkeep", "demo", "--j")).toEqual(["--json"]);
+  expect(await bash("upkeep", "check", "/etc/hostn")).toEqual(["/etc/hostname"]);
   expect(await bash("keepalived", "dem")).toEqual([""]);
   const fish = (line: string): Promise<string> => {
     const file = join(share, "fish/vendor_completions.d/upkeep.fish");
