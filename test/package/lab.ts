@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
 const PROJECT = resolve(import.meta.dir, "../..");
 
@@ -26,6 +26,8 @@ const ROOM = 5 * 2 ** 30;
 interface Shared {
   readonly folder: string;
   artefacts?: Promise<string>;
+  again?: Promise<string>;
+  tightSize?: Promise<number>;
   unpacked?: Promise<string>;
   baseRoot?: Promise<string>;
 }
@@ -113,7 +115,21 @@ async function makePackages(project: string, given: string | undefined): Promise
 }
 
 /** The artefacts made a second time, from a copy of the project in another folder. */
-export async function artefactsElsewhere(): Promise<string> {
+export function madeAgain(): Promise<string> {
+  return shared.again ??= artefacts().then(makeElsewhere);
+}
+
+/** How long the .deb's content is, packed as packaging/package.ts does it; the .rpm holds the same. */
+export function tightSize(): Promise<number> {
+  return shared.tightSize ??= madeAgain().then(packTightly);
+}
+
+async function packTightly(): Promise<number> {
+  const pack = 'dpkg-deb --fsys-tarfile "$0" | nice xz -T1 --x86 --lzma2=preset=9 | wc -c';
+  return Number(await run(["sh", "-c", pack, await artefact(/amd64\.deb$/)]));
+}
+
+async function makeElsewhere(): Promise<string> {
   const copy = scratch("copy");
   const out = scratch("again");
   const [kept, modules] = [[".git", "dist"], "node_modules"];
@@ -125,7 +141,7 @@ export async function artefactsElsewhere(): Promise<string> {
   const linked = await attempt(["cp", "-l", ...words], { cwd: join(PROJECT, modules) });
   if (linked.status !== 0) await run(["cp", "-f", ...words], { cwd: join(PROJECT, modules) });
   const time = (await run(["git", "log", "-1", "--format=%ct"])).trim();
-  await run(["node_modules/.bin/bun", "packaging/package.ts", "--fast", "--out", out], {
+  await run(["nice", "node_modules/.bin/bun", "packaging/package.ts", "--fast", "--out", out], {
     cwd: copy,
     env: { SOURCE_DATE_EPOCH: time },
   });
@@ -151,10 +167,14 @@ async function unpack(): Promise<string> {
   return folder;
 }
 
-/** Begins to make what takes long, so that it is ready when it is needed. */
+/**
+ * Begins to make what takes long, so that it is ready when it is needed: most tests wait more than they
+ * compute.
+ */
 export function prepare(): void {
-  // Who awaits it will hear of a failure.
+  // Who awaits one of these will hear of a failure.
   baseRoot().catch(() => {});
+  tightSize().catch(() => {});
 }
 
 function baseRoot(): Promise<string> {
@@ -163,7 +183,7 @@ function baseRoot(): Promise<string> {
 
 async function debootstrap(): Promise<string> {
   const root = join(shared.folder, "base");
-  const include = "--include=keepalived,systemd-sysv,iproute2,zstd";
+  const include = "--include=keepalived,systemd-sysv,iproute2,iputils-ping,nftables";
   await run(["debootstrap", "--variant=minbase", include, "bookworm", root, MIRROR]);
   // Nothing is started by installing in a root that is not booted.
   writeFileSync(join(root, "usr/sbin/policy-rc.d"), "#!/bin/sh\nexit 101\n", { mode: 0o755 });
@@ -224,7 +244,9 @@ export class DebianRoot {
     return readFileSync(join(this.path, path), "utf8");
   }
 
+  /** Writes a file, and the folder it is in if that is not there. */
   write(path: string, text: string): void {
+    mkdirSync(dirname(join(this.path, path)), { recursive: true });
     writeFileSync(join(this.path, path), text);
   }
 
