@@ -29,14 +29,23 @@ function findLibraries(machine: Machine): Map<string, string> | undefined {
     : new Map(names.map((name) => [name, realpathSync(`${folder}/${name}`)]));
 }
 
+/** The version of the C library in the root for that machine; undefined as for applianceEntries. */
+export function libraryVersion(machine: Machine): string | undefined {
+  const path = findLibraries(machine)?.get("libc.so.6");
+  if (path === undefined) return undefined;
+  const text = readFileSync(path).toString("latin1");
+  return /GNU C Library \(([^)]+)\)/.exec(text)?.[1] ??
+    /stable release version ([\d.]+)/.exec(text)?.[1];
+}
+
 /**
- * The members of the root: the executable under both names, the C library, and empty folders for what
- * is mounted or written. Undefined when this computer has no C library for that machine.
+ * The members of the root: the executable under both names, the C library, their licences by file name,
+ * and empty folders for what is mounted or written. Undefined when this computer has no C library for that machine.
  */
 export function applianceEntries(
   machine: Machine,
   executable: Uint8Array,
-  copyright: string,
+  licences: ReadonlyMap<string, string>,
 ): TarEntry[] | undefined {
   const libraries = findLibraries(machine);
   if (libraries === undefined) return undefined;
@@ -58,11 +67,11 @@ export function applianceEntries(
     folder("tmp", 0o1777),
     ...["usr", "usr/sbin", "usr/share", "usr/share/licenses", "usr/share/licenses/upkeep"]
       .map((path) => folder(path)),
-    {
-      path: "usr/share/licenses/upkeep/copyright",
+    ...[...licences].map(([name, text]): TarEntry => ({
+      path: `usr/share/licenses/upkeep/${name}`,
       mode: 0o644,
-      data: new TextEncoder().encode(copyright),
-    },
+      data: new TextEncoder().encode(text),
+    })),
     { path: "usr/sbin/upkeep", mode: 0o755, data: executable },
     { path: "usr/sbin/keepalived", link: "upkeep" },
   ];

@@ -93,6 +93,23 @@ https://github.com/oven-sh/WebKit.`)
   return `${paragraphs.join("\n\n")}\n`;
 }
 
+/** What lies in a root beside the executable and the C library: their licences, by file name. */
+export function rootLicences(root: string, copyright: string): ReadonlyMap<string, string> {
+  const library = `Files: lib/* lib64/*
+Copyright: Free Software Foundation, Inc. and others
+License: LGPL-2.1-only
+Comment: the GNU C Library, https://www.gnu.org/software/libc/, as the machine that made this root has it
+`;
+  const names = ["Apache-2.0.txt", "LGPL-2.0.txt", "LGPL-2.1.txt"];
+  return new Map([
+    ["copyright", `${copyright}\n${library}`],
+    ...names.map((name): [string, string] => [
+      name,
+      readFileSync(join(root, "packaging/licences", name), "utf8"),
+    ]),
+  ]);
+}
+
 /** A field's text: each line indented, empty ones marked by a dot. */
 function indented(text: string): string {
   return text.trim().split("\n").map((line) => line.trim() === "" ? " ." : ` ${line}`).join("\n");

@@ -23,8 +23,8 @@ import { RELEASE } from "../src/cli/release.ts";
 import { run } from "./command.ts";
 import { bashCompletion, fishCompletion, zshCompletion } from "./completions.ts";
 import { compositionOf } from "./composition.ts";
-import { applianceEntries, type Layer, ociArchive, sha256 } from "./image.ts";
-import { copyrightFile } from "./licences.ts";
+import { applianceEntries, type Layer, libraryVersion, ociArchive, sha256 } from "./image.ts";
+import { copyrightFile, rootLicences } from "./licences.ts";
 import { type Machine, MACHINES } from "./machines.ts";
 import { configurationPage, manPage } from "./man_page.ts";
 import { repackRpm } from "./rpm.ts";
@@ -69,6 +69,12 @@ async function main(args: readonly string[]): Promise<void> {
     runtimes: builds.map(({ machine, runtime }) => [machine, runtime]),
     executables: new Map(
       builds.map(({ machine, executable }) => [machine.name, sha256(readFileSync(executable))]),
+    ),
+    libraries: new Map(
+      MACHINES.flatMap((machine) => {
+        const version = libraryVersion(machine);
+        return version === undefined ? [] : [[machine.name, version] as const];
+      }),
     ),
   });
   const nfpm = await findNfpm();
@@ -226,7 +232,11 @@ async function makeAppliance(
   copyright: string,
   settings: Settings,
 ): Promise<Layer | undefined> {
-  const entries = applianceEntries(machine, readFileSync(executable), copyright);
+  const entries = applianceEntries(
+    machine,
+    readFileSync(executable),
+    rootLicences(ROOT, copyright),
+  );
   if (entries === undefined) {
     say(
       `no root for ${machine.name}: its C library is not on this computer (libc6-${machine.name}-cross)\n`,

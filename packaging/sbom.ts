@@ -14,6 +14,8 @@ export interface BillSubject {
   readonly runtimes: readonly (readonly [Machine, Runtime])[];
   /** Hexadecimal SHA-256 of each executable, by the machine's name. */
   readonly executables: ReadonlyMap<string, string>;
+  /** Version of the C library in the minimal root, by the machine's name. */
+  readonly libraries: ReadonlyMap<string, string>;
 }
 
 /** The bill as JSON text; the same subject gives the same text. */
@@ -47,7 +49,16 @@ export function billOfMaterials(subject: BillSubject): string {
     name: `upkeep (${name})`,
     hashes: [{ alg: "SHA-256", content: sha256 }],
   }));
-  const components = [...libraries, bun, ...packages, ...files];
+  const roots = [...subject.libraries].map(([name, libcVersion]) => ({
+    type: "library",
+    "bom-ref": `glibc-${name}`,
+    name: "glibc",
+    version: libcVersion,
+    description: `in upkeep-appliance-${name}.tar.zst and the image`,
+    licenses: [{ license: { id: "LGPL-2.1-or-later" } }],
+    externalReferences: [{ type: "website", url: "https://www.gnu.org/software/libc/" }],
+  }));
+  const components = [...libraries, bun, ...packages, ...files, ...roots];
   const bill = {
     bomFormat: "CycloneDX",
     specVersion: "1.6",

@@ -178,6 +178,7 @@ test("the bill of materials names what is inside, with the digests of the lock f
     );
   }
   const inBun = named.get("bun")?.components?.map(({ name }) => name) ?? [];
+  expect(bill.components.filter(({ name }: { name: string }) => name === "glibc").length).toBe(2);
   expect(inBun).toEqual(expect.arrayContaining(["JavaScriptCore and WebKit", "BoringSSL"]));
   const sums = readFileSync(join(folder, "SHA256SUMS"), "utf8");
   expect(sums).toContain(`${named.get("upkeep (amd64)")?.hashes?.[0]?.content}  upkeep-amd64\n`);

@@ -101,6 +101,9 @@ test("the root holds the executable and the C library, nothing else, and is the 
     "./lib64/ld-linux-x86-64.so.2",
     "./usr/sbin/keepalived",
     "./usr/sbin/upkeep",
+    "./usr/share/licenses/upkeep/Apache-2.0.txt",
+    "./usr/share/licenses/upkeep/LGPL-2.0.txt",
+    "./usr/share/licenses/upkeep/LGPL-2.1.txt",
     "./usr/share/licenses/upkeep/copyright",
   ]);
   const layers = readdirSync(join(image.folder, "blobs/sha256"))
