@@ -156,6 +156,7 @@ function stage(folder: string, texts: { copyright: string; bill: string }, time:
   for (const name of readdirSync(files)) put(name, readFileSync(join(files, name)));
   const guides = join(ROOT, "docs/guides");
   for (const name of readdirSync(guides)) put(`guides/${name}`, readFileSync(join(guides, name)));
+  put("guides/COMPATIBILITY.md", readFileSync(join(ROOT, "docs/COMPATIBILITY.md")));
   put("upkeep.8.gz", gzip(manPage()));
   put("keepalived.conf.5.gz", gzip(configurationPage()));
   put("upkeep.bash", bashCompletion());

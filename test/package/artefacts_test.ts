@@ -18,6 +18,7 @@ const FILES = [
   "/usr/sbin/upkeep",
   "/usr/share/bash-completion/completions/keepalived",
   "/usr/share/bash-completion/completions/upkeep",
+  "/usr/share/doc/upkeep/COMPATIBILITY.md",
   "/usr/share/doc/upkeep/copyright",
   "/usr/share/doc/upkeep/examples/keepalived.conf",
   "/usr/share/doc/upkeep/quick-start.md",

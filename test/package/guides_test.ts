@@ -163,7 +163,8 @@ async function makeLab(markdown: string, stack: AsyncDisposableStack): Promise<M
 }
 
 for (const name of readdirSync(GUIDES).sort()) {
-  test(`${name} does what it says`, async () => {
+  // Side by side: they wait for elections most of the time.
+  test.concurrent(`${name} does what it says`, async () => {
     const markdown = readFileSync(join(GUIDES, name), "utf8");
     const blocks = blocksOf(markdown);
     await using stack = new AsyncDisposableStack();
