@@ -121,7 +121,7 @@ export function madeAgain(): Promise<string> {
 
 /** How long the .deb's content is, packed as packaging/package.ts does it; the .rpm holds the same. */
 export function tightSize(): Promise<number> {
-  return shared.tightSize ??= madeAgain().then(packTightly);
+  return shared.tightSize ??= packTightly();
 }
 
 async function packTightly(): Promise<number> {
@@ -175,6 +175,7 @@ export function prepare(): void {
   // Who awaits one of these will hear of a failure.
   baseRoot().catch(() => {});
   tightSize().catch(() => {});
+  madeAgain().catch(() => {});
 }
 
 function baseRoot(): Promise<string> {
