@@ -4,7 +4,7 @@
  * other end is `to-NAME`, a port of the bridge `br0`, where all that crosses the wire can be captured.
  *
  * Namespaces are named after this process and a number, so runs side by side do not meet. They vanish
- * with {@link Network} (`using`), at the latest with this process, or when the next one starts.
+ * with {@link Network} (`using`), at the latest when the run ends (see leftovers.ts), or when the next one starts.
  */
 
 import { existsSync, readdirSync } from "node:fs";
@@ -27,9 +27,10 @@ for (const netns of existsSync(FOLDER) ? readdirSync(FOLDER) : []) {
   if (pid !== undefined && !existsSync(`/proc/${pid}`)) remove(netns);
 }
 
-process.on("exit", () => {
+/** Removes the networks that are still there: what a test that threw too early left behind. */
+export function removeNetworks(): void {
   for (const network of live) network[Symbol.dispose]();
-});
+}
 
 /** What may differ between networks. */
 export interface NetworkOptions {
