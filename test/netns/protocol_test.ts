@@ -235,7 +235,11 @@ test("garp_extra_if: announcements over the other links of its addresses, again 
   for (const link of ["dum0", "dum1"]) network.run("a", "ip", "link", "set", link, "up");
   // Five at once, then one each second.
   const words = "tcpdump -i dum0 -c 7 -n -tt -l --immediate-mode".split(" ");
-  await using tap = Bun.spawn([...network.enter("a"), ...words, "arp[14:4] = 0x0a010064"], {
+  await using tap = Bun.spawn([
+    ...network.enter("a"),
+    ...words,
+    "arp[6:2] = 1 and arp[14:4] = 0x0a010064",
+  ], {
     stdout: "pipe",
     stderr: "pipe",
   });
