@@ -68,22 +68,22 @@ export const root = block(() => ({
       duplicate: (name) => `track_group ${name} already defined`,
     }),
   ),
-  static_ipaddress: later(list<VirtualAddress>(
+  static_ipaddress: list<VirtualAddress>(
     "{ ADDR[/LEN] [dev IF] [scope S] [label L] [track_group G] ... per line } - addresses that are " +
       "added at start and never moved; default none",
     readStaticAddress,
     formatVirtualAddress,
-  )),
-  static_routes: later(routes(
+  ),
+  static_routes: routes(
     "{ [TYPE] DEST [via GW] [dev IF] ... per line } - routes that are added at start and never moved; " +
       "default none",
     true,
-  )),
-  static_rules: later(rules(
+  ),
+  static_rules: rules(
     "{ [from A] [to B] ... table T|ACTION per line } - policy rules that are added at start and never " +
       "moved; default none",
     true,
-  )),
+  ),
   vrrp_script: later(named(
     "NAME { ... } - command whose result counts; the first one of a name counts",
     "vrrp_script",

@@ -124,3 +124,12 @@ export interface Rule {
   readonly no_track: boolean;
   readonly track_group?: string;
 }
+
+/** The protocol that tells what is tracked from what others have made (linux/rtnetlink.h). */
+export const RTPROT_KEEPALIVED = 18;
+
+/** What is said of another one. */
+export function foreignProtocol(what: "Route" | "Rule"): string {
+  const rest = "cannot be tracked if protocol is not RTPROT_KEEPALIVED(18), resetting protocol";
+  return `${what} ${rest}`;
+}

@@ -2,7 +2,14 @@
 import { familyOf, formatAddress, parseAddress } from "../lib/address.ts";
 import { LineReader } from "./line_reader.ts";
 import { list } from "./readers.ts";
-import type { Route, RouteMetric, RouteNexthop, Via } from "./route.ts";
+import {
+  foreignProtocol,
+  type Route,
+  type RouteMetric,
+  type RouteNexthop,
+  RTPROT_KEEPALIVED,
+  type Via,
+} from "./route.ts";
 import { formatEncap, readEncap } from "./route_encap.ts";
 import { checkLink, complain, type Context, type ListRow } from "./schema.ts";
 import type { Statement } from "./statement.ts";
@@ -50,6 +57,10 @@ function readRoute(node: Statement, context: Context, isStatic: boolean): Route 
   const family = route.family ?? 4;
   const links = [route.dev, ...(route.nexthops ?? []).map((hop) => hop.dev)];
   let { no_track = false } = route;
+  if (!no_track && (route.protocol ?? RTPROT_KEEPALIVED) !== RTPROT_KEEPALIVED) {
+    complain(context, node, "general", foreignProtocol("Route"), 0);
+    route.protocol = RTPROT_KEEPALIVED;
+  }
   if (!no_track && links.every((link) => link === undefined)) {
     const message =
       `Warning - cannot track route ${node.words.includes(to) ? to : shown(to)} with ` +

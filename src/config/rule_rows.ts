@@ -3,7 +3,13 @@ import { familyOf, formatAddress } from "../lib/address.ts";
 import { parseCNumber } from "./iproute_names.ts";
 import { LineReader } from "./line_reader.ts";
 import { list } from "./readers.ts";
-import type { Range, Rule, RuleAction } from "./route.ts";
+import {
+  foreignProtocol,
+  type Range,
+  RTPROT_KEEPALIVED,
+  type Rule,
+  type RuleAction,
+} from "./route.ts";
 import { checkLink, complain, type Context, type ListRow, refuseNumber } from "./schema.ts";
 import type { Statement } from "./statement.ts";
 import { quote } from "./words.ts";
@@ -40,7 +46,7 @@ interface Reading extends LineReader {
 export function rules(doc: string, isStatic: boolean): ListRow<Rule> {
   return list<Rule>(
     doc,
-    (node, context, before) => readRule(node, context, before, isStatic),
+    (node, context) => readRule(node, context, isStatic),
     formatRule,
   );
 }
@@ -48,7 +54,6 @@ export function rules(doc: string, isStatic: boolean): ListRow<Rule> {
 function readRule(
   node: Statement,
   context: Context,
-  before: readonly Rule[],
   isStatic: boolean,
 ): Rule | undefined {
   const rule: Draft = {};
@@ -75,7 +80,11 @@ function readRule(
   if (isForTable !== undefined && action.type !== "table") {
     return say("realms and suppressor options can only be specified for table action");
   }
-  const priority = rule.priority ?? nextPriority(before, family);
+  if (rule.no_track !== true && (rule.protocol ?? RTPROT_KEEPALIVED) !== RTPROT_KEEPALIVED) {
+    say(foreignProtocol("Rule"));
+    rule.protocol = RTPROT_KEEPALIVED;
+  }
+  const priority = rule.priority ?? nextPriority(context, family);
   if (rule.priority === undefined) {
     say(
       `Rule has no preference specified - setting to ${priority}. This is probably not what you want.`,
@@ -84,17 +93,14 @@ function readRule(
   return { not: false, no_track: false, ...rule, action, family, priority };
 }
 
-/** How many rules of each family a list holds, as far as it was counted: lists only grow. */
-const COUNTED = new WeakMap<readonly Rule[], { seen: number; v4: number; v6: number }>();
+/** How many rules of each family have been given a priority, by what one configuration's readers share. */
+const GIVEN = new WeakMap<object, { 4: number; 6: number }>();
 
-function nextPriority(before: readonly Rule[], family: 4 | 6): number {
-  let counted = COUNTED.get(before);
-  if (counted === undefined) COUNTED.set(before, counted = { seen: 0, v4: 0, v6: 0 });
-  for (; counted.seen < before.length; counted.seen++) {
-    if (before[counted.seen]!.family === 4) counted.v4++;
-    else counted.v6++;
-  }
-  return FIRST_PRIORITY - (family === 4 ? counted.v4 : counted.v6);
+/** Each is one below the last of its family, whatever block it stands in. */
+function nextPriority({ names }: Context, family: 4 | 6): number {
+  let given = GIVEN.get(names);
+  if (given === undefined) GIVEN.set(names, given = { 4: 0, 6: 0 });
+  return FIRST_PRIORITY - given[family]++;
 }
 
 function agrees(reading: Reading, family: 4 | 6): boolean {

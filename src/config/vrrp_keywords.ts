@@ -163,16 +163,16 @@ export const vrrpInstance = block(() => ({
       return true;
     },
   },
-  virtual_routes: later(routes(
+  virtual_routes: routes(
     "{ [TYPE] DEST [via GW] [dev IF] [src ADDR] [table T] [metric N] ... per line } - routes that " +
       "follow MASTER, as ip-route(8); default none",
     false,
-  )),
-  virtual_rules: later(rules(
+  ),
+  virtual_rules: rules(
     "{ [from A] [to B] [iif IF] ... table T|ACTION [priority N] per line } - policy rules that follow " +
       "MASTER, as ip-rule(8); default none",
     false,
-  )),
+  ),
   v3_checksum_as_v2: bool(
     "[BOOL] - version 3 over IPv4 with checksums as RFC 9568 has them, without a pseudo-header; " +
       "default the global one",
