@@ -273,6 +273,8 @@ export const EAGAIN = 11;
 export const EEXIST = 17;
 /** No such thing. */
 export const ENOENT = 2;
+/** No such process; of a route: there is none like it. */
+export const ESRCH = 3;
 /** No such link. */
 export const ENODEV = 19;
 /** Somebody has that port already. */

@@ -21,7 +21,7 @@ import { formatProblem, isFatal, type Problem, refusalOf, startStatus } from "..
 import type { Files } from "../config/files.ts";
 import type { LogLevel } from "../lib/log.ts";
 import { dumpConfig } from "../report/data.ts";
-import { type Change, diff } from "../vrrp/diff.ts";
+import { type Change, diff, hasStatics, hasVrrpWork, leftovers } from "../vrrp/diff.ts";
 import { encodeFrame, FrameReader, type FromRole, type ToRole } from "./channel.ts";
 import { systemFiles } from "./files.ts";
 import { type Ledger, makeLedger, slotOf } from "./ledger.ts";
@@ -219,7 +219,7 @@ export class Daemon {
 
   /** Whether the configuration has something for the vrrp role to do. */
   get #hasWork(): boolean {
-    return (this.#config?.vrrp_instances.length ?? 0) > 0 || this.#bfdInstances.length > 0;
+    return hasVrrpWork(this.#config) || this.#bfdInstances.length > 0;
   }
 
   get #bfdInstances(): readonly BfdInstance[] {
@@ -369,7 +369,7 @@ export class Daemon {
     }
     if (this.#config !== undefined && seconds * 1_000_000 > patienceUs(this.#config)) {
       // Peers will take over before the role is back: nothing of ours may stay on the links.
-      this.#withdraw(() => {});
+      this.#withdraw(() => {}, true);
     }
     this.#respawnTimer = setTimeout(() => {
       this.#restart();
@@ -391,13 +391,13 @@ export class Daemon {
   }
 
   /** Takes off the links what a dead role has left there; `ended` is called when that is done. */
-  #withdraw(ended: () => void): void {
+  #withdraw(ended: () => void, keepStatics = false): void {
     const { argv0, argv } = this.#invocation;
     this.#ledger.lastAdvertAt.fill(0);
     try {
       const role = new Role(argv0, argv, this.#ledger);
       role.attach({ message: (message) => this.#listen(message), ended });
-      role.tell({ type: "withdraw", changes: diff(undefined, this.#config) });
+      role.tell({ type: "withdraw", changes: leftovers(this.#config, keepStatics) });
     } catch (error) {
       this.#say("error", `Cannot start a process to remove the addresses: ${String(error)}`);
       ended();
@@ -473,8 +473,8 @@ export class Daemon {
 
   /** The role is dead or was never needed; it may have died as MASTER. */
   #leaveWithoutRole(status: number): void {
-    const wasMaster = this.#ledger.lastAdvertAt.some((at) => at !== 0);
-    if (!wasMaster || this.#options.dontReleaseVrrp) this.#leave(status);
+    const isClean = !hasStatics(this.#config) && this.#ledger.lastAdvertAt.every((at) => at === 0);
+    if (isClean || this.#options.dontReleaseVrrp) this.#leave(status);
     else this.#withdraw(() => this.#leave(status));
   }
 

@@ -24,11 +24,13 @@ export interface Held {
 
 /** All addresses an instance moves, advertised ones first. */
 export function heldAddresses(instance: VrrpInstance): Held[] {
-  return [...instance.virtual_ipaddress, ...instance.virtual_ipaddress_excluded].map((spec) => ({
-    device: spec.dev ?? instance.interface ?? "",
-    address: bytesOf(spec.address),
-    spec,
-  }));
+  const { virtual_ipaddress, virtual_ipaddress_excluded, interface: device } = instance;
+  return [...virtual_ipaddress, ...virtual_ipaddress_excluded].map((spec) => heldOn(device, spec));
+}
+
+/** An address on its own link, or else on `device`. */
+export function heldOn(device: string | undefined, spec: VirtualAddress): Held {
+  return { device: spec.dev ?? device ?? "", address: bytesOf(spec.address), spec };
 }
 
 /** The addresses an instance's adverts carry. */

@@ -7,6 +7,7 @@
 import type { Config } from "../config/load.ts";
 import type { VrrpSyncGroup } from "../config/sync_group.ts";
 import type { VrrpGlobals, VrrpInstance } from "../config/vrrp.ts";
+import type { StaticItems } from "./routes.ts";
 
 /** One step from the previous configuration to the next. Plain JSON: it travels to the role. */
 export type Change =
@@ -14,6 +15,8 @@ export type Change =
   | { readonly type: "globals"; readonly globals: VrrpGlobals }
   /** All sync groups, whenever one of them is different. */
   | { readonly type: "groups"; readonly groups: readonly VrrpSyncGroup[] }
+  /** All addresses, routes and rules that follow nobody, whenever one of them is different. */
+  | { readonly type: "static"; readonly items: StaticItems }
   | InstanceChange;
 
 /** What happens to one instance. */
@@ -52,6 +55,10 @@ export function diff(previous: Config | undefined, next: Config | undefined): Ch
   if (next !== undefined && !isDeepEqual(globalsOf(previous), globals)) {
     changes.push({ type: "globals", globals });
   }
+  const items = staticsOf(next);
+  if (JSON.stringify(staticsOf(previous)) !== JSON.stringify(items)) {
+    changes.push({ type: "static", items });
+  }
   const groups = next?.vrrp_sync_groups ?? [];
   if (!isSameText(previous?.vrrp_sync_groups ?? [], groups)) {
     changes.push({ type: "groups", groups });
@@ -74,9 +81,10 @@ export function apply(
 ): Map<string, VrrpInstance> {
   const after = new Map(before);
   for (const change of changes) {
-    if (change.type === "globals" || change.type === "groups") continue;
     if (change.type === "remove") after.delete(change.key);
-    else after.set(change.key, change.instance);
+    else if (change.type === "add" || change.type === "change") {
+      after.set(change.key, change.instance);
+    }
   }
   return after;
 }
@@ -105,6 +113,30 @@ function globalsOf(config: Config | undefined): VrrpGlobals {
     ...Object.fromEntries(set.filter(([, value]) => value !== undefined && Boolean(value))),
     ...(buffers === undefined ? {} : { vrrp_rx_bufs_policy: policy, vrrp_rx_bufs_multiplier }),
     ...(garp_groups.length === 0 ? {} : { garp_groups }),
+  };
+}
+
+/** What a role that has died may have left in the kernel; `keepStatics` without what follows nobody. */
+export function leftovers(config: Config | undefined, keepStatics: boolean): Change[] {
+  return diff(undefined, config).filter(({ type }) => !keepStatics || type !== "static");
+}
+
+/** Whether a configuration has virtual routers or what goes with them. */
+export function hasVrrpWork(config: Config | undefined): boolean {
+  return (config?.vrrp_instances.length ?? 0) > 0 || hasStatics(config);
+}
+
+/** Whether anything is configured that follows nobody. */
+export function hasStatics(config: Config | undefined): boolean {
+  return Object.values(staticsOf(config)).some((list) => list.length > 0);
+}
+
+function staticsOf(config: Config | undefined): StaticItems {
+  const { static_ipaddress, static_routes, static_rules } = config ?? {};
+  return {
+    addresses: static_ipaddress ?? [],
+    routes: static_routes ?? [],
+    rules: static_rules ?? [],
   };
 }
 

@@ -6,7 +6,7 @@
 import type { VrrpGlobals, VrrpInstance } from "../config/vrrp.ts";
 import { type Address, compareAddress, formatAddress, parseAddress } from "../lib/address.ts";
 import type { Link } from "../netlink/link.ts";
-import { type FaultReason, sourceOf, virtualRouter } from "./instance.ts";
+import { type FaultReason, sourceOf, trackedLinks, virtualRouter } from "./instance.ts";
 import { isLinkLocal, type LinkTable } from "./links.ts";
 import { protocolOf } from "./packets.ts";
 import type { Kernel } from "./perform.ts";
@@ -69,9 +69,18 @@ export class Footing {
     }
     if (isLost) return "no-link";
     if (link !== undefined && (!link.up || !link.running)) return "link-down";
+    if (this.#hasBrokenRoute(instance)) return "route-link";
     if (own === undefined) return sourceOf(instance) === undefined ? "no-address" : "no-source";
     if (running.port === undefined) this.#joinPort(running, kind!);
     return running.port === undefined ? "no-address" : undefined;
+  }
+
+  #hasBrokenRoute(instance: VrrpInstance): boolean {
+    if (instance.virtual_routes === undefined && instance.virtual_rules === undefined) return false;
+    return trackedLinks(instance).some((name) => {
+      const link = this.#links.byName(name);
+      return link === undefined || !link.up || !link.running;
+    });
   }
 
   /** Where an instance's adverts come from; undefined while there is no such address. */

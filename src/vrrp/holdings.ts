@@ -1,15 +1,18 @@
 /**
- * The addresses that instances hold: put on their links and taken away, and looked after in between. What
+ * What instances hold: addresses are put on their links and taken away, and looked after in between. What
  * somebody else takes from a MASTER is put back at once; what does not stay where it is put makes the
- * MASTER leave, see repair.ts.
+ * MASTER leave, see repair.ts. Routes, rules and static items are routing.ts's and statics.ts's, which
+ * are there only when something is configured.
  */
 
 import type { VrrpInstance } from "../config/vrrp.ts";
 import { type Address, compareAddress, formatAddress } from "../lib/address.ts";
-import type { LogLevel } from "../lib/log.ts";
+import type { Loop } from "../loop.ts";
 import { IFA_F_DADFAILED, type InterfaceAddress } from "../netlink/address.ts";
 import { changedAddresses, type Held, heldAddresses } from "./addresses.ts";
+import type { Change } from "./diff.ts";
 import type { Footing } from "./footing.ts";
+import type { Holder } from "./holder.ts";
 import type { LinkTable } from "./links.ts";
 import { repairLine, retreatLine } from "./log.ts";
 import type { Neighbourhood } from "./neighbourhood.ts";
@@ -17,18 +20,13 @@ import { type AddressListener, gatherEvidence, type Kernel } from "./perform.ts"
 import type { Running } from "./reception.ts";
 import { nameCulprit } from "./repair.ts";
 import { type Loss, type RemovedAddress, Repairs } from "./repairs.ts";
-
-/** Who decides about the instances. */
-export interface Holder {
-  /** Every instance. */
-  all(): Iterable<Running>;
-  /** An address of this MASTER cannot be kept: it leaves to a peer now. */
-  giveUp(running: Running): void;
-  log(level: LogLevel, text: string, detail?: boolean): void;
-}
+import type { StaticItems } from "./routes.ts";
+import type { Routing } from "./routing.ts";
+import type { Statics } from "./statics.ts";
 
 /** The parts of the role that are needed here. */
 export interface Parts {
+  readonly loop: Loop;
   readonly kernel: Kernel;
   readonly links: LinkTable;
   readonly neighbourhood: Neighbourhood;
@@ -40,6 +38,9 @@ export class Holdings implements AddressListener {
   readonly #holder: Holder;
   readonly #parts: Parts;
   readonly #repairs: Repairs<Running>;
+  /** Undefined until there is a route, a rule or a static item. */
+  #routing: Routing | undefined;
+  #statics: Statics | undefined;
 
   constructor(holder: Holder, parts: Parts) {
     this.#holder = holder;
@@ -51,10 +52,12 @@ export class Holdings implements AddressListener {
   take(running: Running): void {
     if (running.held.length > 0) this.#detailed(running, "setting VIPs.");
     for (const held of running.held) this.#parts.kernel.queueAdd(held);
+    this.#routingFor(running.instance)?.take(running);
   }
 
   /** It leaves them. */
   leave(running: Running): void {
+    this.#routingFor(running.instance)?.leave(running);
     if (running.held.length > 0) this.#detailed(running, "removing VIPs.");
     for (const held of running.held) this.#parts.kernel.queueRemove(held);
   }
@@ -63,6 +66,8 @@ export class Holdings implements AddressListener {
   change(running: Running, before: VrrpInstance): void {
     const { kernel, neighbourhood } = this.#parts;
     const { removed, added } = changedAddresses(before, running.instance);
+    const routing = this.#routingFor(before) ?? this.#routingFor(running.instance);
+    routing?.removeOld(running, before);
     for (const held of removed) {
       // It may have moved to another instance by the same reload.
       if (!this.#isHeldByAnother(running, held)) kernel.queueRemove(held);
@@ -71,18 +76,46 @@ export class Holdings implements AddressListener {
       kernel.queueAdd(held);
       neighbourhood.announce(running, held, running.instance.garp_master_repeat);
     }
+    if (removed.length + added.length > 0) routing?.restore(running);
+    routing?.addNew(running, before);
   }
 
-  /** Takes away all that an instance may have left on its links, whether or not it is there. */
-  withdraw(instance: VrrpInstance): void {
+  /** Takes away all that was once added for a change, whether or not it is there. */
+  withdraw(change: Change): void {
+    if (change.type === "static") this.#staticsWanted().withdraw(change.items);
+    if (change.type !== "add") return;
+    const { instance } = change;
+    this.#routingFor(instance)?.withdraw(instance);
     for (const held of heldAddresses(instance)) this.#parts.kernel.queueRemove(held);
   }
 
   /** Takes away what a predecessor has left on the links: what this instance names, and nothing else. */
   removeLeftovers(running: Running): void {
+    this.#routingFor(running.instance)?.withdraw(running.instance);
     const left = running.held.filter((held) => this.#isThere(held));
     if (left.length > 0) this.#detailed(running, "removing VIPs.");
     for (const held of left) this.#parts.kernel.queueRemove(held);
+  }
+
+  /** What follows nobody is to be this. */
+  setStatics(items: StaticItems): void {
+    this.#staticsWanted().configure(items);
+  }
+
+  /** The daemon ends, and with it what follows nobody. */
+  stop(): void {
+    this.#statics?.stop();
+  }
+
+  /** Links, or addresses that are not the instances', have changed. */
+  linksChanged(): void {
+    this.#statics?.linksChanged();
+    this.#routing?.linksChanged();
+  }
+
+  /** See {@link AddressListener}. */
+  linkDown(name: string): void {
+    this.#routing?.linkDown(name);
   }
 
   /** See {@link AddressListener}. */
@@ -107,7 +140,11 @@ export class Holdings implements AddressListener {
 
   /** Near the end of a turn, when all that came with a removal is known: puts back what is missing. */
   repair(now: number): void {
-    if (!this.#repairs.isPending) return;
+    if (this.#repairs.isPending) this.#repairAddresses(now);
+    this.#routing?.repair(now);
+  }
+
+  #repairAddresses(now: number): void {
     const { kernel, neighbourhood } = this.#parts;
     const isComing = (held: Held): boolean => kernel.isComing(held);
     for (const loss of this.#repairs.judge(this.#holder.all(), isComing, now)) {
@@ -118,6 +155,7 @@ export class Holdings implements AddressListener {
       }
       kernel.queueAdd(held, { refused: () => this.#giveUp(loss, true) });
       neighbourhood.announce(holder, held, 1);
+      this.#routing?.restore(holder);
       const who = nameCulprit(gatherEvidence(port, false));
       this.#holder.log("warning", repairLine(holder.instance.name, held, who, repairs));
     }
@@ -153,6 +191,26 @@ export class Holdings implements AddressListener {
       kernel.queueAdd(held, { nodad: true });
       neighbourhood.announce(running, held, running.instance.garp_master_repeat);
     }
+  }
+
+  #routingFor({ virtual_routes, virtual_rules }: VrrpInstance): Routing | undefined {
+    const isNeeded = virtual_routes !== undefined || virtual_rules !== undefined;
+    return isNeeded ? this.#routingWanted() : this.#routing;
+  }
+
+  #routingWanted(): Routing {
+    if (this.#routing !== undefined) return this.#routing;
+    const { kernel, links, loop } = this.#parts;
+    // Loaded only here: most configurations, and their start, can do without.
+    const { Routing } = require("./routing.ts") as typeof import("./routing.ts");
+    return this.#routing = new Routing(this.#holder, kernel, links, loop);
+  }
+
+  #staticsWanted(): Statics {
+    if (this.#statics !== undefined) return this.#statics;
+    const { kernel, links } = this.#parts;
+    const { Statics } = require("./statics.ts") as typeof import("./statics.ts");
+    return this.#statics = new Statics(this.#holder, kernel, links, this.#routingWanted());
   }
 
   #isHeldByAnother(running: Running, { device, address }: Held): boolean {

@@ -103,6 +103,8 @@ export type FaultReason =
   | "link-down"
   | "no-address"
   | "no-source"
+  /** A link that a route or rule needs. */
+  | "route-link"
   | "no-peer"
   | "configuration";
 
@@ -118,11 +120,24 @@ export function explainFault(reason: FaultReason, instance: VrrpInstance): strin
       return `interface ${link} has no IPv${instance.family} address to send from`;
     case "no-source":
       return `no interface has the source address ${sourceOf(instance) ?? ""}`;
+    case "route-link":
+      return `an interface of its routes or rules is down or missing (${
+        trackedLinks(instance).join(", ")
+      })`;
     case "no-peer":
       return "no unicast peer is left";
     case "configuration":
       return instance.configuration_fault ?? "";
   }
+}
+
+/** The links that routes and rules of an instance lead through, unless told that they do not count. */
+export function trackedLinks({ virtual_routes, virtual_rules }: VrrpInstance): string[] {
+  const hops = (virtual_routes ?? []).filter((route) => !route.no_track)
+    .flatMap((route) => [route, ...(route.nexthops ?? [])].map(({ dev }) => dev));
+  const ends = (virtual_rules ?? []).filter((rule) => !rule.no_track)
+    .flatMap(({ iif, oif }) => [iif, oif]);
+  return [...new Set([...hops, ...ends].filter((name) => name !== undefined))];
 }
 
 /** The source address that the configuration asks for, as text. */

@@ -173,8 +173,13 @@ export function announcementLines(name: string, held: Held, repeat: number): str
 
 /** Somebody else's removal that was put right; `repairs` counts those of the last seconds. */
 export function repairLine(name: string, held: Held, culprit: string, repairs: number): string {
+  return removedLine(name, objectOf(held), culprit, repairs);
+}
+
+/** The same of anything a MASTER holds, in words. */
+export function removedLine(name: string, what: string, culprit: string, repairs: number): string {
   const often = repairs > 1 ? ` (${repairs} times in ${WINDOW_US / 1_000_000} s)` : "";
-  return `(${name}) ${objectOf(held)} was removed ${culprit} - put back${often}`;
+  return `(${name}) ${what} was removed ${culprit} - put back${often}`;
 }
 
 /**
@@ -187,13 +192,31 @@ export function retreatLine(
   culprit: string,
   repairs: number | undefined,
 ): string {
+  return retreatText({ name, what: objectOf(held), port: 0 }, culprit, repairs);
+}
+
+/** An instance that leaves because of something it cannot keep. */
+export interface Retreat {
+  readonly name: string;
+  /** What it lost, in words. */
+  readonly what: string;
+  /** The netlink port of whoever took it; 0 when the kernel does not tell. */
+  readonly port: number;
+}
+
+/** {@link retreatLine} of anything a MASTER holds. */
+export function retreatText(
+  { name, what }: Retreat,
+  culprit: string,
+  repairs: number | undefined,
+): string {
   const seconds = WINDOW_US / 1_000_000;
   const why = repairs === undefined
     ? ", and cannot be put back"
     : repairs === 0
     ? ""
     : `, and again after ${repairs} repairs in ${seconds} s`;
-  return `(${name}) ${objectOf(held)} was removed ${culprit}${why} - leaving MASTER`;
+  return `(${name}) ${what} was removed ${culprit}${why} - leaving MASTER`;
 }
 
 function objectOf({ spec, device }: Held): string {

@@ -46,10 +46,14 @@ const LOOPBACK = 1;
 const MONITOR_BYTES = 4 * 1024 * 1024;
 
 /** A request to be made at the end of the turn. */
-interface Queued {
+export interface Queued {
   readonly request: Request;
   /** The errno that means it was not needed. */
   readonly expected: number;
+  /** No refusal is worth a line. */
+  readonly quiet?: boolean;
+  /** What is added, by what {@link Kernel.isComing} knows it. */
+  readonly coming?: object;
   /** Called when the kernel will not have it. */
   readonly refused?: () => void;
 }
@@ -70,6 +74,8 @@ export interface AddressListener {
   changed(address: InterfaceAddress): void;
   /** One of ours is gone, whoever has removed it. */
   removed(address: RemovedAddress): void;
+  /** A link is down or gone. */
+  linkDown(name: string): void;
   /** Notifications were lost; the table was read anew. */
   missed(): void;
 }
@@ -85,8 +91,8 @@ export class Kernel {
   readonly #links: LinkTable;
   readonly #log: (level: LogLevel, text: string) => void;
   readonly #requests: Queued[] = [];
-  /** The addresses among them that are to be added. */
-  readonly #coming = new Set<Held>();
+  /** What is to be added by them. */
+  readonly #coming = new Set<object>();
   /** Is told what the kernel refuses. */
   readonly refused = (error: unknown): void => this.#refused(error);
   /** The sockets for adverts. */
@@ -137,6 +143,7 @@ export class Kernel {
       if (link === undefined) return false;
       if (type === RTM_NEWLINK) this.#links.setLink(link);
       else this.#links.removeLink(link.index);
+      if (type === RTM_DELLINK || !link.up) listener?.linkDown(link.name);
       return true;
     }
     if (type !== RTM_NEWADDR && type !== RTM_DELADDR) return false;
@@ -161,13 +168,27 @@ export class Kernel {
     const wanted = nodad ? { ...held, spec: { ...held.spec, dad: false } } : held;
     const bytes = encodeNewAddress(kernelAddress(wanted, link.index));
     const request = { bytes, doing: describe("adding", held) };
-    this.#coming.add(held);
-    this.#requests.push({ request, expected: EEXIST, ...(refused && { refused }) });
+    this.queue({ request, expected: EEXIST, coming: held, ...(refused && { refused }) });
   }
 
-  /** Whether an address is queued to be added. */
-  isComing(held: Held): boolean {
-    return this.#coming.has(held);
+  /** Queues any other change. */
+  queue(change: Queued): void {
+    if (change.coming !== undefined) this.#coming.add(change.coming);
+    this.#requests.push(change);
+  }
+
+  /** Whether something is queued to be added. */
+  isComing(what: object): boolean {
+    return this.#coming.has(what);
+  }
+
+  /** Hands every object of a dump to `each`; a refusal is logged, and there are none. */
+  dump(request: Uint8Array, doing: string, each: (message: Message) => void): void {
+    try {
+      this.#netlink.dump(request, doing, each);
+    } catch (error) {
+      this.#refused(error);
+    }
   }
 
   /** Queues removing an address; one that is not there is no error. */
@@ -217,9 +238,9 @@ export class Kernel {
       const verdicts = this.#netlink.perform(queued.map((one) => one.request));
       for (const [i, verdict] of verdicts.entries()) {
         if (verdict === undefined) continue;
-        const { expected, refused } = queued[i]!;
+        const { expected, quiet, refused } = queued[i]!;
         if (verdict.code === expected || verdict.code === ENODEV) continue;
-        this.#refused(verdict);
+        if (quiet !== true) this.#refused(verdict);
         refused?.();
       }
     } catch (error) {

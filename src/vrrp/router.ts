@@ -14,7 +14,8 @@ import type { Advert } from "../wire/vrrp.ts";
 import type { Change } from "./diff.ts";
 import { Footing } from "./footing.ts";
 import { type GroupMove, Groups } from "./groups.ts";
-import { type Holder, Holdings } from "./holdings.ts";
+import type { Holder } from "./holder.ts";
+import { Holdings } from "./holdings.ts";
 import { explainFault, type FaultReason } from "./instance.ts";
 import type { Received, Rejection } from "./judge.ts";
 import { LinkTable } from "./links.ts";
@@ -78,6 +79,7 @@ export class Router implements Listener, Holder {
     this.#neighbourhood = new Neighbourhood(loop, this.#kernel, this.#links, tell);
     this.#footing = new Footing(this.#kernel, this.#links, this.#reception, () => this.all());
     this.#holdings = new Holdings(this, {
+      loop,
       kernel: this.#kernel,
       links: this.#links,
       neighbourhood: this.#neighbourhood,
@@ -122,6 +124,9 @@ export class Router implements Listener, Holder {
     switch (change.type) {
       case "globals":
         this.#setGlobals(change.globals, now);
+        return;
+      case "static":
+        this.#holdings.setStatics(change.items);
         return;
       case "groups":
         this.#groups.configure(change.groups);
@@ -215,11 +220,9 @@ export class Router implements Listener, Holder {
     if (isNews) this.#dispatch(running, { type: "reconfiguration" }, now);
   }
 
-  /** Takes away what a predecessor may have left on the links of added instances. */
+  /** Takes away what a predecessor may have left. */
   withdraw(changes: readonly Change[]): void {
-    for (const change of changes) {
-      if (change.type === "add") this.#holdings.withdraw(change.instance);
-    }
+    for (const change of changes) this.#holdings.withdraw(change);
     this.#kernel.flush();
   }
 
@@ -229,6 +232,7 @@ export class Router implements Listener, Holder {
       this.#dispatch(running, { type: "shutdown" }, now, keepAddresses);
     }
     this.#perform(this.#groups.stop(), now);
+    this.#holdings.stop();
   }
 
   /** The end of a turn: everything queued happens. */
@@ -236,6 +240,7 @@ export class Router implements Listener, Holder {
     if (this.#linksChanged) {
       this.#linksChanged = false;
       for (const running of this.#running.values()) this.#reassess(running, now);
+      this.#holdings.linksChanged();
     }
     this.#holdings.repair(now);
     this.#kernel.flush();
@@ -243,8 +248,7 @@ export class Router implements Listener, Holder {
 
   /**
    * Goes through a take-over and a farewell with a copy of an instance; nothing reaches the network or the
-   * ledger, and whoever calls sees to it that nobody listens. Code that runs for the first time takes many times as long, and
-   * the first time must not be when it matters.
+   * ledger, and nobody may listen. The first run of code is slow, and must not be when it matters.
    */
   rehearse(now: number): void {
     const [model] = this.#running.values();
