@@ -148,6 +148,18 @@ export const TFD_TIMER_ABSTIME = 1;
 // fcntl.h
 /** Read and write. */
 export const O_RDWR = 2;
+/** Write-only. */
+export const O_WRONLY = 1;
+/** Write at the end. */
+export const O_APPEND = 0o2000;
+/** Relative names start from the working directory. */
+export const AT_FDCWD = -100;
+/** Type of a file, in its mode. */
+export const S_IFMT = 0o170000;
+/** A directory. */
+export const S_IFDIR = 0o040000;
+/** A regular file. */
+export const S_IFREG = 0o100000;
 /** Create if missing. */
 export const O_CREAT = 0o100;
 /** Refuse a symbolic link (0o100000 on arm64). */
@@ -191,10 +203,16 @@ export const INTERFACE_SIGNALS: readonly number[] = [
   SIGTERM,
   ...Array.from({ length: 31 }, (_, i) => 34 + i),
 ];
+/** Those of them that are blocked before our first instruction (packaging/entry.ts); the others may end any start. */
+export const EARLY_SIGNALS: readonly number[] = INTERFACE_SIGNALS.filter(
+  (signal) => signal !== SIGINT && signal !== SIGTERM,
+);
 /** Child ended. */
 export const SIGCHLD = 17;
 /** Block the given signals. */
 export const SIG_BLOCK = 0;
+/** Unblock the given signals. */
+export const SIG_UNBLOCK = 1;
 /** Set the mask as given. */
 export const SIG_SETMASK = 2;
 /** Default disposition. */

@@ -26,9 +26,9 @@ export class Memory {
     this.pointer = ptr(this.bytes);
   }
 
-  /** A block holding a copy of `bytes`. */
-  static of(bytes: Uint8Array): Memory {
-    const memory = new Memory(Math.max(1, bytes.length));
+  /** A block holding a copy of `bytes`, and as much more as makes `size`. */
+  static of(bytes: Uint8Array, size = bytes.length): Memory {
+    const memory = new Memory(Math.max(1, size));
     memory.bytes.set(bytes);
     return memory;
   }

@@ -585,6 +585,12 @@ const RULES: readonly Rule[] = [
       })),
   },
   {
+    name: "natives",
+    applies: (path) => path !== "ffi/native.ts",
+    check: (source) =>
+      search(source, /\bBun\b[^;\n]*\.\s*FFI\b/g, () => "Bun.FFI is for ffi/native.ts alone"),
+  },
+  {
     name: "console",
     applies: (path) => !path.startsWith("src/cli/"),
     check: (source) =>
@@ -823,6 +829,8 @@ const SEEDS: readonly [rule: string, path: string, text: string, line?: number][
   ["pointers", "test/netns/a_test.ts", kept(`import { ptr } from "bun:ffi";`), 3],
   ["pointers", "src/vrrp/perform.ts", kept(`import type { Pointer } from "bun:ffi";`)],
   ["pointers", "ffi/socket.ts", kept(`import { ptr } from "bun:ffi";`)],
+  ["natives", "ffi/socket.ts", kept(`const x = (Bun as unknown as A).FFI;`), 3],
+  ["natives", "ffi/native.ts", kept(`const x = (Bun as unknown as A).FFI;`)],
   ["console", "src/parent/a.ts", kept(`function f(): void {\n  console.error(1);\n}`), 4],
   ["console", "test/run.ts", kept(`console.log(1);`), 3],
   ["console", "src/cli/a.ts", kept(`console.log(1);`)],

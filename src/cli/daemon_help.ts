@@ -3,9 +3,7 @@
  * look for them: an exporter and OpenStack read the version there.
  */
 import { optionGroups } from "./options.ts";
-
-/** The keepalived whose behaviour we follow. */
-export const followedVersion = "2.4.3";
+import { FOLLOWED_VERSION } from "./release.ts";
 
 /** What `versionText` says. */
 export interface VersionFacts {
@@ -40,9 +38,9 @@ export function usageText(argv0: string): string {
  */
 export function versionText({ version, date, kernel }: VersionFacts): string {
   const [year, month, day] = date.split("-");
-  return `Keepalived v${followedVersion} (${month}/${day},${year})
+  return `Keepalived v${FOLLOWED_VERSION} (${month}/${day},${year})
 
-upkeep ${version}, which does the work of keepalived ${followedVersion}
+upkeep ${version}, which does the work of keepalived ${FOLLOWED_VERSION}
 
 Built for Linux 4.18 or later
 Running on ${kernel}

@@ -1,6 +1,7 @@
 /** The usage follows the table; the version is what programs parse. */
 import { expect, test } from "bun:test";
-import { followedVersion, usageText, versionText } from "./daemon_help.ts";
+import { usageText, versionText } from "./daemon_help.ts";
+import { FOLLOWED_VERSION } from "./release.ts";
 import { daemonOptions } from "./options.ts";
 
 test("the usage names every option but the internal one", () => {
@@ -32,7 +33,7 @@ const text = versionText({
 test("the first line of the version is keepalived's", () => {
   const [first = ""] = text.split("\n");
   expect(first).toMatch(/^Keepalived v(\d+\.\d+\.\d+) \(\d\d\/\d\d,\d{4}\)$/);
-  expect(first).toBe(`Keepalived v${followedVersion} (03/09,2026)`);
+  expect(first).toBe(`Keepalived v${FOLLOWED_VERSION} (03/09,2026)`);
   // The second word, without its v, is what OpenStack compares.
   expect(first.split(" ")[1]?.slice(1)).toBe("2.4.3");
 });

@@ -2,6 +2,9 @@
 
 import manifest from "../../package.json" with { type: "json" };
 
+/** The keepalived whose behaviour we follow. */
+export const FOLLOWED_VERSION = "2.4.3";
+
 /** Version as in package.json, and the day it was made (YYYY-MM-DD). */
 export const RELEASE: { readonly version: string; readonly date: string } = {
   version: manifest.version,

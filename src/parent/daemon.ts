@@ -6,9 +6,8 @@
  * configuration is read here.
  */
 
-import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
 import { INTERFACE_SIGNALS, SIGKILL } from "../../ffi/constants.ts";
+import { readText } from "../../ffi/file.ts";
 import { claimPidFile, removePidFile } from "../../ffi/pid_file.ts";
 import { blockSignals, setSignalMask } from "../../ffi/process.ts";
 import { hasEnded } from "../../ffi/socket.ts";
@@ -20,6 +19,7 @@ import { type Config, load } from "../config/load.ts";
 import { formatProblem, isFatal, type Problem, refusalOf, startStatus } from "../config/problem.ts";
 import type { Files } from "../config/files.ts";
 import type { LogLevel } from "../lib/log.ts";
+import { absolutePath } from "../lib/path.ts";
 import { dumpConfig } from "../report/data.ts";
 import { type Change, diff, hasStatics, hasVrrpWork, leftovers } from "../vrrp/diff.ts";
 import { encodeFrame, FrameReader, type FromRole, type ToRole } from "./channel.ts";
@@ -95,7 +95,7 @@ export class Daemon {
     this.#options = options;
     this.#farewell = { type: "shutdown", keepAddresses: options.dontReleaseVrrp };
     this.#ledger = invocation.early?.ledger ?? makeLedger();
-    this.#configFile = resolve(invocation.cwd, options.configFile);
+    this.#configFile = absolutePath(invocation.cwd, options.configFile);
     const file = options.logFile === undefined
       ? undefined
       : options.logFile.file ?? `${process.env["TMPDIR"] ?? "/tmp"}/keepalived.log`;
@@ -138,7 +138,7 @@ export class Daemon {
   }
 
   #pathOf(name: string): string {
-    return resolve(this.#invocation.cwd, name);
+    return absolutePath(this.#invocation.cwd, name);
   }
 
   #introduce(): void {
@@ -353,7 +353,7 @@ export class Daemon {
   #removePidFileOf(dead: Role): void {
     const path = this.#pathOf(this.#options.vrrpPidFile);
     try {
-      if (readFileSync(path, "utf8").trim() === String(dead.pid)) removePidFile(path);
+      if (readText(path).trim() === String(dead.pid)) removePidFile(path);
     } catch {
       // It did, or there never was one.
     }

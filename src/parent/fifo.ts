@@ -3,16 +3,10 @@
  * listens; what does not fit is lost, and said to be.
  */
 
-import {
-  chownSync,
-  closeSync,
-  constants,
-  openSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
 import { makeFifo } from "../../ffi/process.ts";
+
+/** Loaded for the first pipe: a start without one does not wait for it. */
+const fs = (): typeof import("node:fs") => process.getBuiltinModule("node:fs");
 
 /** A pipe that is open. */
 export class FifoWriter {
@@ -27,6 +21,7 @@ export class FifoWriter {
    */
   constructor(path: string, uid: number, gid: number) {
     this.path = path;
+    const { chownSync, constants, openSync, statSync } = fs();
     const found = statSync(path, { throwIfNoEntry: false });
     if (found !== undefined && !found.isFIFO()) throw new Error(`${path} is no FIFO`);
     this.#isOurs = found === undefined;
@@ -40,7 +35,7 @@ export class FifoWriter {
   /** Writes an event; false when there is no room for it. */
   write(text: string): boolean {
     try {
-      return writeSync(this.#fd, text) === text.length;
+      return fs().writeSync(this.#fd, text) === text.length;
     } catch {
       return false;
     }
@@ -48,10 +43,10 @@ export class FifoWriter {
 
   /** Closes the pipe, and removes it when it is ours. */
   close(): void {
-    closeSync(this.#fd);
+    fs().closeSync(this.#fd);
     if (!this.#isOurs) return;
     try {
-      unlinkSync(this.path);
+      fs().unlinkSync(this.path);
     } catch {
       // Somebody else has.
     }

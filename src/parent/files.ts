@@ -1,8 +1,9 @@
-/** The configuration reader's view of this machine: node:fs, the environment and the kernel's links. */
+/** The configuration reader's view of this machine: its files, environment and links. */
 
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import { hostname } from "node:os";
-import { linkExists } from "../../ffi/process.ts";
+import { S_IFDIR, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
+import { fileMode, readFile, readText } from "../../ffi/file.ts";
+import { SysError } from "../../ffi/libc.ts";
+import { linkExists, systemName } from "../../ffi/process.ts";
 import type { Files } from "../config/files.ts";
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -26,28 +27,26 @@ export function systemFiles(options: FilesOptions): Files {
   return {
     read(path, bytes): string | Uint8Array | { readonly error: string } {
       try {
-        return bytes === undefined ? readFileSync(path, "utf8") : readFileSync(path);
+        return bytes === undefined ? readText(path) : readFile(path);
       } catch (error) {
-        const code = (error as NodeJS.ErrnoException).code ?? "";
-        return { error: REASONS[code] ?? code };
+        if (!(error instanceof SysError)) throw error;
+        return { error: REASONS[error.errno] ?? error.errno };
       }
     },
     list(directory): readonly string[] | undefined {
       try {
-        return readdirSync(directory);
+        // Only a pattern needs it.
+        return process.getBuiltinModule("node:fs").readdirSync(directory);
       } catch {
         return undefined;
       }
     },
     stat(path): ReturnType<Files["stat"]> {
-      try {
-        const found = statSync(path);
-        const kind = found.isFile() ? "file" : found.isDirectory() ? "directory" : "other";
-        const { mode } = found;
-        return { kind, executable: (mode & 0o111) !== 0, isOpenToOthers: (mode & 0o077) !== 0 };
-      } catch {
-        return undefined;
-      }
+      const mode = fileMode(path);
+      if (mode === undefined) return undefined;
+      const type = mode & S_IFMT;
+      const kind = type === S_IFREG ? "file" : type === S_IFDIR ? "directory" : "other";
+      return { kind, executable: (mode & 0o111) !== 0, isOpenToOthers: (mode & 0o077) !== 0 };
     },
     environment: (name) => process.env[name],
     // One answer for a whole reading: a thousand instances often name the same few links.
@@ -61,7 +60,7 @@ export function systemFiles(options: FilesOptions): Files {
     get cpuCount() {
       return navigator.hardwareConcurrency;
     },
-    hostName: hostname(),
+    hostName: systemName().node,
     configId: options.configId,
     cwd: options.cwd,
     allIncludeChecks: options.allIncludeChecks,

@@ -5,9 +5,10 @@
  * LogTape routes them; it is loaded after the roles have been started, and what is said before waits.
  */
 
-import { closeSync, constants, fsyncSync, openSync, writeSync } from "node:fs";
 import { type LogLevel, severityOf } from "../lib/log.ts";
 import { Datagrams } from "../../ffi/datagram.ts";
+import { openAppend, syncFile, writeText } from "../../ffi/file.ts";
+import { closeDescriptor } from "../../ffi/socket.ts";
 
 /** Where lines go. */
 export interface LogTargets {
@@ -86,7 +87,7 @@ export class Log {
     for (const entry of this.#waiting.splice(0)) {
       for (const sink of sinks) sink(entry);
     }
-    for (const fd of this.#files.values()) if (fd >= 0) closeSync(fd);
+    for (const fd of this.#files.values()) if (fd >= 0) closeDescriptor(fd);
     this.#files.clear();
   }
 
@@ -115,9 +116,8 @@ export class Log {
     const path = entry.role === "" ? base : withSuffix(base, entry.role);
     let fd = this.#files.get(path);
     if (fd === undefined) {
-      const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
       try {
-        fd = openSync(path, O_APPEND | O_CREAT | O_NOFOLLOW | O_WRONLY, 0o644);
+        fd = openAppend(path);
       } catch {
         fd = -1;
       }
@@ -131,8 +131,8 @@ export class Log {
 /** A log that nobody can read any more must not end the daemon. */
 function writeAll(fd: number, text: string, isFlushed = false): void {
   try {
-    writeSync(fd, text);
-    if (isFlushed) fsyncSync(fd);
+    writeText(fd, text);
+    if (isFlushed) syncFile(fd);
   } catch {
     // A closed pipe or a full disk: the line is lost, the addresses are not.
   }

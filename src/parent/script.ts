@@ -3,7 +3,6 @@
  * the words of the configuration are the words the program gets.
  */
 
-import { closeSync, openSync, readSync } from "node:fs";
 import type { Globals } from "../config/globals.ts";
 import { insecureComponent, locate } from "../config/scripts.ts";
 import type { Script } from "../config/vrrp.ts";
@@ -93,6 +92,8 @@ function numeric(name: string): string | number {
 /** Whether a file is neither a program nor names one in its first line. */
 function needsShell(path: string): boolean {
   const start = new Uint8Array(4);
+  // A start without scripts does not wait for the module.
+  const { closeSync, openSync, readSync } = process.getBuiltinModule("node:fs");
   try {
     const fd = openSync(path, "r");
     readSync(fd, start);

@@ -1,6 +1,6 @@
 /** Users and groups of this machine: /etc/passwd and /etc/group first, then whatever getent(1) knows. */
 
-import { readFileSync } from "node:fs";
+import { readText } from "../../ffi/file.ts";
 
 /** A user. */
 export interface User {
@@ -35,7 +35,7 @@ function lookUp(database: "passwd" | "group", key: string | number): readonly st
   const find = (text: string): readonly string[] | undefined =>
     text.split("\n").map((line) => line.split(":")).find((row) => row[column] === `${key}`);
   try {
-    const row = find(readFileSync(`/etc/${database}`, "utf8"));
+    const row = find(readText(`/etc/${database}`));
     if (row !== undefined) return row;
   } catch {
     // It may come from elsewhere.

@@ -1,7 +1,5 @@
 /** This machine as those see it who look beyond files: owners, links, users; or none at all. */
 
-import { realpathSync, statSync } from "node:fs";
-import { networkInterfaces } from "node:os";
 import type { World } from "../config/world.ts";
 import type { Files } from "../config/files.ts";
 import { findGroup, findUser } from "./users.ts";
@@ -23,13 +21,16 @@ export function systemWorld(files: Files, isOffline = false): World {
       nameOf: (_kind, id) => `${id}`,
     };
   }
-  let links: ReturnType<typeof networkInterfaces> | undefined;
+  // Few configurations ask any of this, and all that are tested would wait for the modules.
+  const fs = (): typeof import("node:fs") => process.getBuiltinModule("node:fs");
+  const os = (): typeof import("node:os") => process.getBuiltinModule("node:os");
+  let links: ReturnType<ReturnType<typeof os>["networkInterfaces"]> | undefined;
   return {
     ...files,
     isHere: true,
     inspect(path): ReturnType<World["inspect"]> {
       try {
-        const found = statSync(path);
+        const found = fs().statSync(path);
         const kind = found.isFile() ? "file" : found.isDirectory() ? "directory" : "other";
         return { kind, uid: found.uid, gid: found.gid, mode: found.mode & 0o7777 };
       } catch {
@@ -38,13 +39,13 @@ export function systemWorld(files: Files, isOffline = false): World {
     },
     realPath(path): string | undefined {
       try {
-        return realpathSync(path);
+        return fs().realpathSync(path);
       } catch {
         return undefined;
       }
     },
     addressesOf: (link) =>
-      ((links ??= networkInterfaces())[link] ?? []).map(({ cidr, address }) => cidr ?? address)
+      ((links ??= os().networkInterfaces())[link] ?? []).map(({ cidr, address }) => cidr ?? address)
         .filter((address) => !address.startsWith("fe80:")),
     userId(name): number | undefined {
       return findUser(name)?.uid;

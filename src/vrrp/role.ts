@@ -100,7 +100,6 @@ class VrrpRole {
   }
 
   run(): void {
-    for (const signal of INTERFACE_SIGNALS) setDisposition(signal, SIG_IGN);
     this.#loop.watch(this.#parent.fd, (now) => this.#readChannel(now));
     this.#loop.atTurnEnd((now) => this.#endTurn(now));
     try {
@@ -121,11 +120,15 @@ class VrrpRole {
     this.#shutdown(this.#keepAddresses && hasEnded(STOP_FD), now);
   }
 
-  /** Before there is a configuration there is nothing to stop, and a withdrawal must not be. */
-  #hearStop(): void {
+  /**
+   * What the first advert does not wait for. Signals are blocked from the start, and before there is a
+   * configuration there is nothing to stop, and a withdrawal must not be.
+   */
+  #arrive(): void {
     if (this.#hearsStop) return;
     this.#hearsStop = true;
     this.#loop.watch(STOP_FD, (now) => this.#shutdown(this.#keepAddresses, now));
+    for (const signal of INTERFACE_SIGNALS) setDisposition(signal, SIG_IGN);
   }
 
   #obey(message: ToRole, now: number): void {
@@ -181,7 +184,7 @@ class VrrpRole {
     this.#router.flush(now);
     if (this.#configured) {
       this.#configured = false;
-      this.#hearStop();
+      this.#arrive();
       this.#parent.outbox.push({ type: "configured" });
     }
     this.#loop.schedule(this.#retry, this.#parent.flush() ? Infinity : now + RETRY_US);

@@ -1,0 +1,12 @@
+/** Names of files. */
+
+/** `name` as it is when it is absolute, else below the absolute `folder`; `.` and `..` are taken out. */
+export function absolutePath(folder: string, name: string): string {
+  const whole = name.startsWith("/") ? name : `${folder}/${name}`;
+  const parts: string[] = [];
+  for (const part of whole.split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return `/${parts.join("/")}`;
+}
