@@ -10,6 +10,7 @@ out=${1:-dist/upkeep}
 [ $# -eq 0 ] || shift
 mkdir -p "$(dirname "$out")"
 rm -f "$(dirname "$out")"/*.map
-exec node_modules/.bin/bun build --compile --minify --bytecode --compile-jit-policy=50 --splitting --format=esm \
+node_modules/.bin/bun build --compile --minify --bytecode --compile-jit-policy=50 --splitting --format=esm \
   --sourcemap=linked --no-compile-autoload-dotenv --no-compile-autoload-bunfig \
   "$@" src/main.ts --outfile "$out"
+node_modules/.bin/bun packaging/entry.ts "$out"

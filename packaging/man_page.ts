@@ -4,7 +4,7 @@
  */
 
 import { optionGroups } from "../src/cli/options.ts";
-import { followedVersion } from "../src/cli/daemon_help.ts";
+import { FOLLOWED_VERSION } from "../src/cli/release.ts";
 import { RELEASE } from "../src/cli/release.ts";
 import { outlineVerbs } from "../src/cli/verbs.ts";
 import { byBlock, entriesOf, type Entry, SYNTAX, usageOf } from "../src/config/reference.ts";
@@ -72,7 +72,7 @@ export function manPage(): string {
     plain(
       "upkeep moves addresses between routers with VRRP (RFC 9568, 5798 and 3768), beside real " +
         "keepalived peers, from the same configuration. It follows keepalived " +
-        `${followedVersion} in its options, signals, files, exit statuses and log lines.`,
+        `${FOLLOWED_VERSION} in its options, signals, files, exit statuses and log lines.`,
     ),
     paragraph(
       "Started with an option, or under the name keepalived, it is the daemon. Started with a verb " +

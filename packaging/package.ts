@@ -18,7 +18,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { followedVersion } from "../src/cli/daemon_help.ts";
+import { FOLLOWED_VERSION } from "../src/cli/release.ts";
 import { RELEASE } from "../src/cli/release.ts";
 import { run } from "./command.ts";
 import { bashCompletion, fishCompletion, zshCompletion } from "./completions.ts";
@@ -192,7 +192,7 @@ async function nfpmPackage(
       SOURCE_DATE_EPOCH: String(time),
       UPKEEP_ARCH: machine.name,
       UPKEEP_VERSION: RELEASE.version,
-      UPKEEP_FOLLOWED: followedVersion,
+      UPKEEP_FOLLOWED: FOLLOWED_VERSION,
       UPKEEP_STAGE: staged,
     },
   });

@@ -6,8 +6,8 @@
  * role is started before the command line has been read, if it looks like one that needs it.
  */
 
-import { INTERFACE_SIGNALS } from "../ffi/constants.ts";
-import { blockSignals, setProcessName, startSession } from "../ffi/process.ts";
+import { EARLY_SIGNALS, INTERFACE_SIGNALS } from "../ffi/constants.ts";
+import { blockSignals, setProcessName, startSession, unblockSignals } from "../ffi/process.ts";
 import {
   ANNOUNCE_FD,
   CHANNEL_FD,
@@ -42,6 +42,7 @@ async function main(): Promise<number> {
     const { runDaemon } = await import("./cli/daemon.ts");
     return await runDaemon(argv0, words, early);
   }
+  unblockSignals(EARLY_SIGNALS);
   const { runVerb } = await import("./cli/verbs.ts");
   return await runVerb(words);
 }

@@ -1,0 +1,129 @@
+/**
+ * Signals that come before any code of ours runs: the executable blocks them with its first instructions
+ * (packaging/entry.ts). What no program can help is the time that the dynamic linker takes before that.
+ */
+
+import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { enterNamespaceOf, enterNetworkNamespace, openOwnNamespace } from "../../ffi/process.ts";
+import { closeDescriptor } from "../../ffi/socket.ts";
+import { instance } from "../support/configs.ts";
+import { childrenOf, isAlive, killTree, UPKEEP } from "../support/daemon.ts";
+import { Network } from "../support/namespaces.ts";
+import { poll } from "../support/waiting.ts";
+
+setDefaultTimeout(120_000);
+
+/** HUP, USR1, USR2 and the real-time ones of glibc and musl. */
+const STORM = [1, 10, 12, 36, 37, 63, 64];
+const VIP = "10.0.0.100/32";
+const STARTS = 40;
+const DETACHED_STARTS = 15;
+/** How long each start is stormed: past the moment at which signals are heard. */
+const STORM_MS = 40;
+
+const folder = mkdtempSync(join(tmpdir(), `upk${process.pid}-`));
+const CONFIG = join(folder, "keepalived.conf");
+const PID = join(folder, "keepalived.pid");
+const FILES = ["-f", CONFIG, "-p", PID, "-r", join(folder, "vrrp.pid")];
+writeFileSync(CONFIG, instance({ state: "MASTER", priority: 255 }));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Starts the executable on a host with nothing between us and it. */
+function start(network: Network, words: readonly string[]): Bun.Subprocess {
+  const home = openOwnNamespace();
+  enterNetworkNamespace(`/run/netns/${network.netns("a")}`);
+  try {
+    return Bun.spawn([UPKEEP, ...words], { stdio: ["ignore", "ignore", "ignore"] });
+  } finally {
+    enterNamespaceOf(home);
+    closeDescriptor(home);
+  }
+}
+
+function blocksHangUp(pid: number): boolean {
+  try {
+    const mask = /^SigBlk:\s*(\w+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]!;
+    return (Number.parseInt(mask.slice(-1), 16) & 1) !== 0;
+  } catch {
+    return false;
+  }
+}
+
+/** A process and all that came from it. */
+function family(pid: number): number[] {
+  return [pid, ...childrenOf(pid).flatMap(family)];
+}
+
+/** Waits for the first instructions, then spares nobody; how long they took to come, in milliseconds. */
+async function stormOver(child: Bun.Subprocess): Promise<number> {
+  const startedAt = performance.now();
+  while (!blocksHangUp(child.pid) && performance.now() - startedAt < 2000);
+  const window = performance.now() - startedAt;
+  const known = new Set<number>();
+  while (performance.now() - startedAt < STORM_MS) {
+    for (const pid of family(child.pid)) known.add(pid);
+    for (const pid of known) {
+      for (const signal of isAlive(pid) ? STORM : []) process.kill(pid, signal);
+    }
+    await Bun.sleep(0);
+  }
+  return window;
+}
+
+const isMaster = (network: Network): boolean => network.addresses("a").includes(VIP);
+
+test(`${STARTS} starts in the foreground: a storm from the first instruction kills nothing`, async () => {
+  using network = new Network(["a"]);
+  const windows: number[] = [];
+  for (let round = 0; round < STARTS; round++) {
+    await using stack = new AsyncDisposableStack();
+    const child = start(network, ["-n", "-G", ...FILES]);
+    stack.defer(() => killTree(child.pid));
+    windows.push(await stormOver(child));
+    await poll(() => isMaster(network), 5000, "no address");
+    expect([round, child.exitCode, child.signalCode]).toEqual([round, null, null]);
+    expect(childrenOf(child.pid)).toHaveLength(1);
+    child.kill("SIGTERM");
+    expect([round, await child.exited]).toEqual([round, 0]);
+    expect(isMaster(network)).toBeFalse();
+  }
+  // The runtime alone takes longer to come to our first line.
+  expect(windows.toSorted((a, b) => a - b)[STARTS / 2]!).toBeLessThan(2);
+});
+
+test(`${DETACHED_STARTS} starts into the background: nor there`, async () => {
+  using network = new Network(["a"]);
+  for (let round = 0; round < DETACHED_STARTS; round++) {
+    await using stack = new AsyncDisposableStack();
+    const child = start(network, ["-G", ...FILES]);
+    stack.defer(() => killTree(child.pid));
+    await stormOver(child);
+    expect([round, await child.exited]).toEqual([round, 0]);
+    const pid = Number(readFileSync(PID, "utf8"));
+    stack.defer(() => killTree(pid));
+    await poll(() => isMaster(network), 5000, "no address");
+    expect(childrenOf(pid)).toHaveLength(1);
+    process.kill(pid, "SIGTERM");
+    await poll(() => !isAlive(pid), 5000, "it does not end");
+    expect(isMaster(network)).toBeFalse();
+  }
+});
+
+test("TERM and INT end a start as they end any program, and a verb can be hung up", async () => {
+  using network = new Network(["a"]);
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    const child = start(network, ["version"]);
+    while (!blocksHangUp(child.pid) && child.exitCode === null);
+    child.kill(signal);
+    await child.exited;
+    expect([signal, child.signalCode]).toEqual([signal, signal]);
+  }
+  const demo = start(network, ["demo-ping"]);
+  while (!blocksHangUp(demo.pid) && demo.exitCode === null);
+  demo.kill("SIGHUP");
+  await demo.exited;
+  expect(demo.signalCode).toBe("SIGHUP");
+});
