@@ -344,10 +344,10 @@ export const globalDefs = lazyBlock({
   ...fifoRows("notify_fifo", "events of both kinds"),
   ...fifoRows("vrrp_notify_fifo", "VRRP events"),
   vrrp_notify_priority_changes: () =>
-    later(bool(
+    bool(
       "[BOOL] - default of notify_priority_changes: changes of priority go to the FIFOs; default off",
       notBool("vrrp_notify_priority_changes"),
-    )),
+    ),
   fifo_write_vrrp_states_on_reload: () =>
     later(flag(
       "- write every state to the FIFOs again after a reload; default off",

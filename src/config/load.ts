@@ -8,7 +8,13 @@ import { completeGlobals, type Globals } from "./globals.ts";
 import { completeInstance } from "./instance.ts";
 import { IprouteNames } from "./iproute_names.ts";
 import type { Linkbeat, UpDownDelay } from "./link_keywords.ts";
-import { completeBfd, completeSyncGroups, groupsByMember, withoutWeights } from "./members.ts";
+import {
+  completeBfd,
+  completeSyncGroups,
+  groupsByMember,
+  withGroupDefaults,
+  withoutWeights,
+} from "./members.ts";
 import { Parser } from "./parser.ts";
 import { type Problem, Problems } from "./problem.ts";
 import { root, type WrittenGarpGroup } from "./root.ts";
@@ -147,9 +153,11 @@ function complete(written: WrittenConfig, files: Files, problems: Problems): Con
     ? []
     : completeSyncGroups(written.vrrp_sync_group, alone, globals, problems);
   const groupOf = groupsByMember(groups);
-  const instances = groups.length === 0
-    ? alone
-    : alone.map((one) => withoutWeights(one, groupOf.get(one.name), problems));
+  const instances = groups.length === 0 ? alone : alone.map((one, i) => {
+    const group = groupOf.get(one.name);
+    const { values } = written.vrrp_instance[i]!;
+    return withGroupDefaults(withoutWeights(one, group, problems), values, group);
+  });
   const daemon = daemonSettings(written);
   return {
     globals,

@@ -180,3 +180,17 @@ test("random bytes, and a good file with bytes changed, never throw", () => {
     checkSane(load("/k.conf", memoryFiles({ "/k.conf": bytes })));
   }
 });
+
+test("notices of priority: the instance decides, then its group, then all", () => {
+  const group = (line: string): string =>
+    `vrrp_sync_group G {\ngroup {\nVI_1\nVI_2\n}\n${line}\n}\n`;
+  const members = instance("notify_priority_changes off") + instance("", "VI_2", 2);
+  const changes = (text: string): (boolean | undefined)[] =>
+    read(text).config.vrrp_instances.map((one) => one.notify_priority_changes);
+  const globals = "global_defs {\nvrrp_notify_priority_changes\n}\n";
+  expect(changes(members)).toEqual([false, undefined]);
+  expect(changes(group("") + members)).toEqual([false, undefined]);
+  expect(changes(group("notify_priority_changes") + members)).toEqual([false, true]);
+  expect(changes(globals + group("") + members)).toEqual([false, true]);
+  expect(changes(globals + group("notify_priority_changes off") + members)).toEqual([false, false]);
+});

@@ -8,6 +8,7 @@ import type { Values } from "./schema.ts";
 import type { VrrpSyncGroup } from "./sync_group.ts";
 import type { vrrpSyncGroup } from "./sync_group_keywords.ts";
 import type { Track, VrrpInstance } from "./vrrp.ts";
+import type { WrittenInstance } from "./vrrp_keywords.ts";
 
 type WrittenGroup = Said<Values<typeof vrrpSyncGroup>>;
 
@@ -59,6 +60,7 @@ function completeGroup(
   globals: Globals,
 ): VrrpSyncGroup {
   const { notify, notify_master, notify_backup, notify_fault, notify_stop } = values;
+  const { notify_priority_changes: changes } = values;
   return {
     name,
     place,
@@ -73,6 +75,7 @@ function completeGroup(
     ...(notify_backup === undefined ? {} : { notify_backup }),
     ...(notify_fault === undefined ? {} : { notify_fault }),
     ...(notify_stop === undefined ? {} : { notify_stop }),
+    ...(changes === undefined ? {} : { notify_priority_changes: changes }),
     smtp_alert: values.smtp_alert ?? globals.smtp_alert_vrrp ?? globals.smtp_alert ?? false,
     sync_group_tracking_weight: values.sync_group_tracking_weight,
   };
@@ -83,6 +86,17 @@ export function groupsByMember(
   groups: readonly VrrpSyncGroup[],
 ): ReadonlyMap<string, VrrpSyncGroup> {
   return new Map(groups.flatMap((one) => one.group.map((name) => [name, one] as const)));
+}
+
+/** What a sync group says for those of its members that say nothing themselves. */
+export function withGroupDefaults(
+  instance: VrrpInstance,
+  { notify_priority_changes: own }: Pick<WrittenInstance, "notify_priority_changes">,
+  group: VrrpSyncGroup | undefined,
+): VrrpInstance {
+  const changes = group?.notify_priority_changes;
+  if (own !== undefined || changes === undefined) return instance;
+  return { ...instance, notify_priority_changes: changes };
 }
 
 /** An instance's trackers as its sync group leaves them: weights would pull its members apart. */

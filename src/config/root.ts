@@ -84,7 +84,7 @@ export const root = block(() => ({
       "moved; default none",
     true,
   ),
-  vrrp_script: later(named(
+  vrrp_script: named(
     "NAME { ... } - command whose result counts; the first one of a name counts",
     "vrrp_script",
     vrrpScript,
@@ -92,7 +92,7 @@ export const root = block(() => ({
       flaw: ({ script }, name) =>
         script === undefined ? `No script set for vrrp_script ${name} - removing` : undefined,
     },
-  )),
+  ),
   vrrp_track_process: later(named(
     "NAME { ... } - program whose presence counts; the first one of a name counts",
     "vrrp_track_process",
@@ -103,16 +103,16 @@ export const root = block(() => ({
     },
   )),
   interface_up_down_delays: later(upDownDelays()),
-  bfd_instance: later(named("NAME { ... } - one BFD session", "bfd_instance", bfdInstance, {
+  bfd_instance: named("NAME { ... } - one BFD session", "bfd_instance", bfdInstance, {
     duplicate: (name) => `Configuration error: BFD instance ${name} already configured - ignoring`,
     flaw: bfdFlaw,
-  })),
-  track_file: later(named(
+  }),
+  track_file: named(
     "NAME { ... } - file whose number counts; the first one of a name counts",
     "track_file",
     trackFile,
     TRACK_FILE,
-  )),
+  ),
   vrrp_track_file: vrrpTrackFile(),
   vrrp_sync_group: named(
     "NAME { ... } - instances that change state together",
@@ -170,7 +170,6 @@ function vrrpTrackFile(): ReturnType<typeof named<ReturnType<typeof trackFile.ro
     ...rest,
     aliasOf: "track_file",
     deprecated: true,
-    later: true,
     open: (node, context) => {
       complain(
         insideOf(context, ""),

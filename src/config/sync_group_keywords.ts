@@ -30,11 +30,11 @@ export const vrrpSyncGroup = block(() => ({
     deprecated: true,
   },
   sync_group_tracking_weight: flag("- members keep trackers that have a weight; default off"),
-  notify_priority_changes: later(bool(
+  notify_priority_changes: bool(
     "[BOOL] - changes of members' priorities go to the FIFOs; default the global one",
     (text, who) =>
       `(${who}) Invalid value '${text}' for sync group notify_priority_changes specified`,
-  )),
+  ),
 }));
 
 /** The keywords of track_group: instances that static addresses and routes refer to. */

@@ -60,22 +60,22 @@ export function trackRows(): {
   readonly track_bfd: ListRow<Track>;
 } {
   const others = (block: string, keyword: string, what: string, most: number): ListRow<Track> =>
-    later(list<Track>(
+    list<Track>(
       `{ NAME [weight N [reverse|noreverse]] per line } - each ${what} it depends on, defined ` +
         `before; range ${-most}..${most}; default the weight of the ${what}`,
       trackNamed(block, keyword, what, most),
       formatTrack,
-    ));
+    );
   return {
-    track_interface: later(list<Track>(
+    track_interface: list<Track>(
       "{ IFNAME [weight N [reverse]] per line } - interfaces it depends on; range -253..253; " +
         "default 0, FAULT while one is down",
       readTrackedInterface,
       formatTrack,
-    )),
+    ),
     track_script: others("vrrp_script", "track_script", "track script", 253),
     track_file: others("track_file", "track_file", "track file", 254),
-    track_process: others("vrrp_track_process", "track_process", "track process", 254),
+    track_process: later(others("vrrp_track_process", "track_process", "track process", 254)),
     track_bfd: others("bfd_instance", "track_bfd", "track bfd", 253),
   };
 }

@@ -233,10 +233,10 @@ export const vrrpInstance = block(() => ({
     "[BOOL] - mail on changes of state; default smtp_alert_vrrp, else smtp_alert, else off",
     (text) => `Invalid vrrp_instance smtp_alert parameter ${text}`,
   )),
-  notify_priority_changes: later(bool(
+  notify_priority_changes: bool(
     "[BOOL] - changes of priority go to the FIFOs; default that of its sync group or the global one",
     (text, who) => `(${who}) Invalid value '${text}' for notify_priority_changes specified`,
-  )),
+  ),
   lvs_sync_daemon_interface: later(syncDaemonInterface()),
   garp_master_delay: wholeSeconds(
     "SECS - wait before the second burst of announcements; range 0..4294; default the global one",

@@ -13,6 +13,7 @@ import type { BfdInstance } from "../config/bfd.ts";
 import type { LogLevel } from "../lib/log.ts";
 import type { Change } from "../vrrp/diff.ts";
 import type { State } from "../vrrp/state.ts";
+import type { TrackResult } from "../vrrp/tracking.ts";
 
 /** From the parent to the vrrp role. */
 export type ToRole =
@@ -27,6 +28,8 @@ export type ToRole =
   }
   /** The BFD sessions are to be these; one that is the same as before goes on as it is. */
   | { readonly type: "bfd"; readonly instances: readonly BfdInstance[] }
+  /** What became of tracked objects; what is not named is as it was. */
+  | { readonly type: "tracked"; readonly results: readonly TrackResult[] }
   /** The start is over: give back what only it has needed, and be ready for the next election. */
   | { readonly type: "settle" }
   /** Claim and write the role's pid file. */
@@ -48,6 +51,14 @@ export type FromRole =
     readonly from: State["name"];
     readonly to: State["name"];
     /** Effective priority, 1 to 255. */
+    readonly priority: number;
+  }
+  /** What an instance tracks has changed its priority; only told to those who asked for it. */
+  | {
+    readonly type: "priority";
+    readonly instance: string;
+    readonly state: "MASTER" | "BACKUP";
+    /** Effective priority, 1 to 254. */
     readonly priority: number;
   }
   /** A BFD session went Up, or went Down although nobody had ended it. */

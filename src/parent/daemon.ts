@@ -7,7 +7,6 @@
  */
 
 import { INTERFACE_SIGNALS, SIGKILL } from "../../ffi/constants.ts";
-import { readText } from "../../ffi/file.ts";
 import { claimPidFile, removePidFile } from "../../ffi/pid_file.ts";
 import { blockSignals, setSignalMask } from "../../ffi/process.ts";
 import { hasEnded } from "../../ffi/socket.ts";
@@ -22,16 +21,19 @@ import type { LogLevel } from "../lib/log.ts";
 import { absolutePath } from "../lib/path.ts";
 import { dumpConfig } from "../report/data.ts";
 import { type Change, diff, hasStatics, hasVrrpWork, leftovers } from "../vrrp/diff.ts";
+import { trackingOf } from "../vrrp/trackers.ts";
 import { encodeFrame, FrameReader, type FromRole, type ToRole } from "./channel.ts";
 import { systemFiles } from "./files.ts";
 import { type Ledger, makeLedger, slotOf } from "./ledger.ts";
 import { Log, type Speaker } from "./logs.ts";
 import { reapStrangers } from "./init.ts";
 import { Notifier } from "./notifier.ts";
+import { removePidFileOf } from "./pid_files.ts";
 import { isPermanent, nextDelay, patienceUs } from "./respawn.ts";
 import { hearSignals, rehearseSignal, type Request } from "./signals.ts";
 import { Role } from "./supervisor.ts";
 import { systemWorld } from "./world.ts";
+import type { Watch } from "./watch.ts";
 import { notifyStatus, notifySystemd, openNotifications } from "./systemd.ts";
 
 /** When the first advert has surely left. */
@@ -85,6 +87,7 @@ export class Daemon {
   /** The role has performed its first configuration. */
   #isReload = false;
   readonly #notifier: Notifier;
+  #watch: Watch | undefined;
   #delay: number | undefined;
   #settleTimer: ReturnType<typeof setTimeout> | undefined;
   #respawnTimer: ReturnType<typeof setTimeout> | undefined;
@@ -174,6 +177,7 @@ export class Daemon {
     this.#config = config;
     this.#configureRole(diff(undefined, config));
     this.#notifier.configure(config);
+    void this.#watchTracked();
     notifySystemd("ready");
     return true;
   }
@@ -242,6 +246,8 @@ export class Daemon {
     const detail = this.#options.logDetail > 0;
     const keepAddresses = this.#options.dontReleaseVrrp;
     const slotted = this.#withSlots(changes);
+    const results = this.#watch?.results ?? [];
+    if (results.length > 0) this.#role.tell({ type: "tracked", results });
     this.#role.tell({ type: "configure", changes: slotted, detail, keepAddresses });
     this.#role.tell({ type: "bfd", instances: this.#bfdInstances });
     this.#role.tell({ type: "pid-file", path: this.#pathOf(this.#options.vrrpPidFile) });
@@ -284,7 +290,7 @@ export class Daemon {
         this.#log.write(speaker, "warning", `${message.lines} log lines were lost`);
         return;
       case "state":
-        this.#notify(message);
+        this.#notifier.tell(message);
         this.#states.set(message.instance, message.to);
         notifyStatus(this.#states);
         return;
@@ -297,7 +303,8 @@ export class Daemon {
         // The role has logged it; whoever else is to know is told from here.
         return;
       case "group":
-        this.#notifyOfGroup(message);
+      case "priority":
+        this.#notifier.tell(message);
         return;
       case "configured":
         this.#log.write(speaker, "info", this.#isReload ? "Reload complete" : "Startup complete");
@@ -309,14 +316,18 @@ export class Daemon {
     }
   }
 
-  #notify({ instance, from, to, priority }: Extract<FromRole, { type: "state" }>): void {
-    const state = to === "INIT" ? "STOP" : to;
-    this.#notifier.tell({ instance, state, previous: from, priority });
-  }
-
-  #notifyOfGroup({ group, from, to }: Extract<FromRole, { type: "group" }>): void {
-    const state = to === "INIT" ? "STOP" : to;
-    this.#notifier.tellGroup({ group, state, previous: from });
+  /** What instances track is watched here; nothing of it is loaded while there is none. */
+  async #watchTracked(): Promise<void> {
+    const isTracking = trackingOf(this.#config) !== undefined;
+    if (this.#watch === undefined && !isTracking) return;
+    const { Watch } = await import("./watch.ts");
+    if (this.#stopping !== undefined || this.#config === undefined) return;
+    this.#watch ??= new Watch({
+      say: (level, text) => this.#say(level, text),
+      tell: (results) => this.#role?.tell({ type: "tracked", results }),
+      world: () => systemWorld(this.#files()),
+    });
+    this.#watch.configure(this.#config);
   }
 
   #roleEnded(role: Role, status: number | null, signal: number): void {
@@ -330,7 +341,7 @@ export class Daemon {
     // The next role first: every millisecond counts against the patience of the peers, words do not.
     const seconds = isLast ? undefined : this.#respawn(role);
     this.#states.clear();
-    this.#removePidFileOf(role);
+    removePidFileOf(role.pid, this.#pathOf(this.#options.vrrpPidFile));
     if (this.#stopping !== undefined) this.#leaveWithoutRole(this.#stopping.status);
     if (isDismissed) return;
     const how = signal > 0 ? `due to signal ${signal}` : `with status ${status}`;
@@ -346,16 +357,6 @@ export class Daemon {
       const delay = `Restart of VRRP process delayed ${seconds} seconds to limit respawn rate`;
       if (seconds > 0) this.#say("info", delay);
       this.#sayStarted();
-    }
-  }
-
-  /** A role that was killed could not remove its pid file. */
-  #removePidFileOf(dead: Role): void {
-    const path = this.#pathOf(this.#options.vrrpPidFile);
-    try {
-      if (readText(path).trim() === String(dead.pid)) removePidFile(path);
-    } catch {
-      // It did, or there never was one.
     }
   }
 
@@ -441,6 +442,7 @@ export class Daemon {
       this.#config = config;
       this.#configureRole(changes);
       this.#notifier.configure(config);
+      void this.#watchTracked();
       this.#say("info", `Reload finished in ${monotonicUs() - startedAt} usec`);
     }
     notifySystemd("ready");
@@ -455,16 +457,14 @@ export class Daemon {
   #stop(status: number): void {
     if (this.#stopping !== undefined) return;
     this.#stopping = { status };
+    this.#watch?.stop();
     const role = this.#role;
     role?.tell(this.#farewell);
     clearTimeout(this.#respawnTimer);
     clearTimeout(this.#settleTimer);
     notifySystemd("stopping");
     if (this.#config !== undefined) this.#say("info", "Stopping");
-    if (role === undefined) {
-      this.#leaveWithoutRole(status);
-      return;
-    }
+    if (role === undefined) return this.#leaveWithoutRole(status);
     setTimeout(() => {
       this.#say("error", `VRRP process ${role.pid} did not end in time, killing it`);
       role.kill(SIGKILL);

@@ -9,31 +9,18 @@ import type { VrrpSyncGroup } from "../config/sync_group.ts";
 import type { Script, VrrpInstance } from "../config/vrrp.ts";
 import type { World } from "../config/world.ts";
 import type { LogLevel } from "../lib/log.ts";
+import type { FromRole } from "./channel.ts";
 import { FifoWriter } from "./fifo.ts";
 import { type Runnable, type RunningScript, runScript, vetScript } from "./script.ts";
 
 /** How long a script keeps the next one of its instance waiting, in milliseconds. */
 const PATIENCE_MS = 5000;
 
+/** What the role says that is for scripts and FIFOs. */
+type News = Extract<FromRole, { type: "state" | "group" | "priority" }>;
+
 /** What scripts and FIFOs are told. */
-export type NotifyState = "MASTER" | "BACKUP" | "FAULT" | "STOP" | "DELETED";
-
-/** One change of one instance. */
-export interface NotifyEvent {
-  readonly instance: string;
-  readonly state: NotifyState;
-  /** The state before. */
-  readonly previous: string;
-  /** Effective priority. */
-  readonly priority: number;
-}
-
-/** One change of one sync group. */
-export interface GroupEvent {
-  readonly group: string;
-  readonly state: Exclude<NotifyState, "DELETED">;
-  readonly previous: string;
-}
+type NotifyState = "MASTER" | "BACKUP" | "FAULT" | "STOP" | "DELETED";
 
 /** What FIFO lines and the words of `notify` begin with. */
 type Kind = "INSTANCE" | "GROUP";
@@ -162,21 +149,36 @@ export class Notifier {
   }
 
   /** Tells everybody of a change. */
-  tell(event: NotifyEvent): void {
-    const removed = this.#removed.get(event.instance);
-    const known = removed ?? this.#instances.get(event.instance);
-    if (known === undefined) return;
-    const isGone = removed !== undefined && event.state === "STOP";
-    if (isGone) this.#removed.delete(event.instance);
-    const isSaid = known.notify_deleted !== undefined;
-    const state = !isGone ? event.state : isSaid ? "DELETED" : "FAULT";
-    this.#tellOf("INSTANCE", known, { ...event, state });
+  tell(news: News): void {
+    switch (news.type) {
+      case "state":
+        this.#tellOfInstance(news);
+        return;
+      case "group": {
+        const { group, from: previous, to } = news;
+        const known = this.#groups.get(group);
+        if (known === undefined) return;
+        const state = to === "INIT" ? "STOP" : to;
+        // The priority of a group is always 0.
+        this.#tellOf("GROUP", known, { state, previous, priority: 0 });
+        return;
+      }
+      case "priority":
+        // No script is run for these.
+        this.#write(`INSTANCE "${news.instance}" ${news.state}_PRIORITY ${news.priority}\n`);
+        return;
+    }
   }
 
-  /** Tells everybody of a change of a sync group; its priority is always 0. */
-  tellGroup(event: GroupEvent): void {
-    const known = this.#groups.get(event.group);
-    if (known !== undefined) this.#tellOf("GROUP", known, { ...event, priority: 0 });
+  #tellOfInstance({ instance, from, to, priority }: Extract<News, { type: "state" }>): void {
+    const removed = this.#removed.get(instance);
+    const known = removed ?? this.#instances.get(instance);
+    if (known === undefined) return;
+    const isGone = removed !== undefined && to === "INIT";
+    if (isGone) this.#removed.delete(instance);
+    const last = known.notify_deleted === undefined ? "FAULT" : "DELETED";
+    const state = isGone ? last : to === "INIT" ? "STOP" : to;
+    this.#tellOf("INSTANCE", known, { state, previous: from, priority });
   }
 
   #tellOf(kind: Kind, owner: Owner, told: Told): void {

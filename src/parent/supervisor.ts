@@ -138,6 +138,7 @@ const DEADLY: Readonly<Record<string, number>> = {
   SIGSYS: 31,
 };
 
-function signalNumber(signal: string | number): number {
+/** The number of a signal that ended a process; 0 for one that does not end any. */
+export function signalNumber(signal: string | number): number {
   return typeof signal === "number" ? signal : DEADLY[signal] ?? 0;
 }

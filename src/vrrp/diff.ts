@@ -8,6 +8,7 @@ import type { Config } from "../config/load.ts";
 import type { VrrpSyncGroup } from "../config/sync_group.ts";
 import type { VrrpGlobals, VrrpInstance } from "../config/vrrp.ts";
 import type { StaticItems } from "./routes.ts";
+import { type Tracking, trackingOf } from "./trackers.ts";
 
 /** One step from the previous configuration to the next. Plain JSON: it travels to the role. */
 export type Change =
@@ -17,6 +18,8 @@ export type Change =
   | { readonly type: "groups"; readonly groups: readonly VrrpSyncGroup[] }
   /** All addresses, routes and rules that follow nobody, whenever one of them is different. */
   | { readonly type: "static"; readonly items: StaticItems }
+  /** What all instances track, whenever something of it is different. */
+  | { readonly type: "tracking"; readonly tracking: Tracking }
   | InstanceChange;
 
 /** What happens to one instance. */
@@ -43,6 +46,8 @@ export function instanceKey(instance: VrrpInstance): string {
   return `${instance.interface ?? ""}/${instance.family}/${instance.virtual_router_id}/${where}`;
 }
 
+const NOTHING_TRACKED: Tracking = { of: {}, says: [] };
+
 /**
  * The steps from `previous` to `next`: the groups before their members, removals before what may use what
  * they free.
@@ -63,6 +68,13 @@ export function diff(previous: Config | undefined, next: Config | undefined): Ch
   if (!isSameText(previous?.vrrp_sync_groups ?? [], groups)) {
     changes.push({ type: "groups", groups });
   }
+  const tracking = trackingOf(next);
+  const tracked = trackingOf(previous);
+  if (next !== undefined && tracking !== tracked) {
+    const now = tracking ?? NOTHING_TRACKED;
+    const isNews = JSON.stringify(now) !== JSON.stringify(tracked ?? NOTHING_TRACKED);
+    if (isNews) changes.push({ type: "tracking", tracking: now });
+  }
   for (const [key, instance] of before) {
     if (!after.has(key)) changes.push({ type: "remove", key, name: instance.name });
   }
@@ -82,9 +94,7 @@ export function apply(
   const after = new Map(before);
   for (const change of changes) {
     if (change.type === "remove") after.delete(change.key);
-    else if (change.type === "add" || change.type === "change") {
-      after.set(change.key, change.instance);
-    }
+    else if ("instance" in change) after.set(change.key, change.instance);
   }
   return after;
 }

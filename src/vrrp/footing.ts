@@ -60,7 +60,7 @@ export class Footing {
     const own = this.#sourceAddress(instance, link);
     if (own !== undefined) {
       if (compareAddress(own, running.router.address) !== 0) forgetPackets(running);
-      running.router = virtualRouter(instance, own);
+      running.router = virtualRouter(instance, own, running.standing?.priority);
     }
     const isLost = link === undefined && (device !== undefined || !isUnicast);
     const kind = isLost ? undefined : portKind(instance, link, own);

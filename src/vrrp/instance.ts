@@ -70,13 +70,20 @@ export function freshCounters(): Counters {
 const DOWN_TIMER_ADVERTS = 3;
 const OWNER = 255;
 
-/** The router of an instance that speaks with `address`; strict_mode overrides what the RFC does not know. */
-export function virtualRouter(instance: VrrpInstance, address: Address): VirtualRouter {
+/**
+ * The router of an instance that speaks with `address` and has this effective priority; strict_mode overrides
+ * what the RFC does not know.
+ */
+export function virtualRouter(
+  instance: VrrpInstance,
+  address: Address,
+  priority = instance.priority,
+): VirtualRouter {
   const isStrict = instance.strict_mode === true;
   const downTimerAdverts = instance.down_timer_adverts ?? DOWN_TIMER_ADVERTS;
   return {
     version: instance.version,
-    priority: instance.priority,
+    priority,
     advertisementIntervalUs: instance.advert_int,
     downTimerAdverts: isStrict ? DOWN_TIMER_ADVERTS : downTimerAdverts,
     preempt: !instance.nopreempt,
@@ -106,10 +113,17 @@ export type FaultReason =
   /** A link that a route or rule needs. */
   | "route-link"
   | "no-peer"
-  | "configuration";
+  | "configuration"
+  /** Something it tracks is bad; a tracked script has not returned yet. */
+  | "tracked"
+  | "script-pending";
 
-/** A fault in words, for the log. */
-export function explainFault(reason: FaultReason, instance: VrrpInstance): string {
+/** A fault in words, for the log; `tracked` are the words for what it tracks. */
+export function explainFault(
+  reason: FaultReason,
+  instance: VrrpInstance,
+  tracked = "",
+): string {
   const link = instance.interface ?? "";
   switch (reason) {
     case "no-link":
@@ -128,6 +142,10 @@ export function explainFault(reason: FaultReason, instance: VrrpInstance): strin
       return "no unicast peer is left";
     case "configuration":
       return instance.configuration_fault ?? "";
+    case "tracked":
+      return tracked;
+    case "script-pending":
+      return "waiting for a tracked script to return for the first time";
   }
 }
 

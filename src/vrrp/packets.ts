@@ -33,7 +33,8 @@ import {
 } from "./auth.ts";
 import { type AuthRejection, authTypeOf, type Received } from "./judge.ts";
 import { isLinkLocal } from "./links.ts";
-import { type Packet, TOS_INTERNETWORK_CONTROL, TTL } from "./ports.ts";
+import { type Packet, type Port, TOS_INTERNETWORK_CONTROL, TTL } from "./ports.ts";
+import type { RunningInstance } from "./running.ts";
 
 /** How an instance's adverts are made besides what its configuration says. */
 export interface Manner {
@@ -218,4 +219,25 @@ export function judgeTrailer(
   if (!verifyTrailer(message, source, key, hmacSha256)) return "auth-ext-invalid-hmac";
   const isNew = acceptTrailer(auth, hmac, sender, trailer, wallUs);
   return isNew ? undefined : "auth-ext-replay";
+}
+
+/** The packets of an advert, made anew only when something in them has changed. */
+export function preparePackets(
+  running: RunningInstance<Port, readonly Packet[]>,
+  priority: number,
+): readonly Packet[] {
+  if (priority === 0) return running.farewell ??= makePackets(running, 0);
+  if (running.packets === undefined || running.packetPriority !== priority) {
+    running.packets = makePackets(running, priority);
+    running.packetPriority = priority;
+  }
+  return running.packets;
+}
+
+function makePackets(
+  { instance, router, port, style }: RunningInstance<Port, readonly Packet[]>,
+  priority: number,
+): readonly Packet[] {
+  const index = port?.link?.index ?? 0;
+  return advertPackets(instance, priority, { source: router.address, index, style });
 }

@@ -4,7 +4,10 @@
  * and again while we are MASTER does not hear us, or is not understood here.
  */
 
+import { type Address, compareAddress, formatAddress } from "../lib/address.ts";
 import type { Rejection } from "./judge.ts";
+import type { State, VirtualRouter } from "./state.ts";
+import { activeDownIntervalUs } from "./timers.ts";
 
 /** Another MASTER of the same VRID, as far as we have heard of it. */
 export interface Rival {
@@ -43,6 +46,44 @@ export function hearRival(
     rival: { source, since, heardAt: now, count, reportedAt: isReport ? now : reportedAt },
     isReport,
   };
+}
+
+/** What is needed of an instance that may have a rival. */
+interface Challenged {
+  readonly router: VirtualRouter;
+  readonly state: State;
+  rival: Rival | undefined;
+  readonly counters: { other_master_rcvd: number };
+}
+
+/** What the operator is told of a rival. */
+export interface RivalReport {
+  readonly peer: string;
+  readonly cause: string;
+  readonly text: string;
+}
+
+/**
+ * Notes an advert of somebody else, which counts while we are MASTER; the report that is to be made now.
+ * `rejection` is why it was thrown away.
+ */
+export function noteRival(
+  running: Challenged,
+  source: Address,
+  rejection: Rejection | undefined,
+  now: number,
+): RivalReport | undefined {
+  const { router, state } = running;
+  if (state.name !== "MASTER" || compareAddress(source, router.address) === 0) return undefined;
+  running.counters.other_master_rcvd++;
+  const patienceUs = activeDownIntervalUs(router, router.advertisementIntervalUs);
+  const peer = formatAddress(source);
+  const { rival, isReport } = hearRival(running.rival, peer, now, patienceUs);
+  running.rival = rival;
+  if (!isReport) return undefined;
+  const seconds = ((now - rival.since) / 1_000_000).toFixed(1);
+  const text = `${peer} is MASTER too, ${rival.count} adverts in ${seconds} s`;
+  return { peer, cause: likelyCause(rejection), text };
 }
 
 /** Why two routers are MASTER, as far as it can be told: `rejection` is what is wrong with its adverts. */

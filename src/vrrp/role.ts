@@ -93,6 +93,7 @@ class VrrpRole {
       log: (level, text, detail) => this.#router.log(level, text, detail),
       onEvent: ({ name }, isUp) => {
         this.#parent.outbox.push({ type: "bfd", instance: name, isUp });
+        this.#router.hearTracked([{ kind: "bfd", name, reading: isUp }], this.#loop.now);
       },
       random: Math.random,
     });
@@ -147,6 +148,9 @@ class VrrpRole {
         return;
       case "pid-file":
         this.#claim(message.path);
+        return;
+      case "tracked":
+        this.#router.hearTracked(message.results, now);
         return;
       case "settle":
         this.#settle(now);

@@ -6,9 +6,9 @@
 
 import { realtimeUs } from "../../ffi/timer.ts";
 import type { VrrpGlobals, VrrpInstance } from "../config/vrrp.ts";
-import { type Address, compareAddress, formatAddress } from "../lib/address.ts";
+import type { Address } from "../lib/address.ts";
 import type { LogLevel } from "../lib/log.ts";
-import type { Alarm, Loop } from "../loop.ts";
+import type { Loop } from "../loop.ts";
 import type { FromRole } from "../parent/channel.ts";
 import type { Advert } from "../wire/vrrp.ts";
 import type { Change } from "./diff.ts";
@@ -16,20 +16,24 @@ import { Footing } from "./footing.ts";
 import { type GroupMove, Groups } from "./groups.ts";
 import type { Holder } from "./holder.ts";
 import { Holdings } from "./holdings.ts";
-import { explainFault, type FaultReason } from "./instance.ts";
+import type { FaultReason } from "./instance.ts";
 import type { Received, Rejection } from "./judge.ts";
 import { LinkTable } from "./links.ts";
 import { noteLine, transitionLines } from "./log.ts";
 import { Neighbourhood } from "./neighbourhood.ts";
-import { advertPackets, signPackets } from "./packets.ts";
+import { preparePackets, signPackets } from "./packets.ts";
 import { Kernel } from "./perform.ts";
-import { deafPort, type Packet } from "./ports.ts";
+import { deafPort } from "./ports.ts";
 import { type Listener, Reception, type Running } from "./reception.ts";
 import { type InstanceEvent, stepAlone } from "./repair.ts";
-import { hearRival, likelyCause } from "./rival.ts";
-import { reconfigure, startRunning } from "./running.ts";
+import { noteRival, type RivalReport } from "./rival.ts";
+import { notePeer, reconfigure, startRunning } from "./running.ts";
+import { StartDelay } from "./start_delay.ts";
 import type { Action, Event, State, Step } from "./state.ts";
+import { SCRIPT_PENDING } from "./sync_group.ts";
 import { activeDownIntervalUs, deadline } from "./timers.ts";
+import { Tracked } from "./tracked.ts";
+import type { TrackResult } from "./tracking.ts";
 
 const TIMER: Event = { type: "timer" };
 
@@ -46,10 +50,10 @@ export class Router implements Listener, Holder {
   readonly #footing: Footing;
   readonly #holdings: Holdings;
   readonly #groups = new Groups<Running>();
+  readonly #tracked: Tracked;
   /** Those of the changes being performed that a predecessor has left as MASTER. */
   readonly #adopted = new Set<Running>();
-  /** Until then nothing is sent, received or changed: vrrp_startup_delay, vrrp_delay_after_boot. */
-  #heldUntil: number | undefined;
+  readonly #delay: StartDelay;
   #linksChanged = false;
 
   #wantsDetail = false;
@@ -72,11 +76,13 @@ export class Router implements Listener, Holder {
     tell: (message: FromRole) => void,
   ) {
     this.#loop = loop;
+    this.#delay = new StartDelay(loop, (now) => this.#release(now));
     this.#ledger = ledger;
     this.#tell = tell;
     this.#kernel = new Kernel(this.#links, announcer, (level, text) => this.log(level, text));
     this.#reception = new Reception(loop, this);
     this.#neighbourhood = new Neighbourhood(loop, this.#kernel, this.#links, tell);
+    this.#tracked = new Tracked(this.#links, tell);
     this.#footing = new Footing(this.#kernel, this.#links, this.#reception, () => this.all());
     this.#holdings = new Holdings(this, {
       loop,
@@ -104,7 +110,7 @@ export class Router implements Listener, Holder {
 
   /** The groups become what they are to be, and start, unless the start is held up. */
   #gather(now: number): void {
-    const isHeldUp = (this.#heldUntil ?? now) > now;
+    const isHeldUp = this.#delay.isHolding(now);
     this.#perform(this.#groups.gather(this.all(), this.#adopted, isHeldUp, now), now);
     for (const running of this.#adopted) {
       const text = `(${running.instance.name}) Still MASTER after a restart of the VRRP process`;
@@ -131,6 +137,11 @@ export class Router implements Listener, Holder {
       case "groups":
         this.#groups.configure(change.groups);
         return;
+      case "tracking":
+        this.#tracked.configure(change.tracking);
+        // At the end of the turn all are looked at anew.
+        this.#linksChanged = true;
+        return;
       case "add":
         this.#add(change, now);
         return;
@@ -154,14 +165,8 @@ export class Router implements Listener, Holder {
     this.#footing.setGlobals(globals);
     this.#reception.mentionsUnknown = globals.log_unknown_vrids === true;
     this.#neighbourhood.configure(globals);
-    if (this.#heldUntil !== undefined) return;
-    // Only the start is held up. The monotonic clock begins with the machine.
-    const { vrrp_startup_delay = 0, vrrp_delay_after_boot = 0 } = globals;
-    this.#heldUntil = Math.max(now + vrrp_startup_delay, vrrp_delay_after_boot);
-    if (this.#heldUntil <= now) return;
-    this.log("info", `Delaying startup for ${(this.#heldUntil - now) / 1_000_000} seconds`);
-    const alarm: Alarm = { dueAt: Infinity, heapIndex: -1, fire: (at) => this.#release(at) };
-    this.#loop.schedule(alarm, this.#heldUntil);
+    const seconds = this.#delay.begin(globals, now);
+    if (seconds > 0) this.log("info", `Delaying startup for ${seconds} seconds`);
   }
 
   /** The start of those that were held up. */
@@ -179,11 +184,12 @@ export class Router implements Listener, Holder {
     });
     this.#running.set(key, running);
     this.#footing.instancesChanged();
-    const fault = this.#footing.assess(running);
+    this.#tracked.weigh(running);
+    const fault = this.#assess(running);
     running.fault = fault;
     const { router } = running;
     const downUs = activeDownIntervalUs(router, router.advertisementIntervalUs);
-    this.#heldUntil ??= now;
+    this.#delay.settle(now);
     const isAdopted = fault === undefined && adoptedAt !== undefined && now < adoptedAt + downUs;
     if (isAdopted) this.#adopted.add(running);
     else this.#forgetTerm(running);
@@ -194,21 +200,19 @@ export class Router implements Listener, Holder {
   #startUp(running: Running, now: number): void {
     const { fault, instance } = running;
     const isAdopted = this.#adopted.has(running);
-    if (!isAdopted && this.#heldUntil! > now) return;
-    if (!this.#groups.includes(instance.name)) {
+    if (!isAdopted && this.#delay.isHolding(now)) return;
+    if (!this.#groups.includes(instance.name) && fault !== SCRIPT_PENDING) {
       const type = isAdopted ? "adoption" : fault === undefined ? "startup" : "fault";
       this.#dispatch(running, { type }, now);
     }
-    if (fault !== undefined) this.log("warning", this.#faultText(running, fault));
+    if (fault === undefined || fault === SCRIPT_PENDING) return;
+    this.log("warning", this.#tracked.explainFault(running, fault));
   }
 
   #change(running: Running, next: VrrpInstance, now: number): void {
     const before = running.instance;
-    if (before.priority !== next.priority) {
-      const change = `from ${before.priority} to ${next.priority}`;
-      this.log("info", `(${next.name}) Changing effective priority ${change}`);
-    }
     reconfigure(running, next);
+    this.#tracked.weigh(running);
     this.#footing.instancesChanged();
     if (running.state.name === "MASTER") this.#holdings.change(running, before);
     this.#reassess(running, now);
@@ -285,21 +289,42 @@ export class Router implements Listener, Holder {
     this.#dispatch(running, { type: "retreat" }, this.#loop.now);
   }
 
+  /** What is tracked was heard of. */
+  hearTracked(results: readonly TrackResult[], now: number): void {
+    this.#tracked.note(results);
+    for (const running of this.#running.values()) {
+      if (running.standing !== undefined) this.#reassess(running, now);
+    }
+  }
+
+  #assess(running: Running): FaultReason | undefined {
+    return this.#footing.assess(running) ?? this.#tracked.faultOf(running);
+  }
+
   #reassess(running: Running, now: number): void {
     const before = running.fault;
-    const fault = this.#footing.assess(running);
+    // A deadline follows the priority.
+    if (this.#tracked.weigh(running)) this.#schedule(running);
+    const fault = this.#assess(running);
     running.fault = fault;
-    if (running.state.name === "INIT") return;
+    if (running.state.name === "INIT") {
+      if (before === SCRIPT_PENDING && fault !== before) this.#startLate(running, now);
+      return;
+    }
     if (fault !== undefined && before === undefined) {
-      this.log("warning", this.#faultText(running, fault));
+      this.log("warning", this.#tracked.explainFault(running, fault));
       this.#dispatch(running, { type: "fault" }, now);
     } else if (fault === undefined && before !== undefined) {
       this.#dispatch(running, { type: "recovery" }, now);
     }
   }
 
-  #faultText(running: Running, fault: FaultReason): string {
-    return `(${running.instance.name}) ${explainFault(fault, running.instance)}`;
+  /** The scripts it has waited for have returned. */
+  #startLate(running: Running, now: number): void {
+    if (this.#delay.isHolding(now)) return;
+    this.#startUp(running, now);
+    const type = running.fault === undefined ? "recovery" : "fault";
+    if (this.#groups.includes(running.instance.name)) this.#dispatch(running, { type }, now);
   }
 
   // --- the peers ---
@@ -307,35 +332,25 @@ export class Router implements Listener, Holder {
   /** See {@link Listener}. */
   hear(running: Running, advert: Advert, source: Address, now: number): void {
     const { priority, advertisementIntervalUs } = advert;
-    if (priority > 0) this.#noteRival(running, source, undefined, now);
+    if (priority > 0) {
+      notePeer(running, source, priority);
+      this.#report(running, noteRival(running, source, undefined, now));
+    }
     this.#dispatch(running, { type: "advert", priority, source, advertisementIntervalUs }, now);
   }
 
   /** See {@link Listener}. */
   refuse(running: Running, packet: Received, rejection: Rejection, now: number): void {
-    this.#noteRival(running, packet.source, rejection, now);
+    this.#report(running, noteRival(running, packet.source, rejection, now));
   }
 
   /** Somebody else advertises while we are MASTER: an election, or a split brain. */
-  #noteRival(
-    running: Running,
-    source: Address,
-    rejection: Rejection | undefined,
-    now: number,
-  ): void {
-    const { router, instance } = running;
-    if (running.state.name !== "MASTER" || compareAddress(source, router.address) === 0) return;
-    running.counters.other_master_rcvd++;
-    const patienceUs = activeDownIntervalUs(router, router.advertisementIntervalUs);
-    const peer = formatAddress(source);
-    const { rival, isReport } = hearRival(running.rival, peer, now, patienceUs);
-    running.rival = rival;
-    if (!isReport) return;
-    const cause = likelyCause(rejection);
-    const seconds = ((now - rival.since) / 1_000_000).toFixed(1);
-    const text = `${peer} is MASTER too, ${rival.count} adverts in ${seconds} s`;
-    this.log("warning", `(${instance.name}) Split brain: ${text} - likely cause: ${cause}`);
-    this.#tell({ type: "rival", instance: instance.name, peer, cause });
+  #report(running: Running, report: RivalReport | undefined): void {
+    if (report === undefined) return;
+    const { peer, cause, text } = report;
+    const instance = running.instance.name;
+    this.log("warning", `(${instance}) Split brain: ${text} - likely cause: ${cause}`);
+    this.#tell({ type: "rival", instance, peer, cause });
   }
 
   // --- the machine ---
@@ -405,8 +420,8 @@ export class Router implements Listener, Holder {
     this.#loop.schedule(running, deadline(router, state));
     if (state.name !== "BACKUP" || running.port === undefined) return;
     // Ready before it is needed.
-    this.#prepare(running, router.priority);
-    this.#prepare(running, 0);
+    preparePackets(running, router.priority);
+    preparePackets(running, 0);
   }
 
   #act(
@@ -448,7 +463,7 @@ export class Router implements Listener, Holder {
   #advertise(running: Running, priority: number, now: number): void {
     const { port, counters, auth } = running;
     if (port === undefined) return;
-    const packets = this.#prepare(running, priority);
+    const packets = preparePackets(running, priority);
     if (auth !== undefined) {
       const { instance, router } = running;
       signPackets(instance, packets, router.address, auth, realtimeUs());
@@ -460,21 +475,6 @@ export class Router implements Listener, Holder {
     } else {
       this.#noteInLedger(running, now);
     }
-  }
-
-  /** The packets of an advert, made anew only when something in them has changed. */
-  #prepare(running: Running, priority: number): readonly Packet[] {
-    if (priority === 0) return running.farewell ??= this.#makePackets(running, 0);
-    if (running.packets === undefined || running.packetPriority !== priority) {
-      running.packets = this.#makePackets(running, priority);
-      running.packetPriority = priority;
-    }
-    return running.packets;
-  }
-
-  #makePackets({ instance, router, port, style }: Running, priority: number): readonly Packet[] {
-    const index = port?.link?.index ?? 0;
-    return advertPackets(instance, priority, { source: router.address, index, style });
   }
 
   #transition(

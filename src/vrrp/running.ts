@@ -4,13 +4,14 @@
  */
 
 import type { VrrpGlobals, VrrpInstance } from "../config/vrrp.ts";
-import { type Address, parseAddress } from "../lib/address.ts";
+import { type Address, compareAddress, parseAddress } from "../lib/address.ts";
 import type { Deadline } from "../lib/deadlines.ts";
 import type { ChecksumStyle } from "../wire/vrrp.ts";
 import { advertisedAddresses, type Held, heldAddresses } from "./addresses.ts";
 import { type AuthState, authState } from "./auth.ts";
 import type { Rival } from "./rival.ts";
 import type { State, VirtualRouter } from "./state.ts";
+import type { Standing } from "./tracking.ts";
 import { type Counters, type FaultReason, freshCounters, virtualRouter } from "./instance.ts";
 
 /** One instance; its own deadline in the loop. */
@@ -24,6 +25,11 @@ export interface RunningInstance<Port, Packets> extends Deadline {
   state: State;
   /** Why it may not take part. */
   fault: FaultReason | undefined;
+  /** What it makes of what it tracks; undefined when it tracks nothing. */
+  standing: Standing | undefined;
+  /** The peer with the best priority that was heard, and that priority; 0 for none. */
+  peer: Address | undefined;
+  peerPriority: number;
   port: Port | undefined;
   /** The addresses it moves. */
   held: readonly Held[];
@@ -69,6 +75,9 @@ export function startRunning<Port, Packets>(
     router: virtualRouter(instance, nowhere),
     state: { name: "INIT" },
     fault: undefined,
+    standing: undefined,
+    peer: undefined,
+    peerPriority: 0,
     port: undefined,
     held: heldAddresses(instance),
     advertised: advertisedAddresses(instance),
@@ -94,8 +103,10 @@ export function reconfigure<Port, Packets>(
   running: RunningInstance<Port, Packets>,
   next: VrrpInstance,
 ): void {
+  const { address, priority } = running.router;
   running.instance = next;
-  running.router = virtualRouter(next, running.router.address);
+  // The priority is weighed anew together with what is tracked, see Tracked.weigh.
+  running.router = virtualRouter(next, address, priority);
   running.held = heldAddresses(next);
   running.advertised = advertisedAddresses(next);
   running.auth = authState(next, running.auth);
@@ -127,6 +138,20 @@ function checksums(instance: VrrpInstance): Pick<
 /** An Ethernet frame's share of a socket buffer besides its payload: headers, and the kernel's own. */
 const OVERHEAD_BYTES = 768;
 const IP_HEADERS = 60;
+
+/** A peer has advertised this priority; the best one is remembered, as it was last heard. */
+export function notePeer<Port, Packets>(
+  running: RunningInstance<Port, Packets>,
+  source: Address,
+  priority: number,
+): void {
+  const { peer, peerPriority } = running;
+  const isKnown = peer !== undefined && compareAddress(peer, source) === 0;
+  if (priority === peerPriority || (!isKnown && priority < peerPriority)) return;
+  // The bytes belong to whoever has received them.
+  if (!isKnown) running.peer = source.slice();
+  running.peerPriority = priority;
+}
 
 /** How much receive buffer an instance asks for; 0 leaves it to the system. */
 export function receiveBytes(instance: VrrpInstance, globals: VrrpGlobals, mtu: number): number {

@@ -8,10 +8,8 @@
  */
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Daemon, UPKEEP } from "../support/daemon.ts";
+import { Fifo } from "../support/fifo.ts";
 import { Network } from "../support/namespaces.ts";
 import { poll } from "../support/waiting.ts";
 import { advertsOf, collapse, Tap, type WireAdvert } from "./wire.ts";
@@ -178,36 +176,6 @@ function expectTakeOver(story: Story): void {
 /** Closes those of a pair. */
 async function closeFifos(this: Readonly<Record<Side, Fifo>>): Promise<void> {
   await Promise.all([this.A.close(), this.B.close()]);
-}
-
-/** A FIFO and what was written to it. */
-class Fifo {
-  readonly #folder = mkdtempSync(join(tmpdir(), `upk${process.pid}-`));
-  readonly path = join(this.#folder, "fifo");
-  readonly #file = join(this.#folder, "told");
-  readonly #child: Bun.Subprocess;
-
-  constructor() {
-    Bun.spawnSync(["mkfifo", this.path]);
-    // Open for writing, too: it does not end with the daemon.
-    const read = `exec cat <>"$1" >"$2"`;
-    this.#child = Bun.spawn(["sh", "-c", read, "sh", this.path, this.#file]);
-  }
-
-  get lines(): string[] {
-    return readFileSync(this.#file, "utf8").split("\n").slice(0, -1);
-  }
-
-  has(line: string, times = 1): Promise<void> {
-    const count = (): number => this.lines.filter((one) => one === line).length;
-    return poll(() => count() >= times, STEP_MS, `not told: ${line}`);
-  }
-
-  async close(): Promise<void> {
-    this.#child.kill("SIGKILL");
-    await this.#child.exited;
-    rmSync(this.#folder, { recursive: true });
-  }
 }
 
 function configuration(side: Side, fifo: string): string {

@@ -1,0 +1,84 @@
+/**
+ * What is watched from the parent for the vrrp role: scripts and files that its instances track. Loaded
+ * only when something of the kind is tracked.
+ */
+
+import { monotonicUs } from "../../ffi/timer.ts";
+import type { Config } from "../config/load.ts";
+import type { VrrpScript } from "../config/track.ts";
+import type { World } from "../config/world.ts";
+import type { LogLevel } from "../lib/log.ts";
+import { trackedNames, trackingOf } from "../vrrp/trackers.ts";
+import type { TrackResult } from "../vrrp/tracking.ts";
+import { FileWatch } from "./file_watch.ts";
+import { type Runnable, type RunningScript, runScript, vetScript } from "./script.ts";
+import { ScriptChecks } from "./script_checks.ts";
+
+/** What the watch needs from its owner. */
+export interface WatchOwner {
+  say(level: LogLevel, text: string): void;
+  /** Takes what has changed. */
+  tell(results: readonly TrackResult[]): void;
+  /** The machine, when a script has to be looked at. */
+  world(): World;
+}
+
+/** Everything that is watched. */
+export class Watch {
+  readonly #owner: WatchOwner;
+  readonly #scripts: ScriptChecks;
+  readonly #files: FileWatch;
+  readonly #vetted = new Map<string, Runnable | "disabled">();
+  #config: Config | undefined;
+
+  constructor(owner: WatchOwner) {
+    this.#owner = owner;
+    const say = owner.say.bind(owner);
+    const tell = (result: TrackResult): void => owner.tell([result]);
+    const clock = {
+      now: monotonicUs,
+      after: (us: number, fire: () => void): () => void => {
+        const timer = setTimeout(fire, us / 1000);
+        return () => clearTimeout(timer);
+      },
+    };
+    this.#scripts = new ScriptChecks({ clock, run: (script) => this.#run(script), say, tell });
+    this.#files = new FileWatch(say, tell);
+  }
+
+  /** What is to be watched from now on. */
+  configure(config: Config): void {
+    this.#config = config;
+    this.#vetted.clear();
+    const tracking = trackingOf(config);
+    const scripts = trackedNames(tracking, "script");
+    const files = trackedNames(tracking, "file");
+    this.#files.configure((config.track_files ?? []).filter(({ name }) => files.has(name)));
+    this.#scripts.configure((config.vrrp_scripts ?? []).filter(({ name }) => scripts.has(name)));
+  }
+
+  /** All that is known so far, for a role that has just been started. */
+  get results(): TrackResult[] {
+    return [...this.#scripts.results, ...this.#files.results];
+  }
+
+  /** Ends all runs; nothing is watched any more. */
+  stop(): void {
+    this.#scripts.stop();
+    this.#files.stop();
+  }
+
+  #run({ name, script }: VrrpScript): RunningScript | "disabled" {
+    let found = this.#vetted.get(name);
+    if (found === undefined) {
+      const verdict = vetScript(script, this.#config!.globals, this.#owner.world());
+      if ("why" in verdict) {
+        const text = `Disabling track script ${name} - ${verdict.why} (${verdict.hint})`;
+        this.#owner.say("error", text);
+      }
+      found = "why" in verdict ? "disabled" : verdict;
+      this.#vetted.set(name, found);
+    }
+    return found === "disabled" ? found : runScript(found, [], {});
+  }
+}

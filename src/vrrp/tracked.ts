@@ -1,0 +1,134 @@
+/**
+ * The tracked objects of a running role: what was last heard of each, and what that makes of the priority
+ * of those who track it. Links are looked up where everybody does; the rest is told by whoever watches.
+ */
+
+import type { VrrpInstance } from "../config/vrrp.ts";
+import { type Address, formatAddress } from "../lib/address.ts";
+import type { LogLevel } from "../lib/log.ts";
+import { explainFault, type FaultReason } from "./instance.ts";
+import type { LinkTable } from "./links.ts";
+import type { State, VirtualRouter } from "./state.ts";
+import { SCRIPT_PENDING } from "./sync_group.ts";
+import type { Tracking } from "./trackers.ts";
+import {
+  describeTracker,
+  explainPriority,
+  type Reading,
+  shortfall,
+  type Standing,
+  standing,
+  type Tracker,
+  type TrackResult,
+} from "./tracking.ts";
+
+/** What the parent should know, see channel.ts. */
+export type TrackedNews =
+  | { readonly type: "log"; readonly level: LogLevel; readonly text: string }
+  | {
+    readonly type: "priority";
+    readonly instance: string;
+    readonly state: "MASTER" | "BACKUP";
+    readonly priority: number;
+  };
+
+/** What is needed of an instance that runs. */
+interface Weighed {
+  readonly instance: VrrpInstance;
+  router: VirtualRouter;
+  readonly state: State;
+  /** Undefined when it tracks nothing. */
+  standing: Standing | undefined;
+  /** The best peer that was heard, 0 for none. */
+  readonly peerPriority: number;
+  readonly peer: Address | undefined;
+}
+
+/** What is tracked, and by whom. */
+export class Tracked {
+  readonly #links: LinkTable;
+  readonly #tell: (message: TrackedNews) => void;
+  #tracking: Tracking = { of: {}, says: [] };
+  readonly #readings = new Map<string, Reading>();
+
+  /** `tell` takes what the parent should know. */
+  constructor(links: LinkTable, tell: (message: TrackedNews) => void) {
+    this.#links = links;
+    this.#tell = tell;
+  }
+
+  /** Takes over what a configuration says; whoever runs is weighed again afterwards. */
+  configure(tracking: Tracking): void {
+    this.#tracking = tracking;
+    for (const text of tracking.says) this.#log("warning", text);
+  }
+
+  /** Takes over what was heard. */
+  note(results: readonly TrackResult[]): void {
+    for (const { kind, name, reading } of results) this.#readings.set(`${kind} ${name}`, reading);
+  }
+
+  /** Makes the effective priority of an instance current; whether it has changed. */
+  weigh(running: Weighed): boolean {
+    const { instance, router } = running;
+    const trackers = this.#tracking.of[instance.name];
+    const { priority } = router;
+    if (trackers === undefined) {
+      running.standing = undefined;
+      if (instance.priority === priority) return false;
+    }
+    const next = standing(instance.priority, trackers ?? [], (one) => this.#read(one));
+    if (trackers !== undefined) running.standing = next;
+    if (next.priority === priority) return false;
+    running.router = { ...router, priority: next.priority };
+    this.#explain(running, next, priority);
+    const { name: state } = running.state;
+    if (instance.notify_priority_changes === true && (state === "MASTER" || state === "BACKUP")) {
+      const { name } = instance;
+      this.#tell({ type: "priority", instance: name, state, priority: next.priority });
+    }
+    return true;
+  }
+
+  #log(level: LogLevel, text: string): void {
+    this.#tell({ type: "log", level, text });
+  }
+
+  #explain(running: Weighed, next: Standing, before: number): void {
+    const { name } = running.instance;
+    const { priority } = next;
+    this.#log("info", `(${name}) Changing effective priority from ${before} to ${priority}`);
+    if (next.contributions.length > 0) {
+      this.#log("info", `(${name}) Priority is ${explainPriority(next)}`);
+    }
+    const { state, peer, peerPriority } = running;
+    const isFailing = state.name === "MASTER" && priority < before && next.faults.length === 0;
+    if (!isFailing || peer === undefined) return;
+    const missing = shortfall(priority, peerPriority);
+    if (missing === 0) return;
+    const rival = `${formatAddress(peer)} has ${peerPriority}, the best priority heard of a peer`;
+    const advice = `the weight is too small by ${missing}`;
+    this.#log("warning", `(${name}) No failover will happen: ${rival} - ${advice}`);
+  }
+
+  /** Why what an instance tracks keeps it from taking part. */
+  faultOf({ standing: known, state }: Weighed): FaultReason | undefined {
+    if (known === undefined) return undefined;
+    if (known.faults.length > 0) return "tracked";
+    // Whoever takes part already goes on until the script has returned.
+    return known.isPending && state.name === "INIT" ? SCRIPT_PENDING : undefined;
+  }
+
+  /** A line for the log: what keeps an instance from taking part. */
+  explainFault({ standing: known, instance }: Weighed, fault: FaultReason): string {
+    const bad = (known?.faults ?? []).map((one) => describeTracker(one, this.#read(one)));
+    return `(${instance.name}) ${explainFault(fault, instance, bad.join(", "))}`;
+  }
+
+  #read(tracker: Tracker): Reading {
+    const { kind, name } = tracker;
+    if (kind !== "interface") return this.#readings.get(`${kind} ${name}`);
+    const link = this.#links.byName(name);
+    return link !== undefined && link.up && link.running;
+  }
+}
