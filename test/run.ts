@@ -66,6 +66,8 @@ interface Layer {
   readonly commands?: readonly string[];
   /** Needs dist/upkeep. */
   readonly executable?: true;
+  /** So long that it is run only when it is asked for. */
+  readonly onlyNamed?: true;
   /** Listed once this file or folder exists. */
   readonly since?: string;
 }
@@ -125,6 +127,7 @@ const LAYERS: readonly Layer[] = [
       ...["cpio", "xz", "zstd", "npm", "nfpm or go"],
     ],
     executable: true,
+    onlyNamed: true,
   },
   {
     name: "parity",
@@ -270,7 +273,7 @@ function help(): string {
   const rows = LAYERS.filter(exists).map(({ name, about, commands }) =>
     `  ${name.padEnd(8)}${about}${commands ? ` (root, ${commands.join(", ")})` : ""}\n`
   );
-  return `Usage: npm test [-- LAYER...]\n\nWithout a LAYER every one is run, in this order:\n\n${
+  return `Usage: npm test [-- LAYER...]\n\nWithout a LAYER every one but package is run, in this order:\n\n${
     rows.join("")
   }\nA layer that needs dist/upkeep builds it first.\n`;
 }
@@ -278,7 +281,7 @@ function help(): string {
 /** The layers asked for, with the build before those that need it; a string says what is wrong. */
 function choose(names: readonly string[]): readonly Layer[] | string {
   const listed = LAYERS.filter(exists);
-  if (names.length === 0) return listed;
+  if (names.length === 0) return listed.filter(({ onlyNamed }) => onlyNamed !== true);
   const unknown = names.find((name) => !listed.some((layer) => layer.name === name));
   if (unknown !== undefined) {
     return `no layer is called "${unknown}"; there are ${listed.map((l) => l.name).join(", ")}`;
