@@ -56,50 +56,50 @@ export interface Arp {
 /** Why a frame is no ARP: too short, another EtherType, not about IPv4 over Ethernet. */
 export type ArpError = "length" | "etherType" | "hardware";
 
-/**
- * The 42-byte frame that tells a link where an IPv4 `address` now is: a broadcast request whose
- * sender and target address are both that address. The target MAC, which RFC 5227 leaves open, is
- * all ones as keepalived's; the driver pads the frame.
- */
-export function encodeGratuitousArp(
-  { mac, address }: { readonly mac: Mac; readonly address: Address },
-): Uint8Array {
+/** Whom a request is from and about. */
+interface Request {
+  readonly sender: Address;
+  readonly targetMac: Mac;
+  readonly target: Address;
+}
+
+/** A broadcast request frame of 42 bytes; the driver pads it. */
+function encodeRequest(mac: Mac, { sender, targetMac, target }: Request): Uint8Array {
   const w = new Writer(new Uint8Array(ETH_HLEN + ARP_LENGTH));
   w.bytes(encodeEthernetHeader({ destination: BROADCAST, source: mac, etherType: ETH_P_ARP }));
   w.u16(ARPHRD_ETHER);
   w.u16(ETH_P_IP);
   w.u8(mac.length);
-  w.u8(address.length);
+  w.u8(target.length);
   w.u16(ARPOP_REQUEST);
   w.bytes(mac);
-  w.bytes(address);
-  w.bytes(BROADCAST);
-  w.bytes(address);
+  w.bytes(sender);
+  w.bytes(targetMac);
+  w.bytes(target);
   return w.finish();
+}
+
+/**
+ * The frame that tells a link where an IPv4 `address` now is: a broadcast request whose sender and target
+ * address are both that address. The target MAC, which RFC 5227 leaves open, is all ones as keepalived's.
+ */
+export function encodeGratuitousArp(
+  { mac, address }: { readonly mac: Mac; readonly address: Address },
+): Uint8Array {
+  return encodeRequest(mac, { sender: address, targetMac: BROADCAST, target: address });
 }
 
 const NO_ADDRESS = new Uint8Array(4);
 const NO_MAC = new Uint8Array(6);
 
 /**
- * The 42-byte frame that asks a link who has `address` without saying who asks (RFC 5227 §2.1.1): nobody
- * changes a cache, and whoever has the address answers.
+ * The frame that asks a link who has `address` without saying who asks (RFC 5227 §2.1.1): nobody changes a
+ * cache, and whoever has the address answers.
  */
 export function encodeArpProbe(
   { mac, address }: { readonly mac: Mac; readonly address: Address },
 ): Uint8Array {
-  const w = new Writer(new Uint8Array(ETH_HLEN + ARP_LENGTH));
-  w.bytes(encodeEthernetHeader({ destination: BROADCAST, source: mac, etherType: ETH_P_ARP }));
-  w.u16(ARPHRD_ETHER);
-  w.u16(ETH_P_IP);
-  w.u8(mac.length);
-  w.u8(address.length);
-  w.u16(ARPOP_REQUEST);
-  w.bytes(mac);
-  w.bytes(NO_ADDRESS);
-  w.bytes(NO_MAC);
-  w.bytes(address);
-  return w.finish();
+  return encodeRequest(mac, { sender: NO_ADDRESS, targetMac: NO_MAC, target: address });
 }
 
 /** The ARP packet in a whole Ethernet frame; padding after it is ignored, addresses are views. */
