@@ -3,7 +3,7 @@
  * (see options.ts); each verb's code is loaded only when it runs.
  */
 
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import manifest from "../../package.json" with { type: "json" };
 
 const USAGE_STATUS = 2;
@@ -101,9 +101,10 @@ function addCheck(program: Command, finish: (status: number) => void): void {
   program.command("check")
     .helpOption("-h, --help", "print this")
     .description("find everything that is wrong or unwise in a configuration")
-    .argument("[file...]", `the configuration, or several that guard the same addresses`, [
-      DEFAULT_FILE,
-    ])
+    .addArgument(
+      new Argument("[file...]", "the configuration, or several that guard the same addresses")
+        .default([DEFAULT_FILE], DEFAULT_FILE),
+    )
     .option("--json", "print one JSON object: files and problems")
     .option("--strict", "exit with 1 for warnings and lints too")
     .option("--print", "print the configuration as it was understood")
