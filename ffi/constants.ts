@@ -203,7 +203,7 @@ export const INTERFACE_SIGNALS: readonly number[] = [
   SIGTERM,
   ...Array.from({ length: 31 }, (_, i) => 34 + i),
 ];
-/** Those of them that are blocked before our first instruction (packaging/entry.ts); the others may end any start. */
+/** Those of them that are blocked before the first instruction of any start (packaging/entry.ts). */
 export const EARLY_SIGNALS: readonly number[] = INTERFACE_SIGNALS.filter(
   (signal) => signal !== SIGINT && signal !== SIGTERM,
 );

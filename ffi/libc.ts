@@ -45,7 +45,6 @@ const SYMBOLS = {
   send: { args: ["i32", "ptr", "u64", "i32"], returns: "i32" },
   sendmmsg: { args: ["i32", "ptr", "u32", "i32"], returns: "i32" },
   setns: { args: ["i32", "i32"], returns: "i32" },
-  setsid: { args: [], returns: "i32" },
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
   signal: { args: ["i32", "u64"], returns: "ptr" },
   socket: { args: ["i32", "i32", "i32"], returns: "i32" },

@@ -85,11 +85,6 @@ export function copyDescriptor(fd: number): number {
   return check(copy, "fcntl", `copying descriptor ${fd}`);
 }
 
-/** Starts a session of its own, away from any terminal. */
-export function startSession(): void {
-  libc.setsid();
-}
-
 /** Sends a signal; false when there is no such process. Signal 0 only asks. */
 export function sendSignal(pid: number, signal: number): boolean {
   return libc.kill(pid, signal) === 0;
@@ -194,6 +189,7 @@ const P_PID = 1;
 const WNOHANG = 1;
 const WEXITED = 4;
 const WNOWAIT = 0x01000000;
+const CLD_EXITED = 1; // bits/siginfo-consts.h
 
 /** A dead child nobody has collected yet, left uncollected; undefined when there is none. */
 export function peekDeadChild(): number | undefined {
@@ -203,9 +199,20 @@ export function peekDeadChild(): number | undefined {
   return pid > 0 ? pid : undefined;
 }
 
-/** Collects a dead child. */
-export function collectChild(pid: number): void {
-  libc.waitid(P_PID, pid, new Memory(128).pointer, WEXITED | WNOHANG);
+/** How a child ended: its exit status, or null and the signal that ended it. */
+export interface ChildEnd {
+  readonly status: number | null;
+  readonly signal: number;
+}
+
+/** Collects a dead child; undefined when it lives, or is none of ours. */
+export function collectChild(pid: number): ChildEnd | undefined {
+  const info = new Memory(128);
+  const result = libc.waitid(P_PID, pid, info.pointer, WEXITED | WNOHANG);
+  if (result < 0 || info.view.getInt32(16, true) !== pid) return undefined;
+  const value = info.view.getInt32(24, true); // si_status
+  const isExit = info.view.getInt32(8, true) === CLD_EXITED; // si_code
+  return isExit ? { status: value, signal: 0 } : { status: null, signal: value };
 }
 
 /** Makes a named pipe; the umask takes permissions away. Throws SysError when there is one, or it cannot be. */

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { inChild } from "../test/support/child.ts";
-import { functionAddress, linkExists, sendSignal } from "./process.ts";
+import { collectChild, functionAddress, linkExists, sendSignal } from "./process.ts";
 
 const IMPORT = `
   import { readFileSync } from "node:fs";
@@ -111,14 +111,6 @@ test("the nice value, up for everyone", () => {
   `)).toEqual([true]);
 });
 
-test("a process that leaves its terminal leads a group of its own", () => {
-  expect(outOf(`
-    const ids = (): string[] => readFileSync("/proc/self/stat", "utf8").split(") ")[1]!.split(" ");
-    own.startSession();
-    out.push(ids().slice(2, 4).map(Number).map((id) => id === process.pid));
-  `)).toEqual([[true, true]]);
-});
-
 test("what is not allowed, or makes no sense, is refused in words", () => {
   expect(outOf(`
     if (process.getuid!() === 0) process.setuid!(65534);
@@ -157,16 +149,33 @@ test("links are found by their whole name", () => {
 });
 
 test("a dead child is shown, left where it is, and collected when asked for", () => {
-  // The shell makes way for us: its child is ours now, and nobody else waits for it.
   const code = `
     import { peekDeadChild, collectChild } from "./ffi/process.ts";
     const limit = performance.now() + 5000;
     while (peekDeadChild() === undefined && performance.now() < limit);
     const seen = [peekDeadChild(), peekDeadChild()];
-    collectChild(seen[0]!);
-    process.stdout.write(JSON.stringify([...seen, peekDeadChild() ?? "none"]));
+    const ends = [collectChild(seen[0]!), collectChild(seen[0]!) ?? "none"];
+    process.stdout.write(JSON.stringify([...seen, peekDeadChild() ?? "none", ...ends]));
   `;
-  const seen = JSON.parse(inChild(code, ["sh", "-c", 'true & exec "$@"', "sh"]));
-  expect(seen).toEqual([seen[0], seen[0], "none"]);
-  expect(seen[0]).toBeNumber();
+  for (
+    const [command, end] of [
+      ["exit 3", { status: 3, signal: 0 }],
+      ["kill -9 $$", { status: null, signal: 9 }],
+    ]
+  ) {
+    // The shell makes way for us: its child is ours now, and nobody else waits for it.
+    const shell = ["sh", "-c", `sh -c '${command}' & exec "$@"`, "sh"];
+    const seen = JSON.parse(inChild(code, shell));
+    expect(seen).toEqual([seen[0], seen[0], "none", end, "none"]);
+    expect(seen[0]).toBeNumber();
+  }
+});
+
+test("a child that lives, or is none of ours, has no end", () => {
+  const child = Bun.spawn(["sleep", "60"]);
+  try {
+    expect([collectChild(child.pid), collectChild(1)]).toEqual([undefined, undefined]);
+  } finally {
+    child.kill();
+  }
 });

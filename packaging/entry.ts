@@ -1,22 +1,36 @@
 /**
- * Gives an executable made by `bun build --compile` a few instructions before its own first one: they block
- * the signals that would end a daemon by mistake before its code runs (HUP, USR1, USR2 and the real-time
- * ones, which by default all kill). Some 4 ms of the runtime's own start are covered by that; what is left
- * is the dynamic linker's work. INT and TERM stay as they are: who is impatient may interrupt any start.
+ * Gives an executable made by `bun build --compile` instructions before its own first one
+ * (entry/x64.s, entry/arm64.s). What they do cannot wait for the runtime, whose start takes some 4 ms:
  *
- * The instructions lie between the segments, in the first page of the code, which the kernel maps as a
+ * - They block the signals that would end a daemon by mistake before its code runs: HUP, USR1, USR2 and the
+ *   real-time ones, which by default all kill. What is left is the dynamic linker's work. INT and TERM stay as
+ *   they are unless it is a daemon: who is impatient may interrupt any other start.
+ * - They set what the runtime reads in its environment before any code of ours could say it: no thread that
+ *   prepares memory for a large heap, and no optimising compiler for a configuration test.
+ * - They start the vrrp role of a daemon, as soon as it is one that stays where it was called: two runtimes
+ *   start side by side instead of one after the other. {@link ../src/parent/early_role.ts} takes the role over.
+ *
+ * They lie between the segments, in the first page of the code, which the kernel maps as a
  * whole; nothing moves, and the runtime finds its payload where it was. Usage: bun packaging/entry.ts FILE
  */
 
 import { readFileSync, writeFileSync } from "node:fs";
-import { EARLY_SIGNALS } from "../ffi/constants.ts";
+import { EARLY_SIGNALS, INTERFACE_SIGNALS } from "../ffi/constants.ts";
+import { ROLE_VARIABLE } from "../src/parent/channel.ts";
+import { LEDGER_BYTES } from "../src/parent/ledger.ts";
+import { RUNTIME } from "../src/parent/supervisor.ts";
+import { ARM64, X64 } from "./entry/code.ts";
 
 // elf.h
 const PT_LOAD = 1;
 const PF_X = 1;
 const EM_X86_64 = 62;
 const EM_AARCH64 = 183;
+const SHT_DYNSYM = 11;
 const PAGE = 4096;
+const CODE: Readonly<Record<number, string>> = { [EM_X86_64]: X64, [EM_AARCH64]: ARM64 };
+/** What the end of the code keeps room for: entry, environ, both sets of signals, the size of the ledger. */
+const NUMBERS = 5;
 
 /** A segment's place in the file and in memory, and where its program header is. */
 interface Segment {
@@ -28,97 +42,114 @@ interface Segment {
 }
 
 /** The kernel's 64-bit set: bit N-1 is signal N. */
-function signalSet(): Uint8Array {
-  const set = new Uint8Array(8);
-  for (const signal of EARLY_SIGNALS) set[(signal - 1) >> 3]! |= 1 << ((signal - 1) & 7);
-  return set;
+function signalSet(signals: readonly number[]): bigint {
+  return signals.reduce((set, signal) => set | 1n << BigInt(signal - 1), 0n);
 }
 
-/** rt_sigprocmask(SIG_BLOCK, set, NULL, 8), then a jump to `to`, for code that lies at `from`. */
-type Stub = (from: number, to: number) => Uint8Array;
+/** A role's settings as an environment has them, each ended by a NUL, the last by two. */
+function roleSettings(): string {
+  const settings = Object.entries({ [ROLE_VARIABLE]: "vrrp", ...RUNTIME });
+  return `${settings.map(([name, value]) => `${name}=${value}\0`).join("")}\0`;
+}
 
-/** The set follows the code at 40. At the entry only rsp and rdx mean something. */
-const stubX64: Stub = (from, to) => {
-  const code = Uint8Array.of(
-    ...[0x49, 0x89, 0xd1], //                    0  mov  r9, rdx
-    ...[0xb8, 0x0e, 0x00, 0x00, 0x00], //        3  mov  eax, 14      rt_sigprocmask
-    ...[0x31, 0xff], //                          8  xor  edi, edi     SIG_BLOCK
-    ...[0x48, 0x8d, 0x35, 0x17, 0, 0, 0], //    10  lea  rsi, [rip+23]
-    ...[0x31, 0xd2], //                         17  xor  edx, edx     NULL
-    ...[0x41, 0xba, 0x08, 0x00, 0x00, 0x00], // 19  mov  r10d, 8
-    ...[0x0f, 0x05], //                         25  syscall           clobbers rax, rcx, r11
-    ...[0x4c, 0x89, 0xca], //                   27  mov  rdx, r9
-    ...[0xe9, 0, 0, 0, 0], //                   30  jmp  to
-    ...[0xcc, 0xcc, 0xcc, 0xcc, 0xcc], //       35  (never)
-    ...signalSet(), //                          40
-  );
-  new DataView(code.buffer).setInt32(31, to - (from + 35), true);
-  return code;
-};
-
-/** The set follows the code at 40. At the entry only sp and x0 mean something. */
-const stubArm64: Stub = (from, to) => {
-  const words = [
-    0xaa0003e9, //  0  mov  x9, x0
-    0xd2800000, //  4  mov  x0, 0        SIG_BLOCK
-    0x10000101, //  8  adr  x1, .+32
-    0xd2800002, // 12  mov  x2, 0        NULL
-    0xd2800103, // 16  mov  x3, 8
-    0xd28010e8, // 20  mov  x8, 135      rt_sigprocmask
-    0xd4000001, // 24  svc  0
-    0xaa0903e0, // 28  mov  x0, x9
-    0x14000000, // 32  b    to
-    0xd4200000, // 36  brk  (never)
-  ];
-  words[8]! += ((to - (from + 32)) / 4) & 0x03ffffff;
-  const code = new Uint8Array(48);
-  words.forEach((word, i) => new DataView(code.buffer).setUint32(4 * i, word, true));
-  code.set(signalSet(), 40);
-  return code;
-};
-
-const STUBS: Readonly<Record<number, Stub>> = { [EM_X86_64]: stubX64, [EM_AARCH64]: stubArm64 };
+/** The instructions for `machine`, in whole words of 16 bytes, with all numbers but the two places filled in. */
+function instructions(machine: number): { bytes: Uint8Array; numbersAt: number } | undefined {
+  const hex = CODE[machine];
+  if (hex === undefined) return undefined;
+  const code = Buffer.concat([Buffer.from(hex, "hex"), Buffer.from(roleSettings())]);
+  const bytes = new Uint8Array(Math.ceil(code.length / 16) * 16);
+  bytes.set(code);
+  const numbersAt = hex.length / 2 - 8 * NUMBERS;
+  const numbers = [signalSet(EARLY_SIGNALS), signalSet(INTERFACE_SIGNALS), BigInt(LEDGER_BYTES)];
+  const view = new DataView(bytes.buffer);
+  numbers.forEach((value, i) => view.setBigUint64(numbersAt + 16 + 8 * i, value, true));
+  return { bytes, numbersAt };
+}
 
 /** Puts the instructions into an ELF file for a 64-bit little-endian machine, in place. Throws when there is no room. */
 export function addEntry(file: Uint8Array): void {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   const number = (at: number): number => Number(view.getBigUint64(at, true));
   const machine = view.getUint16(18, true);
-  const stub = STUBS[machine];
-  if (view.getUint32(0) !== 0x7f454c46 || file[4] !== 2 || file[5] !== 1 || stub === undefined) {
+  const made = instructions(machine);
+  if (view.getUint32(0) !== 0x7f454c46 || file[4] !== 2 || file[5] !== 1 || made === undefined) {
     throw new Error(`not an ELF file for x86-64 or arm64 (machine ${machine})`);
   }
+  const { bytes, numbersAt } = made;
   const entry = number(24);
   const loads = readSegments(view, number);
   const code = loads.find(({ isCode, address, size }) =>
     isCode && entry >= address && entry < address + size
   );
   if (code === undefined) throw new Error("the entry lies in no segment of code");
-  const bytes = stub(code.address - 48, entry);
-  if (Buffer.compare(file.subarray(code.offset, code.offset + 24), bytes.subarray(0, 24)) === 0) {
+  if (Buffer.compare(file.subarray(code.offset, code.offset + 64), bytes.subarray(0, 64)) === 0) {
     throw new Error("the file has these instructions already");
   }
-  const start = code.offset - bytes.length;
+  // Where the segment begins decides where we do: 16 bytes are what compilers keep to.
+  const by = bytes.length + code.offset % 16;
+  const start = code.offset - by;
   checkRoom(file, loads, code, start);
+  const environ = addressOf("environ", file, view, number);
+  const places = new DataView(bytes.buffer);
+  places.setBigInt64(numbersAt, BigInt(entry - (code.address - by)), true);
+  places.setBigInt64(numbersAt + 8, BigInt(environ - (code.address - by)), true);
   file.set(bytes, start);
-  const move = (at: number, by: number): void =>
-    view.setBigUint64(at, BigInt(number(at) + by), true);
+  const move = (at: number, distance: number): void =>
+    view.setBigUint64(at, BigInt(number(at) + distance), true);
   // p_offset, p_vaddr and p_paddr begin earlier; p_filesz and p_memsz reach as far as before.
-  for (const at of [8, 16, 24]) move(code.header + at, -bytes.length);
-  for (const at of [32, 40]) move(code.header + at, bytes.length);
-  view.setBigUint64(24, BigInt(code.address - bytes.length), true);
+  for (const at of [8, 16, 24]) move(code.header + at, -by);
+  for (const at of [32, 40]) move(code.header + at, by);
+  view.setBigUint64(24, BigInt(code.address - by), true);
 }
 
 function readSegments(view: DataView, number: (at: number) => number): Segment[] {
-  const [table, size, count] = [number(32), view.getUint16(54, true), view.getUint16(56, true)];
-  const headers = Array.from({ length: count }, (_, i) => table + i * size);
-  return headers.filter((header) => view.getUint32(header, true) === PT_LOAD).map((header) => ({
+  return readTable(view, number, 32, 54).filter((header) =>
+    view.getUint32(header, true) === PT_LOAD
+  ).map((header) => ({
     header,
     offset: number(header + 8),
     address: number(header + 16),
     size: number(header + 40),
     isCode: (view.getUint32(header + 4, true) & PF_X) !== 0,
   }));
+}
+
+/** Where the entries of one of the file's tables are; `offsetAt` and `sizeAt` are places in its first header. */
+function readTable(
+  view: DataView,
+  number: (at: number) => number,
+  offsetAt: number,
+  sizeAt: number,
+): number[] {
+  const [table, size, count] = [
+    number(offsetAt),
+    view.getUint16(sizeAt, true),
+    view.getUint16(sizeAt + 2, true),
+  ];
+  return Array.from({ length: count }, (_, i) => table + i * size);
+}
+
+/** The address of a variable that the executable shares with the C library. Throws when it has none. */
+function addressOf(
+  name: string,
+  file: Uint8Array,
+  view: DataView,
+  number: (at: number) => number,
+): number {
+  const sections = readTable(view, number, 40, 58);
+  const symbols = sections.find((header) => view.getUint32(header + 4, true) === SHT_DYNSYM);
+  const strings = symbols === undefined ? undefined : sections[view.getUint32(symbols + 40, true)];
+  if (symbols === undefined || strings === undefined) throw new Error("no dynamic symbols");
+  const text = number(strings + 24);
+  const wanted = Buffer.from(`${name}\0`);
+  const [from, size] = [number(symbols + 24), number(symbols + 32)];
+  for (let at = from; at < from + size; at += 24) {
+    const named = text + view.getUint32(at, true);
+    if (Buffer.compare(file.subarray(named, named + wanted.length), wanted) !== 0) continue;
+    const address = number(at + 8);
+    if (address !== 0) return address;
+  }
+  throw new Error(`the executable has no ${name} of its own`);
 }
 
 /** Nothing of another segment, in the file or in memory, may share the page in which we begin. */

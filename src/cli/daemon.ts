@@ -3,10 +3,10 @@
  * loaded when it is known to be wanted.
  */
 
-import { EARLY_SIGNALS } from "../../ffi/constants.ts";
+import { INTERFACE_SIGNALS } from "../../ffi/constants.ts";
 import { writeText } from "../../ffi/file.ts";
 import { systemName, unblockSignals } from "../../ffi/process.ts";
-import type { EarlyRole } from "../parent/daemon.ts";
+import type { EarlyRole } from "../parent/early_role.ts";
 import { readDaemonOptions } from "./options.ts";
 
 /**
@@ -37,7 +37,7 @@ export async function runDaemon(
   }
   if (options.errors.length > 0) return 1;
   if (options.configTest !== undefined) {
-    unblockSignals(EARLY_SIGNALS);
+    unblockSignals(INTERFACE_SIGNALS);
     const { testConfiguration } = await import("./verdict.ts");
     return testConfiguration(options);
   }

@@ -20,7 +20,9 @@ export async function launch(
   const detachedFrom = process.env[DETACHED_VARIABLE];
   delete process.env[DETACHED_VARIABLE];
   const isDetaching = !call.options.dontFork && detachedFrom === undefined;
-  return await (isDetaching ? detach(call.argv0, call.argv) : runInForeground(call, detachedFrom));
+  if (!isDetaching) return await runInForeground(call, detachedFrom);
+  call.early?.role.release();
+  return await detach(call.argv0, call.argv);
 }
 
 async function runInForeground(

@@ -24,6 +24,7 @@ import { type Change, diff, hasStatics, hasVrrpWork, leftovers } from "../vrrp/d
 import { trackingOf } from "../vrrp/trackers.ts";
 import { encodeFrame, FrameReader, type FromRole, type ToRole } from "./channel.ts";
 import { systemFiles } from "./files.ts";
+import type { EarlyRole } from "./early_role.ts";
 import { type Ledger, makeLedger, slotOf } from "./ledger.ts";
 import { Log, type Speaker } from "./logs.ts";
 import { reapStrangers } from "./init.ts";
@@ -31,7 +32,7 @@ import { Notifier } from "./notifier.ts";
 import { removePidFileOf } from "./pid_files.ts";
 import { isPermanent, nextDelay, patienceUs } from "./respawn.ts";
 import { hearSignals, rehearseSignal, type Request } from "./signals.ts";
-import { Role } from "./supervisor.ts";
+import { type Role, spawnRole } from "./supervisor.ts";
 import { systemWorld } from "./world.ts";
 import type { Watch } from "./watch.ts";
 import { notifyStatus, notifySystemd, openNotifications } from "./systemd.ts";
@@ -59,12 +60,6 @@ export interface Invocation {
   readonly cwd: string;
   /** The vrrp role and its ledger, when they were started before the command line was read. */
   readonly early: EarlyRole | undefined;
-}
-
-/** A role started in advance. */
-export interface EarlyRole {
-  readonly role: Role;
-  readonly ledger: Ledger;
 }
 
 /** The daemon's main process. */
@@ -205,7 +200,7 @@ export class Daemon {
   #spawn(): void {
     try {
       const { argv0, argv } = this.#invocation;
-      this.#adopt(new Role(argv0, argv, this.#ledger));
+      this.#adopt(spawnRole(argv0, argv, this.#ledger));
     } catch (error) {
       this.#say("error", `Cannot start the VRRP process: ${String(error)}`);
       this.#stop(1);
@@ -396,7 +391,7 @@ export class Daemon {
     const { argv0, argv } = this.#invocation;
     this.#ledger.lastAdvertAt.fill(0);
     try {
-      const role = new Role(argv0, argv, this.#ledger);
+      const role = spawnRole(argv0, argv, this.#ledger);
       role.attach({ message: (message) => this.#listen(message), ended });
       role.tell({ type: "withdraw", changes: leftovers(this.#config, keepStatics) });
     } catch (error) {

@@ -20,7 +20,8 @@ import { openSocket, setOption, socketPair } from "../../ffi/socket.ts";
 const SLOTS = 16_384;
 /** Room for the announcements of some thousand addresses at once. */
 const ANNOUNCE_BYTES = 4 * 1024 * 1024;
-const BYTES = SLOTS * Float64Array.BYTES_PER_ELEMENT;
+/** How large the shared memory is. */
+export const LEDGER_BYTES = SLOTS * Float64Array.BYTES_PER_ELEMENT;
 
 /** What every role of a daemon gets from its parent. */
 export interface Ledger {
@@ -43,18 +44,22 @@ export interface StopLine {
 
 /** A new, empty ledger. Throws SysError. */
 export function makeLedger(): Ledger {
-  const fd = openSharedMemory("upkeep-ledger", BYTES);
+  const fd = openSharedMemory("upkeep-ledger", LEDGER_BYTES);
   const [heard, trigger] = socketPair();
-  const stopLine = { fd: heard, trigger };
-  return { fd, lastAdvertAt: openLedger(fd), announceFd: openAnnouncer(), stopLine };
+  return ledgerOf({ fd, announceFd: openAnnouncer(), stopLine: { fd: heard, trigger } });
+}
+
+/** The ledger that these descriptors are. Throws SysError. */
+export function ledgerOf(descriptors: Omit<Ledger, "lastAdvertAt">): Ledger {
+  const { fd, announceFd } = descriptors;
+  if (announceFd !== undefined) setOption(announceFd, SOL_SOCKET, SO_SNDBUF, ANNOUNCE_BYTES);
+  return { ...descriptors, lastAdvertAt: openLedger(fd) };
 }
 
 /** One packet socket announces for every link; protocol 0 keeps it from receiving anything. */
 function openAnnouncer(): number | undefined {
   try {
-    const fd = openSocket(AF_PACKET, SOCK_RAW, 0, "opening a socket for gratuitous ARP");
-    setOption(fd, SOL_SOCKET, SO_SNDBUF, ANNOUNCE_BYTES);
-    return fd;
+    return openSocket(AF_PACKET, SOCK_RAW, 0, "opening a socket for gratuitous ARP");
   } catch {
     // The role will say so when it needs it.
     return undefined;
@@ -63,7 +68,7 @@ function openAnnouncer(): number | undefined {
 
 /** The ledger behind an inherited descriptor. Throws SysError. */
 export function openLedger(fd: number): Float64Array {
-  return new Float64Array(mapShared(fd, BYTES));
+  return new Float64Array(mapShared(fd, LEDGER_BYTES));
 }
 
 /** The slot of the `index`-th instance, or -1 when there are too many. */

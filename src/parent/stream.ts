@@ -13,6 +13,7 @@ export interface StreamEvents {
 export class Stream {
   readonly #waiting: Uint8Array[] = [];
   #socket: Socket<undefined> | undefined;
+  #isOver = false;
 
   /** Owns `fd`, a connected non-blocking stream socket, from now on. */
   constructor(fd: number, events: StreamEvents) {
@@ -22,6 +23,7 @@ export class Stream {
         open: (socket: Socket<undefined>): void => {
           this.#socket = socket;
           this.#flush();
+          if (this.#isOver) socket.end();
         },
         data: (_socket: Socket<undefined>, bytes: Uint8Array): void => events.data(bytes),
         drain: (): void => this.#flush(),
@@ -42,8 +44,9 @@ export class Stream {
     this.#flush();
   }
 
-  /** Closes this end. */
+  /** Closes this end, as soon as it is in the loop. */
   end(): void {
+    this.#isOver = true;
     this.#socket?.end();
   }
 

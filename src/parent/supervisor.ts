@@ -1,10 +1,16 @@
 /**
- * One vrrp role as its parent sees it: spawned from our own executable, fed through the channel, its end
+ * One vrrp role as its parent sees it: a process of our own executable, fed through the channel, its end
  * told to whoever asked.
  */
 
 import { INTERFACE_SIGNALS } from "../../ffi/constants.ts";
-import { blockSignals, sendSignal, setSignalMask } from "../../ffi/process.ts";
+import {
+  blockSignals,
+  type ChildEnd,
+  collectChild,
+  sendSignal,
+  setSignalMask,
+} from "../../ffi/process.ts";
 import { closeDescriptor, socketPair } from "../../ffi/socket.ts";
 import { monotonicUs } from "../../ffi/timer.ts";
 import { encodeFrame, FrameReader, type FromRole, ROLE_VARIABLE, type ToRole } from "./channel.ts";
@@ -12,10 +18,10 @@ import type { Ledger } from "./ledger.ts";
 import { Stream } from "./stream.ts";
 
 /**
- * The runtime's settings for the tight loop. Collecting and compiling happen in the thread that needs them:
- * there is no helper to wait for.
+ * The runtime's settings for the tight loop, in a role's environment. Collecting and compiling happen in the
+ * thread that needs them: there is no helper to wait for.
  */
-const RUNTIME = {
+export const RUNTIME = {
   BUN_JSC_useConcurrentGC: "0",
   BUN_JSC_numberOfGCMarkers: "1",
   BUN_JSC_useConcurrentJIT: "0",
@@ -38,6 +44,18 @@ export interface RoleEvents {
   ended(status: number | null, signal: number): void;
 }
 
+/** A process that has become a role. */
+export interface RoleProcess {
+  readonly pid: number;
+  /** Our end of its channel, a non-blocking stream socket. */
+  readonly channel: number;
+  /** Its end, when the runtime collects it; otherwise we do, once its channel has closed. */
+  readonly end?: Promise<ChildEnd>;
+}
+
+/** How often a process whose channel has closed is looked at, in milliseconds: it is about to end. */
+const LOOK_MS = 1;
+
 /** A running role. */
 export class Role {
   /** Its process id. */
@@ -48,48 +66,31 @@ export class Role {
   readonly #early: ((events: RoleEvents) => void)[] = [];
   #events: RoleEvents | undefined;
 
-  /**
-   * Spawns the role with the parent's own argv, so that it looks the same to monitoring. Its signal mask
-   * is blocked before its first instruction: roles hear no signals. Throws when there is no process to
-   * be had.
-   */
-  constructor(argv0: string, argv: readonly string[], ledger: Ledger) {
-    const [ours, theirs] = socketPair();
-    const before = blockSignals(INTERFACE_SIGNALS);
-    try {
-      const child = Bun.spawn({
-        cmd: ["/proc/self/exe", ...argv],
-        argv0,
-        stdio: [
-          "ignore",
-          "inherit",
-          "inherit",
-          theirs,
-          ledger.fd,
-          ledger.announceFd ?? "ignore",
-          ledger.stopLine.fd,
-        ],
-        env: { ...process.env, ...OWN_ENVIRONMENT, ...RUNTIME, [ROLE_VARIABLE]: "vrrp" },
-        onExit: ({ signalCode }, status) => {
-          const signal = signalCode === null ? 0 : signalNumber(signalCode);
-          this.#stream.end();
-          this.#tellOwner((events) => events.ended(status, signal));
-        },
-      });
-      this.pid = child.pid;
-    } finally {
-      setSignalMask(before);
-      closeDescriptor(theirs);
-    }
+  constructor(process: RoleProcess) {
+    this.pid = process.pid;
     const frames = new FrameReader<FromRole>();
-    this.#stream = new Stream(ours, {
+    this.#stream = new Stream(process.channel, {
       data: (bytes) => {
         for (const message of frames.push(bytes)) {
           this.#tellOwner((events) => events.message(message));
         }
       },
-      close: () => {},
+      close: () => {
+        if (process.end === undefined) this.#awaitEnd();
+      },
     });
+    void process.end?.then((end) => this.#tellEnd(end));
+  }
+
+  #awaitEnd(): void {
+    const end = collectChild(this.pid);
+    if (end === undefined) setTimeout(() => this.#awaitEnd(), LOOK_MS);
+    else this.#tellEnd(end);
+  }
+
+  #tellEnd({ status, signal }: ChildEnd): void {
+    this.#stream.end();
+    this.#tellOwner((events) => events.ended(status, signal));
   }
 
   /** Hears from the role from now on, what it has said before included. */
@@ -116,6 +117,39 @@ export class Role {
   #tellOwner(tell: (events: RoleEvents) => void): void {
     if (this.#events === undefined) this.#early.push(tell);
     else tell(this.#events);
+  }
+}
+
+/**
+ * Spawns a role with the parent's own argv, so that it looks the same to monitoring. Its signal mask
+ * is blocked before its first instruction: roles hear no signals. Throws when there is no process to
+ * be had.
+ */
+export function spawnRole(argv0: string, argv: readonly string[], ledger: Ledger): Role {
+  const [ours, theirs] = socketPair();
+  const before = blockSignals(INTERFACE_SIGNALS);
+  const { promise: end, resolve } = Promise.withResolvers<ChildEnd>();
+  try {
+    const child = Bun.spawn({
+      cmd: ["/proc/self/exe", ...argv],
+      argv0,
+      stdio: [
+        "ignore",
+        "inherit",
+        "inherit",
+        theirs,
+        ledger.fd,
+        ledger.announceFd ?? "ignore",
+        ledger.stopLine.fd,
+      ],
+      env: { ...process.env, ...OWN_ENVIRONMENT, ...RUNTIME, [ROLE_VARIABLE]: "vrrp" },
+      onExit: ({ signalCode }, status) =>
+        resolve({ status, signal: signalCode === null ? 0 : signalNumber(signalCode) }),
+    });
+    return new Role({ pid: child.pid, channel: ours, end });
+  } finally {
+    setSignalMask(before);
+    closeDescriptor(theirs);
   }
 }
 
