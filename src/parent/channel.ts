@@ -1,5 +1,6 @@
 /**
- * What the parent and the vrrp role say to each other: one typed union per direction, and the framing.
+ * What the parent and the vrrp role say to each other: one typed union per direction, and the framing and
+ * queueing that all roles share.
  *
  * A frame is a 32-bit length (little-endian) and that many bytes of JSON in UTF-8. Both ends are
  * processes of the same executable, so what arrives is what was sent; a frame that cannot be is our
@@ -39,11 +40,19 @@ export type ToRole =
   /** Leave: priority 0 adverts, addresses removed unless they are to be kept. */
   | { readonly type: "shutdown"; readonly keepAddresses: boolean };
 
-/** From the vrrp role to the parent. */
-export type FromRole =
+/** From any role to the parent. */
+export type FromAnyRole =
   | { readonly type: "log"; readonly level: LogLevel; readonly text: string }
   /** Log lines were dropped because nobody read them. */
   | { readonly type: "dropped"; readonly lines: number }
+  /** A change was performed; what it asks for is running. */
+  | { readonly type: "configured" }
+  /** The role's own mistake, just before it ends. */
+  | { readonly type: "crash"; readonly stack: string };
+
+/** From the vrrp role to the parent. */
+export type FromRole =
+  | FromAnyRole
   /** An instance has changed its state. */
   | {
     readonly type: "state";
@@ -79,11 +88,7 @@ export type FromRole =
     readonly group: string;
     readonly from: State["name"];
     readonly to: State["name"];
-  }
-  /** A change was performed; the instances are running. */
-  | { readonly type: "configured" }
-  /** The role's own mistake, just before it ends. */
-  | { readonly type: "crash"; readonly stack: string };
+  };
 
 /** Where a role finds its channel and the ledger; descriptors 0 to 2 are the usual ones. */
 export const CHANNEL_FD = 3;
@@ -103,7 +108,7 @@ const HEADER_BYTES = 4;
 const MAX_FRAME_BYTES = 64 * 1024 * 1024;
 
 /** One message as bytes ready to send. */
-export function encodeFrame(message: ToRole | FromRole): Uint8Array {
+export function encodeFrame(message: object): Uint8Array {
   const body = new TextEncoder().encode(JSON.stringify(message));
   const frame = new Uint8Array(HEADER_BYTES + body.length);
   new DataView(frame.buffer).setUint32(0, body.length, true);
@@ -112,7 +117,7 @@ export function encodeFrame(message: ToRole | FromRole): Uint8Array {
 }
 
 /** Collects received bytes and hands out whole messages. */
-export class FrameReader<Received extends ToRole | FromRole> {
+export class FrameReader<Received extends object> {
   #pending = new Uint8Array(0);
 
   /** The messages that `bytes` completes, in order. */
@@ -142,23 +147,25 @@ const LOG_LIMIT = 256 * 1024;
 /** Bytes that may wait before states are kept back too. */
 const STATE_LIMIT = 2 * LOG_LIMIT;
 
-type StateMessage = Extract<FromRole, { type: "state" | "group" }>;
-type BfdMessage = Extract<FromRole, { type: "bfd" }>;
+/** What a role says. */
+type Said = FromRole;
 
-function isOfState(message: FromRole): message is StateMessage {
-  return message.type === "state" || message.type === "group";
+/** What a message is the latest of; undefined for one that must not be left out. */
+function subjectOf(message: Said): string | undefined {
+  if (message.type === "state") return `instance ${message.instance}`;
+  if (message.type === "group") return `group ${message.group}`;
+  return message.type === "bfd" ? `bfd ${message.instance}` : undefined;
 }
 
 /**
- * The role's end, sending. It never blocks: what the parent does not read waits in a bounded queue, log
- * lines are dropped (and counted) first, and of each instance and group only the latest state is kept. A parent
- * that stands still for a minute delays nothing.
+ * A role's end, sending. It never blocks: what the parent does not read waits in a bounded queue, log
+ * lines are dropped (and counted) first, and of each instance, group and BFD session only the latest
+ * state is kept. A parent that stands still for a minute delays nothing.
  */
-export class Outbox {
+export class Outbox<Sent extends Said = FromRole> {
   readonly #send: (bytes: Uint8Array) => number;
   readonly #frames: Uint8Array[] = [];
-  readonly #states = new Map<string, StateMessage>();
-  readonly #sessions = new Map<string, BfdMessage>();
+  readonly #latest = new Map<string, Said>();
   #waiting = 0;
   #dropped = 0;
 
@@ -169,46 +176,40 @@ export class Outbox {
 
   /** Whether something waits that {@link Outbox.flush} should try again. */
   get isWaiting(): boolean {
-    return this.#waiting > 0 || this.#dropped > 0 || this.#isKeepingBack;
+    return this.#waiting > 0 || this.#dropped > 0 || this.#latest.size > 0;
   }
 
   /** Queues a message. */
-  push(message: FromRole): void {
+  push(message: Sent): void {
     if (message.type === "log" && this.#waiting > LOG_LIMIT) {
       this.#dropped++;
       return;
     }
     // While one is kept back, none overtakes it.
-    const isLate = this.#waiting > STATE_LIMIT || this.#isKeepingBack;
-    if (isLate && message.type === "bfd") this.#sessions.set(message.instance, message);
-    else if (isLate && isOfState(message)) this.#keepBack(message);
-    else this.#queue(message);
+    const isLate = this.#waiting > STATE_LIMIT || this.#latest.size > 0;
+    const subject = isLate ? subjectOf(message) : undefined;
+    if (subject === undefined) this.#queue(message);
+    else this.#keepBack(subject, message);
   }
 
-  #keepBack(message: StateMessage): void {
-    const name = message.type === "state" ? `/${message.instance}` : message.group;
-    const from = this.#states.get(name)?.from ?? message.from;
-    this.#states.set(name, { ...message, from });
+  #keepBack(subject: string, message: Said): void {
+    const before = this.#latest.get(subject);
+    const isChange = before !== undefined && "from" in before && "from" in message;
+    this.#latest.set(subject, isChange ? { ...message, from: before.from } : message);
   }
 
   /** Sends what the other end takes now. */
   flush(): void {
     this.#sendFrames();
     if (this.#waiting > LOG_LIMIT) return;
-    for (const state of this.#states.values()) this.#queue(state);
-    this.#states.clear();
-    for (const session of this.#sessions.values()) this.#queue(session);
-    this.#sessions.clear();
+    for (const message of this.#latest.values()) this.#queue(message);
+    this.#latest.clear();
     if (this.#dropped > 0) this.#queue({ type: "dropped", lines: this.#dropped });
     this.#dropped = 0;
     this.#sendFrames();
   }
 
-  get #isKeepingBack(): boolean {
-    return this.#states.size > 0 || this.#sessions.size > 0;
-  }
-
-  #queue(message: FromRole): void {
+  #queue(message: Said): void {
     const frame = encodeFrame(message);
     this.#frames.push(frame);
     this.#waiting += frame.length;
@@ -234,22 +235,22 @@ export class Outbox {
 }
 
 /** The role's end of the channel, in a loop that never waits for it. */
-export class RoleChannel {
+export class RoleChannel<Received extends object = ToRole, Sent extends Said = FromRole> {
   /** The descriptor to watch. */
   readonly fd: number;
   /** What the parent is to hear; {@link RoleChannel.flush} sends it. */
-  readonly outbox: Outbox;
-  readonly #frames = new FrameReader<ToRole>();
+  readonly outbox: Outbox<Sent>;
+  readonly #frames = new FrameReader<Received>();
   readonly #bytes = new Memory(64 * 1024);
 
   /** `fd` is a connected stream socket. */
   constructor(fd: number) {
     this.fd = fd;
-    this.outbox = new Outbox((bytes) => sendNow(fd, Memory.of(bytes), 0, bytes.length));
+    this.outbox = new Outbox<Sent>((bytes) => sendNow(fd, Memory.of(bytes), 0, bytes.length));
   }
 
   /** Hands what the parent has said to `obey`; false when the parent is gone. */
-  receive(obey: (message: ToRole) => void): boolean {
+  receive(obey: (message: Received) => void): boolean {
     for (;;) {
       const count = receiveNow(this.fd, this.#bytes);
       if (count <= 0) return count === 0;

@@ -1,5 +1,5 @@
 /**
- * One vrrp role as its parent sees it: a process of our own executable, fed through the channel, its end
+ * One role as its parent sees it: a process of our own executable, fed through the channel, its end
  * told to whoever asked.
  */
 
@@ -37,9 +37,12 @@ export const RUNTIME = {
  */
 export const OWN_ENVIRONMENT = { BUN_FEATURE_FLAG_NO_ORPHANS: undefined };
 
+/** The roles; the vrrp role alone runs the tight loop on these settings and inherits the ledger. */
+export type RoleName = "vrrp" | "checkers" | "operate";
+
 /** What a role's owner wants to hear. */
-export interface RoleEvents {
-  message(message: FromRole): void;
+export interface RoleEvents<From extends object = FromRole> {
+  message(message: From): void;
   /** The process is gone: by exit status, or by signal (its number, or 0). */
   ended(status: number | null, signal: number): void;
 }
@@ -57,18 +60,18 @@ export interface RoleProcess {
 const LOOK_MS = 1;
 
 /** A running role. */
-export class Role {
+export class Role<To extends object = ToRole, From extends object = FromRole> {
   /** Its process id. */
   readonly pid: number;
   /** When it was spawned, on the monotonic clock. */
   readonly startedAt = monotonicUs();
   readonly #stream: Stream;
-  readonly #early: ((events: RoleEvents) => void)[] = [];
-  #events: RoleEvents | undefined;
+  readonly #early: ((events: RoleEvents<From>) => void)[] = [];
+  #events: RoleEvents<From> | undefined;
 
   constructor(process: RoleProcess) {
     this.pid = process.pid;
-    const frames = new FrameReader<FromRole>();
+    const frames = new FrameReader<From>();
     this.#stream = new Stream(process.channel, {
       data: (bytes) => {
         for (const message of frames.push(bytes)) {
@@ -94,13 +97,13 @@ export class Role {
   }
 
   /** Hears from the role from now on, what it has said before included. */
-  attach(events: RoleEvents): void {
+  attach(events: RoleEvents<From>): void {
     this.#events = events;
     for (const tell of this.#early.splice(0)) tell(events);
   }
 
   /** Tells the role something. */
-  tell(message: ToRole): void {
+  tell(message: To): void {
     this.#stream.send(encodeFrame(message));
   }
 
@@ -114,7 +117,7 @@ export class Role {
     sendSignal(this.pid, signal);
   }
 
-  #tellOwner(tell: (events: RoleEvents) => void): void {
+  #tellOwner(tell: (events: RoleEvents<From>) => void): void {
     if (this.#events === undefined) this.#early.push(tell);
     else tell(this.#events);
   }
@@ -122,10 +125,15 @@ export class Role {
 
 /**
  * Spawns a role with the parent's own argv, so that it looks the same to monitoring. Its signal mask
- * is blocked before its first instruction: roles hear no signals. Throws when there is no process to
- * be had.
+ * is blocked before its first instruction: roles hear no signals. `ledger` is for the vrrp role. Throws
+ * when there is no process to be had.
  */
-export function spawnRole(argv0: string, argv: readonly string[], ledger: Ledger): Role {
+export function spawnRole<To extends object = ToRole, From extends object = FromRole>(
+  argv0: string,
+  argv: readonly string[],
+  ledger?: Ledger,
+  name: RoleName = "vrrp",
+): Role<To, From> {
   const [ours, theirs] = socketPair();
   const before = blockSignals(INTERFACE_SIGNALS);
   const { promise: end, resolve } = Promise.withResolvers<ChildEnd>();
@@ -138,11 +146,16 @@ export function spawnRole(argv0: string, argv: readonly string[], ledger: Ledger
         "inherit",
         "inherit",
         theirs,
-        ledger.fd,
-        ledger.announceFd ?? "ignore",
-        ledger.stopLine.fd,
+        ...(ledger === undefined
+          ? []
+          : [ledger.fd, ledger.announceFd ?? "ignore", ledger.stopLine.fd] as const),
       ],
-      env: { ...process.env, ...OWN_ENVIRONMENT, ...RUNTIME, [ROLE_VARIABLE]: "vrrp" },
+      env: {
+        ...process.env,
+        ...OWN_ENVIRONMENT,
+        ...(name === "vrrp" ? RUNTIME : {}),
+        [ROLE_VARIABLE]: name,
+      },
       onExit: ({ signalCode }, status) =>
         resolve({ status, signal: signalCode === null ? 0 : signalNumber(signalCode) }),
     });

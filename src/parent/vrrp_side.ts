@@ -1,0 +1,174 @@
+/**
+ * The parent's side of the vrrp role: what it is told of the configuration, the ledger that outlives it, and
+ * what is done for it when it is dead. The role is spawned before anything else happens: while it opens
+ * its sockets, the configuration is read here.
+ */
+
+import type { DaemonOptions } from "../cli/options.ts";
+import type { BfdInstance } from "../config/bfd.ts";
+import type { Config } from "../config/load.ts";
+import { type Change, diff, hasStatics, hasVrrpWork, leftovers } from "../vrrp/diff.ts";
+import type { TrackResult } from "../vrrp/tracking.ts";
+import {
+  encodeFrame,
+  FrameReader,
+  type FromAnyRole,
+  type FromRole,
+  type ToRole,
+} from "./channel.ts";
+import { type Household, Keeper, type Side } from "./keeper.ts";
+import { type Ledger, slotOf } from "./ledger.ts";
+import { patienceUs } from "./respawn.ts";
+import { rehearseSignal } from "./signals.ts";
+import { type Role, spawnRole } from "./supervisor.ts";
+
+const REHEARSALS = 20;
+
+/** What the vrrp role says that is news to others. */
+export type VrrpNews = Exclude<FromRole, FromAnyRole>;
+
+/** What the side needs of its daemon. */
+export interface VrrpHousehold extends Household {
+  readonly argv0: string;
+  readonly argv: readonly string[];
+  readonly options: DaemonOptions;
+  /** Absolute. */
+  readonly pidFile: string;
+  /** Everything known of what is tracked outside the role. */
+  tracked(): readonly TrackResult[];
+  /** Something has happened to an instance, a group or a BFD session. */
+  news(message: VrrpNews): void;
+  /** The role is dead; nothing is known of its instances. */
+  forget(): void;
+}
+
+/** The vrrp role, kept. */
+export class VrrpSide implements Side {
+  readonly #household: VrrpHousehold;
+  readonly #keeper: Keeper<ToRole, FromRole>;
+  readonly #ledger: Ledger;
+  readonly #slots = new Map<string, number>();
+  readonly #farewell: ToRole;
+  #config: Config | undefined;
+
+  constructor(household: VrrpHousehold, ledger: Ledger) {
+    const { argv0, argv, options, pidFile } = household;
+    this.#household = household;
+    this.#ledger = ledger;
+    this.#farewell = { type: "shutdown", keepAddresses: options.dontReleaseVrrp };
+    this.#keeper = new Keeper({
+      title: "VRRP",
+      ident: "vrrp",
+      pidFile,
+      spawn: () => spawnRole(argv0, argv, ledger),
+      isNeeded: () => this.#isNeeded,
+      brief: () => this.#tell(diff(undefined, this.#config)),
+      hear: (message) => household.news(message),
+      absent: (seconds) => {
+        if (this.#config === undefined || seconds * 1_000_000 <= patienceUs(this.#config)) return;
+        // Peers will take over before the role is back: nothing of ours may stay on the links.
+        this.withdraw(() => {}, true);
+      },
+      left: () => household.forget(),
+    }, household);
+  }
+
+  get pid(): number | undefined {
+    return this.#keeper.pid;
+  }
+
+  /** Starts the role, or keeps the one that was started in advance. */
+  start(early: Role | undefined): void {
+    if (early === undefined) this.#keeper.spawn();
+    else this.#keeper.adopt(early);
+  }
+
+  /** Says that the role was started. */
+  sayStarted(): void {
+    this.#keeper.sayStarted();
+  }
+
+  /** Tells the role what has become of tracked objects. */
+  tellTracked(results: readonly TrackResult[]): void {
+    this.#keeper.tell({ type: "tracked", results });
+  }
+
+  configure(config: Config): void {
+    const changes = diff(this.#config, config);
+    this.#config = config;
+    if (this.#keeper.ready(this.#isNeeded)) this.#tell(changes);
+  }
+
+  settle(): void {
+    this.#keeper.tell({ type: "settle" });
+    // What the stop needs is run now, so that peers need not wait for it then.
+    rehearseSignal();
+    for (let i = 0; i < REHEARSALS; i++) {
+      new FrameReader<ToRole>().push(encodeFrame(this.#farewell));
+    }
+  }
+
+  stop(): void {
+    this.#keeper.stop(this.#farewell);
+  }
+
+  /** Whether a role that is gone has left nothing on the links that must be taken off. */
+  get isClean(): boolean {
+    return this.#household.options.dontReleaseVrrp ||
+      (!hasStatics(this.#config) && this.#ledger.lastAdvertAt.every((at) => at === 0));
+  }
+
+  /** Takes off the links what a dead role has left there; `ended` is called when that is done. */
+  withdraw(ended: () => void, keepStatics = false): void {
+    const { argv0, argv } = this.#household;
+    this.#ledger.lastAdvertAt.fill(0);
+    try {
+      const role = spawnRole(argv0, argv, this.#ledger);
+      this.#keeper.attend(role, ended);
+      role.tell({ type: "withdraw", changes: leftovers(this.#config, keepStatics) });
+    } catch (error) {
+      this.#household.say(
+        "error",
+        `Cannot start a process to remove the addresses: ${String(error)}`,
+      );
+      ended();
+    }
+  }
+
+  /** Whether the configuration has something for the vrrp role to do. */
+  get #isNeeded(): boolean {
+    const { checkOnly, allRoles } = this.#household.options;
+    if (checkOnly) return false;
+    return allRoles || hasVrrpWork(this.#config) || this.#bfdInstances.length > 0;
+  }
+
+  get #bfdInstances(): readonly BfdInstance[] {
+    return this.#household.options.noBfd ? [] : this.#config?.bfd_instances ?? [];
+  }
+
+  #tell(changes: readonly Change[]): void {
+    const { options, pidFile } = this.#household;
+    const results = this.#household.tracked();
+    if (results.length > 0) this.tellTracked(results);
+    this.#keeper.tell({
+      type: "configure",
+      changes: this.#withSlots(changes),
+      detail: options.logDetail > 0,
+      keepAddresses: options.dontReleaseVrrp,
+    });
+    this.#keeper.tell({ type: "bfd", instances: this.#bfdInstances });
+    this.#keeper.tell({ type: "pid-file", path: pidFile });
+    this.#household.starting();
+  }
+
+  /** Gives each added instance its place in the ledger, and what the ledger says of it. */
+  #withSlots(changes: readonly Change[]): Change[] {
+    return changes.map((change) => {
+      if (change.type !== "add") return change;
+      const slot = this.#slots.get(change.key) ?? slotOf(this.#slots.size);
+      this.#slots.set(change.key, slot);
+      const adoptedAt = slot < 0 ? 0 : this.#ledger.lastAdvertAt[slot]!;
+      return adoptedAt === 0 ? { ...change, slot } : { ...change, slot, adoptedAt };
+    });
+  }
+}
