@@ -80,7 +80,7 @@ export interface UseIpvlan {
   readonly group?: string;
 }
 
-/** `auth_hmac`: the trailer of src/wire/vrrp_hmac.ts. */
+/** `auth_hmac`: the trailer of src/wire/vrrp_trailer.ts. */
 export interface AuthHmac {
   /** Every key a peer may have signed with. */
   readonly keys: readonly {

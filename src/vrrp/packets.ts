@@ -19,22 +19,14 @@ import {
   sealMessage,
 } from "../wire/vrrp.ts";
 import { passData } from "../wire/vrrp_auth.ts";
-import { decodeTrailer, signTrailer, TRAILER_LENGTH, verifyTrailer } from "../wire/vrrp_hmac.ts";
+import { decodeTrailer, signTrailer, TRAILER_LENGTH, verifyTrailer } from "../wire/vrrp_trailer.ts";
 import { advertDestinations, advertisedAddresses } from "./addresses.ts";
-import {
-  acceptAhSequence,
-  acceptTrailer,
-  type AuthState,
-  isAh,
-  isStale,
-  nextAhSequence,
-  nextTrailer,
-  sendsTrailer,
-} from "./auth.ts";
+import { acceptAhSequence, type AuthState, isAh, nextAhSequence, sendsTrailer } from "./auth.ts";
 import { type AuthRejection, authTypeOf, type Received } from "./judge.ts";
 import { isLinkLocal } from "./links.ts";
 import { type Packet, type Port, TOS_INTERNETWORK_CONTROL, TTL } from "./ports.ts";
 import type { RunningInstance } from "./running.ts";
+import { acceptStamp, isStale, nextStamp } from "./stamps.ts";
 
 /** How an instance's adverts are made besides what its configuration says. */
 export interface Manner {
@@ -133,8 +125,9 @@ export function signPackets(
     return;
   }
   if (!sendsTrailer(instance)) return;
-  const trailer = nextTrailer(auth, auth_hmac, wallUs);
-  const key = auth.keys.get(auth_hmac.active_key)!;
+  const keyId = auth_hmac.active_key;
+  const trailer = { keyId, stamp: nextStamp(auth.stamps, auth_hmac, wallUs) };
+  const key = auth.keys.get(keyId)!;
   for (const { bytes, to } of packets) {
     const isV4 = instance.family === 4;
     const message = isV4 ? bytes.bytes.subarray(IPV4_HEADER_LENGTH) : bytes.bytes;
@@ -213,11 +206,11 @@ export function judgeTrailer(
   const trailer = decodeTrailer(message);
   if (trailer === undefined) return "auth-ext-malformed";
   // Before the hash, so that a flood of old captures costs little.
-  if (isStale(hmac, trailer, wallUs)) return "auth-ext-stale";
+  if (isStale(hmac, trailer.stamp, wallUs)) return "auth-ext-stale";
   const key = auth.keys.get(trailer.keyId);
   if (key === undefined) return "auth-ext-unknown-key";
   if (!verifyTrailer(message, source, key, hmacSha256)) return "auth-ext-invalid-hmac";
-  const isNew = acceptTrailer(auth, hmac, sender, trailer, wallUs);
+  const isNew = acceptStamp(auth.stamps, hmac, sender, trailer.stamp, wallUs);
   return isNew ? undefined : "auth-ext-replay";
 }
 

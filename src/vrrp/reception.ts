@@ -11,8 +11,7 @@ import type { LogLevel } from "../lib/log.ts";
 import type { Loop } from "../loop.ts";
 import { type Advert, checksumStyle, messageLength } from "../wire/vrrp.ts";
 import { equalAuth, passData } from "../wire/vrrp_auth.ts";
-import { decodeTrailer } from "../wire/vrrp_hmac.ts";
-import { skewUs } from "./auth.ts";
+import { decodeTrailer } from "../wire/vrrp_trailer.ts";
 import {
   type AuthRejection,
   counterOf,
@@ -27,6 +26,7 @@ import { addressListLines } from "./log.ts";
 import { type Envelope, judgeAh, judgeTrailer, openIpv4, readAdvert } from "./packets.ts";
 import type { Packet, Port } from "./ports.ts";
 import { forgetPackets, type RunningInstance } from "./running.ts";
+import { stampAgeUs } from "./stamps.ts";
 
 /** Packets in one recvmmsg; the largest advert (255 IPv4 addresses, options) is about 1.1 KiB. */
 const PACKETS_PER_CALL = 32;
@@ -226,7 +226,7 @@ export class Reception implements Secrets {
     const { auth_hmac, name } = running.instance;
     if (auth_hmac?.anti_replay !== "time" || !hasTrailer(running.instance, packet)) return;
     const trailer = decodeTrailer(this.#envelope!.message);
-    const us = trailer === undefined ? 0 : skewUs(trailer, this.#wallUs);
+    const us = trailer === undefined ? 0 : stampAgeUs(trailer.stamp, this.#wallUs);
     if (Math.abs(us) * 2 <= auth_hmac.time_window) return;
     const peer = formatAddress(packet.source);
     const window = `time_window is ${auth_hmac.time_window / 1_000_000} s`;

@@ -49,12 +49,12 @@ test("a reload keeps sequence numbers, and forgets packets and keys", () => {
     mode: "enforce",
   };
   const running = start({ auth_hmac: hmac });
-  running.auth!.last = { seconds: 77, rest: 7 };
+  running.auth!.stamps.sent = 77n;
   running.packets = [];
   running.farewell = [];
   const keys = [{ id: 2, key: "bb".repeat(32) }];
   reconfigure(running, instanceWith({ auth_hmac: { ...hmac, keys, active_key: 2 } }));
-  expect(running.auth).toMatchObject({ last: { seconds: 77, rest: 7 } });
+  expect(running.auth).toMatchObject({ stamps: { sent: 77n } });
   expect([...running.auth!.keys.keys()]).toEqual([2]);
   expect([running.packets, running.farewell]).toEqual([undefined, undefined]);
   reconfigure(running, instanceWith());

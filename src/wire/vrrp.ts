@@ -39,7 +39,7 @@
  * pseudo-header, and we send as it does. Its releases before 1.3.7 took the multicast group for the
  * destination even when the packet went to a unicast peer; see {@link ChecksumStyle}.
  *
- * A trailer that authenticates the message (vrrp_hmac.ts) may follow. Over IPv6 the checksum covers it too,
+ * A trailer that authenticates the message (vrrp_trailer.ts) may follow. Over IPv6 the checksum covers it too,
  * as the kernel would compute it; over IPv4 it does not.
  */
 

@@ -16,17 +16,11 @@
 
 import type { AuthHmac } from "../../src/config/vrrp.ts";
 import { compareAddress } from "../../src/lib/address.ts";
-import {
-  acceptTrailer,
-  type AuthState,
-  authState,
-  isStale,
-  nextTrailer,
-} from "../../src/vrrp/auth.ts";
+import { type AuthState, authState } from "../../src/vrrp/auth.ts";
 import { step } from "../../src/vrrp/fsm.ts";
+import { acceptStamp, isStale, nextStamp } from "../../src/vrrp/stamps.ts";
 import type { Action, Event, State, VirtualRouter } from "../../src/vrrp/state.ts";
 import { deadline } from "../../src/vrrp/timers.ts";
-import type { Trailer } from "../../src/wire/vrrp_hmac.ts";
 import { instanceWith } from "../support/instances.ts";
 import { freeze } from "../support/machine.ts";
 import { Network } from "../support/network.ts";
@@ -48,7 +42,7 @@ type Advert = Extract<Event, { type: "advert" }>;
 interface Signed {
   readonly advert: Advert;
   readonly from: number;
-  readonly trailer: Trailer | undefined;
+  readonly stamp: bigint | undefined;
 }
 
 /**
@@ -295,14 +289,14 @@ class Simulation {
   }
 
   /** Stale adverts and echoes are dropped; none may count twice. */
-  #isAuthentic(host: Host, { from, trailer }: Signed): boolean {
-    if (trailer === undefined) return true;
+  #isAuthentic(host: Host, { from, stamp }: Signed): boolean {
+    if (stamp === undefined) return true;
     const wallUs = EPOCH_US + this.#now + host.clockUs;
     const hmac = this.#hmac!;
-    const isAuthentic = !isStale(hmac, trailer, wallUs) &&
-      acceptTrailer(host.auth!, hmac, `${from}`, trailer, wallUs);
+    const isAuthentic = !isStale(hmac, stamp, wallUs) &&
+      acceptStamp(host.auth!.stamps, hmac, `${from}`, stamp, wallUs);
     if (!isAuthentic) return false;
-    const echo = `${from} ${trailer.seconds} ${trailer.rest}`;
+    const echo = `${from} ${stamp}`;
     if (host.accepted.has(echo)) this.#break(host, `accepts an advert of ${from} twice`);
     host.accepted.add(echo);
     return true;
@@ -376,8 +370,8 @@ class Simulation {
     });
     const hmac = this.#hmac;
     const wallUs = EPOCH_US + this.#now + host.clockUs;
-    const trailer = hmac === undefined ? undefined : nextTrailer(host.auth!, hmac, wallUs);
-    this.#network.send(host.name, { advert, from: host.name, trailer }, this.#now);
+    const stamp = hmac === undefined ? undefined : nextStamp(host.auth!.stamps, hmac, wallUs);
+    this.#network.send(host.name, { advert, from: host.name, stamp }, this.#now);
   }
 
   // -------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 /**
- * The authenticating trailer: bytes laid out by hand from the draft and signed by another library, both
+ * The authenticating trailer: bytes laid out by hand from the description and signed by another library, both
  * families and versions, then cut and bent.
  */
 
@@ -7,10 +7,10 @@ import { describe, expect, test } from "bun:test";
 import { address, hex } from "../../test/golden/packets/packet.ts";
 import { hmacSha256 } from "../../test/support/hmac.ts";
 import { decodeAdvert, encodeAdvert, messageLength, sealMessage } from "./vrrp.ts";
-import { decodeTrailer, signTrailer, TRAILER_LENGTH, verifyTrailer } from "./vrrp_hmac.ts";
+import { decodeTrailer, signTrailer, TRAILER_LENGTH, verifyTrailer } from "./vrrp_trailer.ts";
 
 const KEY = hex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
-const TRAILER = { keyId: 7, seconds: 0xdeadbeef, rest: 0x80010203 };
+const TRAILER = { keyId: 7, stamp: 0xdeadbeef_80010203n };
 /** Type 1, key 7, reserved; seconds; sub-seconds and counter. */
 const PREFIX = "01 07 0000 deadbeef 8001 0203";
 
@@ -51,7 +51,7 @@ for (const { name, source, destination, message, pseudo } of CASES) {
     signTrailer(signed, ends.source, TRAILER, KEY, hmacSha256);
     if (ends.source.length === 16) sealMessage(signed, ends);
 
-    test("the trailer is what the draft says", () => {
+    test("the trailer is what the description says", () => {
       expect(signed.length).toBe(plain.length + TRAILER_LENGTH);
       expect(signed.subarray(plain.length).toHex())
         .toBe(hex(PREFIX).toHex() + digest.toHex().slice(0, 32));
