@@ -112,6 +112,8 @@ export const ICMPV6_FILTER = 1;
 // linux/netlink.h
 /** rtnetlink. */
 export const NETLINK_ROUTE = 0;
+/** The connector: process events. */
+export const NETLINK_CONNECTOR = 11;
 /** Netfilter. */
 export const NETLINK_NETFILTER = 12;
 /** Generic netlink. */

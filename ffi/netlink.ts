@@ -190,9 +190,12 @@ export class NetlinkMonitor {
   readonly fd: number;
   readonly #receive = new Memory(RECEIVE_BYTES);
 
-  /** `groups` are RTNLGRP_* numbers; `bufferBytes` is how much may wait. Throws SysError. */
-  constructor(groups: readonly number[], bufferBytes: number) {
-    this.fd = openSocket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, "opening a netlink monitor");
+  /**
+   * `groups` are the numbers of `protocol`, RTNLGRP_* of rtnetlink; `bufferBytes` is how much may wait.
+   * Throws SysError.
+   */
+  constructor(groups: readonly number[], bufferBytes: number, protocol: number = NETLINK_ROUTE) {
+    this.fd = openSocket(AF_NETLINK, SOCK_RAW, protocol, "opening a netlink monitor");
     try {
       setOption(this.fd, SOL_SOCKET, SO_RCVBUFFORCE, bufferBytes);
     } catch {
@@ -221,6 +224,11 @@ export class NetlinkMonitor {
       if (code !== ENOBUFS) return complete;
       complete = false;
     }
+  }
+
+  /** Sends a request whose answer comes as a notification. Throws SysError. */
+  send(request: Uint8Array, doing: string): void {
+    check(libc.send(this.fd, Memory.of(request).pointer, request.length, 0), "send", doing);
   }
 
   /** Stops listening. */

@@ -1,7 +1,8 @@
 /**
  * What a process asks the kernel about itself: its name, signal mask and dispositions, scheduling,
  * namespaces, memory locks. Namespaces and scheduling change one thread only, so they are set on
- * the main thread before a re-exec, never in a process that already runs others.
+ * the main thread before a re-exec, or only for the time of one call, never for long in a process that
+ * already runs others.
  */
 
 import {
@@ -147,6 +148,25 @@ export function openOwnNamespace(): number {
 /** Moves this thread into the network namespace of a descriptor. Throws SysError. */
 export function enterNamespaceOf(fd: number): void {
   check(libc.setns(fd, CLONE_NEWNET), "setns", "entering a network namespace");
+}
+
+/**
+ * What `open` gives in the network namespace the machine has started with, for what exists there alone;
+ * where that cannot be entered, in our own. The kernel's threads live there, and process 2 is their parent.
+ */
+export function inFirstNetworkNamespace<T>(open: () => T): T {
+  const own = openOwnNamespace();
+  try {
+    enterNetworkNamespace("/proc/2/ns/net");
+  } catch {
+    // A container without the right to.
+  }
+  try {
+    return open();
+  } finally {
+    enterNamespaceOf(own);
+    libc.close(own);
+  }
 }
 
 /** An anonymous file of `size` bytes for memory shared between processes. Throws SysError. */

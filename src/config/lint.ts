@@ -26,6 +26,7 @@ export function lint(
     lintSubnets(instance, world, find);
   }
   lintUnused(config, written, find);
+  lintProcesses(config, written, find);
   lintServices(config.virtual_servers ?? [], find);
   lintSharedVrids(instances, find);
   lintSharedAddresses(instances, find);
@@ -79,6 +80,31 @@ function lintUnused(
       code: "unused_script",
       message: `vrrp_script ${name} is tracked by nobody: its result changes nothing`,
       hint: `add it to an instance: track_script { ${name} }`,
+    });
+  }
+}
+
+/** comm, which the kernel cuts off. */
+const LONGEST_NAME = 15;
+
+/** A name that no process can have is never found. */
+function lintProcesses(
+  { track_processes = [] }: Loaded["config"],
+  written: Loaded["written"],
+  find: Find,
+): void {
+  const places = new Map(written.vrrp_track_process.map(({ name, place }) => [name, place]));
+  for (const { name, process: [program = ""], full_command } of track_processes) {
+    const hasPath = program.includes("/");
+    if (full_command || (!hasPath && program.length <= LONGEST_NAME)) continue;
+    const base = program.split("/").at(-1)!.slice(0, LONGEST_NAME);
+    find({
+      place: places.get(name),
+      near: "process",
+      code: "process_never_found",
+      message: `vrrp_track_process ${name}: no process is named ${program}, for a name ` +
+        (hasPath ? "has no path" : `is kept to ${LONGEST_NAME} characters`),
+      hint: `write process ${base}, or add full_command to compare the command line`,
     });
   }
 }

@@ -138,6 +138,17 @@ test("a script that nobody tracks", () => {
   expect(foundIn(script + user)).toEqual([]);
 });
 
+test("a process that cannot be found", () => {
+  const tracked = (lines: string): string =>
+    `vrrp_track_process p {\n${lines}\n}\nvrrp_instance VI {\ninterface eth0\nvirtual_router_id 5\n` +
+    "track_process {\np\n}\nvirtual_ipaddress { 192.0.2.9/24 }\n}\n";
+  expect(foundIn(tracked("process /usr/sbin/haproxy"))).toEqual(["process_never_found:2"]);
+  expect(foundIn(tracked("process a-name-of-16-char"))).toEqual(["process_never_found:2"]);
+  expect(foundIn(tracked("process haproxy"))).toEqual([]);
+  expect(foundIn(tracked("process /usr/sbin/haproxy\nfull_command"))).toEqual([]);
+  expect(foundIn(tracked("process /usr/sbin/haproxy -f x"))).toEqual([]);
+});
+
 test("the sentence names the component, its owner and its mode, and the hint what to do", () => {
   const sentence = (script: string): string => {
     const [problem] = lintsOf(

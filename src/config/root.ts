@@ -93,7 +93,7 @@ export const root = block(() => ({
         script === undefined ? `No script set for vrrp_script ${name} - removing` : undefined,
     },
   ),
-  vrrp_track_process: later(named(
+  vrrp_track_process: named(
     "NAME { ... } - program whose presence counts; the first one of a name counts",
     "vrrp_track_process",
     vrrpTrackProcess,
@@ -101,7 +101,7 @@ export const root = block(() => ({
       flaw: ({ process: command }, name) =>
         command === undefined ? `track process '${name}' process name not specified` : undefined,
     },
-  )),
+  ),
   interface_up_down_delays: later(upDownDelays()),
   bfd_instance: named("NAME { ... } - one BFD session", "bfd_instance", bfdInstance, {
     duplicate: (name) => `Configuration error: BFD instance ${name} already configured - ignoring`,

@@ -1,5 +1,5 @@
 /** Lines that name what an instance or a group depends on, and the weight that has. */
-import { hasKey, integer, later, list } from "./readers.ts";
+import { hasKey, integer, list } from "./readers.ts";
 import {
   checkLink,
   complain,
@@ -75,7 +75,7 @@ export function trackRows(): {
     ),
     track_script: others("vrrp_script", "track_script", "track script", 253),
     track_file: others("track_file", "track_file", "track file", 254),
-    track_process: later(others("vrrp_track_process", "track_process", "track process", 254)),
+    track_process: others("vrrp_track_process", "track_process", "track process", 254),
     track_bfd: others("bfd_instance", "track_bfd", "track bfd", 253),
   };
 }

@@ -268,7 +268,7 @@ export class Daemon {
       tell: (results) => this.#vrrp.tellTracked(results),
       world: () => systemWorld(this.#files()),
     });
-    this.#watch.configure(this.#config);
+    await this.#watch.configure(this.#config);
   }
 
   // --- signals ---

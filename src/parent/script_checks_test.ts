@@ -1,6 +1,7 @@
 /** When scripts run, and what their results count as; time is virtual, scripts end when the test says so. */
 
 import { expect, test } from "bun:test";
+import { VirtualClock } from "../../test/support/virtual_clock.ts";
 import type { VrrpScript } from "../config/track.ts";
 import type { RunningScript, ScriptEnd } from "./script.ts";
 import { type Judgement, judgeResult, ScriptChecks } from "./script_checks.ts";
@@ -54,23 +55,13 @@ class World {
   readonly told: string[] = [];
   isDisabled = false;
   isRefused = false;
-  #now = 5_000_000;
-  #timers: { readonly at: number; readonly fire: () => void }[] = [];
+  readonly clock = new VirtualClock(5_000_000);
   readonly checks = new ScriptChecks({
-    clock: {
-      now: () => this.#now,
-      after: (us, fire) => {
-        const timer = { at: this.#now + us, fire };
-        this.#timers.push(timer);
-        return () => {
-          this.#timers = this.#timers.filter((one) => one !== timer);
-        };
-      },
-    },
+    clock: this.clock,
     run: () => {
       if (this.isRefused) throw new Error("EAGAIN");
       if (this.isDisabled) return "disabled";
-      this.startedAt.push((this.#now - 5_000_000) / SECOND);
+      this.startedAt.push((this.clock.now() - 5_000_000) / SECOND);
       const run = new Run();
       this.runs.push(run);
       return run;
@@ -84,21 +75,12 @@ class World {
   }
 
   pass(seconds: number): void {
-    const until = this.#now + seconds * SECOND;
-    for (;;) {
-      const next = this.#timers.filter(({ at }) => at <= until).sort((a, b) => a.at - b.at)[0];
-      if (next === undefined) break;
-      this.#timers = this.#timers.filter((one) => one !== next);
-      this.#now = Math.max(this.#now, next.at);
-      next.fire();
-    }
-    this.#now = Math.max(this.#now, until);
+    this.clock.pass(seconds * SECOND);
   }
 
   /** The machine stands still: time goes on, and what was due happens late. */
   stall(seconds: number): void {
-    this.#now += seconds * SECOND;
-    this.pass(0);
+    this.clock.stall(seconds * SECOND);
   }
 
   /** One run after the other, each with this status. */

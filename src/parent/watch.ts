@@ -1,6 +1,6 @@
 /**
- * What is watched from the parent for the vrrp role: scripts and files that its instances track. Loaded
- * only when something of the kind is tracked.
+ * What is watched from the parent for the vrrp role: scripts, files and processes that its instances track.
+ * Loaded only when something of the kind is tracked.
  */
 
 import { monotonicUs } from "../../ffi/timer.ts";
@@ -11,8 +11,9 @@ import type { LogLevel } from "../lib/log.ts";
 import { trackedNames, trackingOf } from "../vrrp/trackers.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
 import { FileWatch } from "./file_watch.ts";
+import type { ProcessWatch } from "./process_watch.ts";
 import { type Runnable, type RunningScript, runScript, vetScript } from "./script.ts";
-import { ScriptChecks } from "./script_checks.ts";
+import { type Clock, ScriptChecks } from "./script_checks.ts";
 
 /** What the watch needs from its owner. */
 export interface WatchOwner {
@@ -23,31 +24,39 @@ export interface WatchOwner {
   world(): World;
 }
 
+const CLOCK: Clock = {
+  now: monotonicUs,
+  after(us, fire): () => void {
+    const timer = setTimeout(fire, us / 1000);
+    return () => clearTimeout(timer);
+  },
+};
+
 /** Everything that is watched. */
 export class Watch {
   readonly #owner: WatchOwner;
   readonly #scripts: ScriptChecks;
   readonly #files: FileWatch;
   readonly #vetted = new Map<string, Runnable | "disabled">();
+  #processes: ProcessWatch | undefined;
   #config: Config | undefined;
+  #isStopped = false;
 
   constructor(owner: WatchOwner) {
     this.#owner = owner;
     const say = owner.say.bind(owner);
     const tell = (result: TrackResult): void => owner.tell([result]);
-    const clock = {
-      now: monotonicUs,
-      after: (us: number, fire: () => void): () => void => {
-        const timer = setTimeout(fire, us / 1000);
-        return () => clearTimeout(timer);
-      },
-    };
-    this.#scripts = new ScriptChecks({ clock, run: (script) => this.#run(script), say, tell });
+    this.#scripts = new ScriptChecks({
+      clock: CLOCK,
+      run: (script) => this.#run(script),
+      say,
+      tell,
+    });
     this.#files = new FileWatch(say, tell);
   }
 
-  /** What is to be watched from now on. */
-  configure(config: Config): void {
+  /** What is to be watched from now on; resolves when it is. */
+  async configure(config: Config): Promise<void> {
     this.#config = config;
     this.#vetted.clear();
     const tracking = trackingOf(config);
@@ -55,17 +64,33 @@ export class Watch {
     const files = trackedNames(tracking, "file");
     this.#files.configure((config.track_files ?? []).filter(({ name }) => files.has(name)));
     this.#scripts.configure((config.vrrp_scripts ?? []).filter(({ name }) => scripts.has(name)));
+    const processes = trackedNames(tracking, "process");
+    if (processes.size === 0 && this.#processes === undefined) return;
+    const { ProcessWatch } = await import("./process_watch.ts");
+    if (this.#isStopped || this.#config !== config) return;
+    const { say } = this.#owner;
+    const tell = (result: TrackResult): void => this.#owner.tell([result]);
+    this.#processes ??= new ProcessWatch({ clock: CLOCK, say, tell });
+    const wanted = (config.track_processes ?? []).filter(({ name }) => processes.has(name));
+    this.#processes.configure(wanted);
+    if (wanted.length > 0) return;
+    // Who tracks none any more is not to be woken by every process of the machine.
+    this.#processes.stop();
+    this.#processes = undefined;
   }
 
   /** All that is known so far, for a role that has just been started. */
   get results(): TrackResult[] {
-    return [...this.#scripts.results, ...this.#files.results];
+    const processes = this.#processes?.results ?? [];
+    return [...this.#scripts.results, ...this.#files.results, ...processes];
   }
 
   /** Ends all runs; nothing is watched any more. */
   stop(): void {
+    this.#isStopped = true;
     this.#scripts.stop();
     this.#files.stop();
+    this.#processes?.stop();
   }
 
   #run({ name, script }: VrrpScript): RunningScript | "disabled" {

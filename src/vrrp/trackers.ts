@@ -21,6 +21,7 @@ const KINDS: readonly (readonly [TrackKeyword, TrackerKind])[] = [
   ["track_interface", "interface"],
   ["track_script", "script"],
   ["track_file", "file"],
+  ["track_process", "process"],
   ["track_bfd", "bfd"],
 ];
 

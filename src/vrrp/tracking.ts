@@ -26,7 +26,7 @@ export interface Tracker {
   /** -254 to 254; 0 is FAULT while it is bad. */
   readonly weight: number;
   readonly reverse: boolean;
-  /** Of a BFD session, a process or a script that counts as bad until it was heard of. */
+  /** Of a BFD session or a script that counts as bad until it was heard of. */
   readonly startsBad?: true;
 }
 
@@ -58,7 +58,7 @@ export interface Standing {
   readonly priority: number;
   /** What keeps it in FAULT. */
   readonly faults: readonly Tracker[];
-  /** A script that could keep it in FAULT has not returned yet. */
+  /** A script that could keep it in FAULT has not returned yet, or nobody has looked for a process. */
   readonly isPending: boolean;
 }
 
@@ -75,7 +75,9 @@ export function standing(
     const reading = read(tracker) ?? (tracker.startsBad === true ? false : undefined);
     if (reading === "disabled") continue;
     if (reading === undefined) {
-      if (tracker.kind === "script" && tracker.weight === 0) isPending = true;
+      if (tracker.kind === "process" || (tracker.kind === "script" && tracker.weight === 0)) {
+        isPending = true;
+      }
       continue;
     }
     const points = pointsOf(tracker, reading);

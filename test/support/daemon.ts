@@ -68,7 +68,12 @@ export class Daemon {
   #cursor = 0;
 
   /** Starts a daemon on a host with the text of a configuration. */
-  constructor(network: Network, host: string, config: string, settings: DaemonSettings = {}) {
+  constructor(
+    network: Pick<Network, "enter">,
+    host: string,
+    config: string,
+    settings: DaemonSettings = {},
+  ) {
     const { program = UPKEEP, words = [], before = [], environment = {} } = settings;
     writeFileSync(this.configFile, config);
     const files = ["-f", this.configFile, "-p", this.pidFile, "-r", this.vrrpPidFile];
