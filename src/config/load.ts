@@ -163,7 +163,10 @@ function complete(written: WrittenConfig, files: Files, problems: Problems): Con
     globals,
     vrrp_instances: instances,
     ...some("vrrp_sync_groups", groups),
-    ...some("vrrp_scripts", written.vrrp_script.map((one) => completeScript(one, globals))),
+    ...some(
+      "vrrp_scripts",
+      written.vrrp_script.map((one) => completeScript(one, globals, problems)),
+    ),
     ...some("track_files", written.track_file.map(completeTrackFile)),
     ...some(
       "track_processes",

@@ -89,8 +89,10 @@ export const root = block(() => ({
     "vrrp_script",
     vrrpScript,
     {
-      flaw: ({ script }, name) =>
-        script === undefined ? `No script set for vrrp_script ${name} - removing` : undefined,
+      flaw: ({ script, check }, name) =>
+        script === undefined && check === undefined
+          ? `No script set for vrrp_script ${name} - removing`
+          : undefined,
     },
   ),
   vrrp_track_process: named(

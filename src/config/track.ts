@@ -1,4 +1,5 @@
 /** What instances can depend on, defaults filled in: scripts, files and processes. Plain JSON. */
+import type { BuiltinCheck } from "./builtin_check.ts";
 import type { Globals } from "./globals.ts";
 import type { Problems } from "./problem.ts";
 import type { Said } from "./readers.ts";
@@ -10,8 +11,9 @@ import type { Script } from "./vrrp.ts";
 /** One vrrp_script. */
 export interface VrrpScript extends Weight {
   readonly name: string;
-  /** With the identity it runs under, where one is named. */
-  readonly script: Script;
+  /** With the identity it runs under, where one is named. Either this or `check` is there. */
+  readonly script?: Script;
+  readonly check?: BuiltinCheck;
   readonly interval: number;
   readonly timeout: number;
   readonly rise: number;
@@ -42,16 +44,23 @@ export interface TrackProcess extends Weight {
 
 const NO_WEIGHT: Weight = { weight: 0, reverse: false };
 
-/** Completes a vrrp_script. */
+/** Completes a vrrp_script; a built-in check leaves its script without a purpose. */
 export function completeScript(
-  { name, values }: Said<Values<typeof vrrpScript>>,
+  { name, place, values }: Said<Values<typeof vrrpScript>>,
   globals: Globals,
+  problems: Problems,
 ): VrrpScript {
-  const { script, interval, timeout, weight, user, rise, fall, init_fail } = values;
+  const { script, check, interval, timeout, weight, user, rise, fall, init_fail } = values;
+  if (script !== undefined && check !== undefined) {
+    const message = `(${name}) has a script and a check: the script is not run`;
+    problems.addAt(place, "general", message, { near: "script" });
+  }
   const identity = user ?? globals.script_user;
   return {
     name,
-    script: { ...script!, ...(script!.user === undefined ? identity : {}) },
+    ...(check === undefined
+      ? { script: { ...script!, ...(script!.user === undefined ? identity : {}) } }
+      : { check }),
     interval,
     timeout: timeout ?? interval,
     ...(weight ?? NO_WEIGHT),

@@ -1,4 +1,5 @@
 /** The blocks of what instances can depend on: scripts, files and processes. */
+import { builtinCheckLine } from "./builtin_check.ts";
 import { flag, formatScript, integer, readScript, words } from "./readers.ts";
 import { block, complain, firstWord, type LineRow, readInteger, readSeconds } from "./schema.ts";
 import { weight } from "./track_rows.ts";
@@ -11,6 +12,7 @@ const LONGEST_SECONDS = 4294;
 /** The keywords of vrrp_script. */
 export const vrrpScript = block(() => ({
   script: scriptLine(),
+  check: builtinCheckLine(),
   interval: period(
     "interval",
     "SECS - time from run to run; range 0.001..4294; default 1",
@@ -47,7 +49,7 @@ export const vrrpScript = block(() => ({
 
 function scriptLine(): LineRow<Script | undefined> {
   return {
-    doc: "SCRIPT - command to run, in quotes with its arguments; must be set",
+    doc: "SCRIPT - command to run, in quotes with its arguments; must be set, unless check is",
     shape: "line",
     initial: undefined,
     read: (node, context) => node.words.length < 2 ? undefined : readScript(node, context),

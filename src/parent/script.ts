@@ -111,15 +111,21 @@ export interface ScriptEnd {
   readonly status: number | null;
   readonly signal: string | null;
   readonly durationMs: number;
+  /** Of a built-in check that has failed: what is wrong, in words. */
+  readonly why?: string;
 }
 
-/** A script that runs. */
-export interface RunningScript {
-  readonly pid: number;
+/** A script, or a check in its place, that runs. */
+export interface Run {
   /** Resolves when it has ended. */
   readonly ended: Promise<ScriptEnd>;
   /** Signals the script and all that it has started. */
   kill(signal: "SIGTERM" | "SIGKILL"): void;
+}
+
+/** A script that runs. */
+export interface RunningScript extends Run {
+  readonly pid: number;
 }
 
 /** What scripts do not inherit: it would change what they run. */

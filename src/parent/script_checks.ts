@@ -1,5 +1,5 @@
 /**
- * The scripts of vrrp_script: run every interval, one run at a time, ended when they take too long, and
+ * The scripts and checks of vrrp_script: run every interval, one run at a time, ended when they take too long, and
  * judged by rise and fall. Only a change of the judgement is logged and told. Runs in the parent, whose
  * clock and processes are handed in.
  */
@@ -7,7 +7,7 @@
 import type { VrrpScript } from "../config/track.ts";
 import type { LogLevel } from "../lib/log.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
-import type { RunningScript, ScriptEnd } from "./script.ts";
+import type { Run, ScriptEnd } from "./script.ts";
 import { signalNumber } from "./supervisor.ts";
 
 /** From SIGTERM to SIGKILL, in microseconds. */
@@ -28,7 +28,7 @@ export interface Surroundings {
    * Starts a script; "disabled" when it may not run, which has been logged. Throws when there is no process to
    * be had.
    */
-  run(script: VrrpScript): RunningScript | "disabled";
+  run(script: VrrpScript): Run | "disabled";
   say(level: LogLevel, text: string): void;
   tell(result: TrackResult): void;
 }
@@ -97,8 +97,8 @@ export class ScriptChecks {
 }
 
 /** One run of a script. */
-interface Run {
-  readonly script: RunningScript;
+interface Current {
+  readonly script: Run;
   /** It has had its time and was told to end. */
   isLate: boolean;
   /** Calls off what is to happen to it next. */
@@ -110,13 +110,13 @@ class ScriptCheck {
   readonly script: VrrpScript;
   readonly #surroundings: Surroundings;
   #judgement: Judgement;
-  #run: Run | undefined;
+  #run: Current | undefined;
   #isDisabled = false;
   #isStopped = false;
   #dueAt = 0;
   #callOff: () => void = () => {};
-  /** The exit status of the last run that ended by itself. */
-  #status = 0;
+  /** The exit status of the last run that ended by itself, or what was wrong. */
+  #result: number | string = 0;
   /** A run was skipped, and that was said. */
   #saidSkipped = false;
 
@@ -165,7 +165,7 @@ class ScriptCheck {
     this.#callOff = clock.after(this.#dueAt - now, () => this.#tick());
   }
 
-  #skip({ isLate }: Run): void {
+  #skip({ isLate }: Current): void {
     if (this.#saidSkipped) return;
     this.#saidSkipped = true;
     const how = isLate ? "being timed out" : "already running";
@@ -175,7 +175,7 @@ class ScriptCheck {
 
   #begin(): void {
     const { clock } = this.#surroundings;
-    let script: RunningScript | "disabled";
+    let script: Run | "disabled";
     try {
       script = this.#surroundings.run(this.script);
     } catch (error) {
@@ -188,20 +188,20 @@ class ScriptCheck {
       return;
     }
     const callOff = clock.after(this.script.timeout, () => this.#timeOut(run));
-    const run: Run = { script, isLate: false, callOff };
+    const run: Current = { script, isLate: false, callOff };
     this.#run = run;
     void script.ended.then((end) => this.#end(run, end));
   }
 
   /** It counts as a failure from here on, whatever it makes of the signal. */
-  #timeOut(run: Run): void {
+  #timeOut(run: Current): void {
     run.isLate = true;
     run.script.kill("SIGTERM");
     run.callOff = this.#surroundings.clock.after(GRACE_US, () => run.script.kill("SIGKILL"));
     this.#judge(false, "timed_out");
   }
 
-  #end(run: Run, { status, signal }: ScriptEnd): void {
+  #end(run: Current, { status, signal, why }: ScriptEnd): void {
     run.callOff();
     if (this.#run !== run || this.#isStopped) return;
     this.#run = undefined;
@@ -211,12 +211,15 @@ class ScriptCheck {
       this.#judge(false, `failed (due to signal ${signalNumber(signal ?? "")})`);
       return;
     }
-    if (status !== this.#status) {
-      const text = `Script \`${this.script.name}\` now returning ${status}`;
+    // A check has no status that would mean anything to anybody.
+    const result = why ?? status;
+    if (result !== this.#result) {
+      const text = `Script \`${this.script.name}\` now returning ${result}`;
       this.#surroundings.say("info", text);
-      this.#status = status;
+      this.#result = result;
     }
-    this.#judge(status === 0, status === 0 ? "succeeded" : `failed (exited with status ${status})`);
+    const how = why ?? `exited with status ${status}`;
+    this.#judge(status === 0, status === 0 ? "succeeded" : `failed (${how})`);
   }
 
   #judge(succeeded: boolean, how: string): void {

@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { VirtualClock } from "../../test/support/virtual_clock.ts";
 import type { VrrpScript } from "../config/track.ts";
-import type { RunningScript, ScriptEnd } from "./script.ts";
+import type { Run as ScriptRun, ScriptEnd } from "./script.ts";
 import { type Judgement, judgeResult, ScriptChecks } from "./script_checks.ts";
 
 const SECOND = 1_000_000;
@@ -24,8 +24,7 @@ function script(rest: Partial<VrrpScript> = {}): VrrpScript {
 }
 
 /** A run that the test ends. */
-class Run implements RunningScript {
-  readonly pid = 1;
+class Run implements ScriptRun {
   readonly ended: Promise<ScriptEnd>;
   readonly signals: string[] = [];
   readonly #resolve: (end: ScriptEnd) => void;

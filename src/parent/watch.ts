@@ -10,9 +10,10 @@ import type { World } from "../config/world.ts";
 import type { LogLevel } from "../lib/log.ts";
 import { trackedNames, trackingOf } from "../vrrp/trackers.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
+import type { startCheck } from "./builtin_checks.ts";
 import { FileWatch } from "./file_watch.ts";
 import type { ProcessWatch } from "./process_watch.ts";
-import { type Runnable, type RunningScript, runScript, vetScript } from "./script.ts";
+import { type Run, type Runnable, runScript, vetScript } from "./script.ts";
 import { type Clock, ScriptChecks } from "./script_checks.ts";
 
 /** What the watch needs from its owner. */
@@ -38,6 +39,8 @@ export class Watch {
   readonly #scripts: ScriptChecks;
   readonly #files: FileWatch;
   readonly #vetted = new Map<string, Runnable | "disabled">();
+  /** Loaded when there is something to check. */
+  #startCheck: typeof startCheck | undefined;
   #processes: ProcessWatch | undefined;
   #config: Config | undefined;
   #isStopped = false;
@@ -63,7 +66,12 @@ export class Watch {
     const scripts = trackedNames(tracking, "script");
     const files = trackedNames(tracking, "file");
     this.#files.configure((config.track_files ?? []).filter(({ name }) => files.has(name)));
-    this.#scripts.configure((config.vrrp_scripts ?? []).filter(({ name }) => scripts.has(name)));
+    const wantedScripts = (config.vrrp_scripts ?? []).filter(({ name }) => scripts.has(name));
+    if (wantedScripts.some(({ check }) => check !== undefined)) {
+      this.#startCheck = (await import("./builtin_checks.ts")).startCheck;
+      if (this.#isStopped || this.#config !== config) return;
+    }
+    this.#scripts.configure(wantedScripts);
     const processes = trackedNames(tracking, "process");
     if (processes.size === 0 && this.#processes === undefined) return;
     const { ProcessWatch } = await import("./process_watch.ts");
@@ -93,10 +101,11 @@ export class Watch {
     this.#processes?.stop();
   }
 
-  #run({ name, script }: VrrpScript): RunningScript | "disabled" {
+  #run({ name, script, check }: VrrpScript): Run | "disabled" {
+    if (check !== undefined) return this.#startCheck!(check);
     let found = this.#vetted.get(name);
     if (found === undefined) {
-      const verdict = vetScript(script, this.#config!.globals, this.#owner.world());
+      const verdict = vetScript(script!, this.#config!.globals, this.#owner.world());
       if ("why" in verdict) {
         const text = `Disabling track script ${name} - ${verdict.why} (${verdict.hint})`;
         this.#owner.say("error", text);

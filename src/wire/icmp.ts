@@ -179,6 +179,9 @@ export function decodeNeighbourAdvertisement(
 
 const ECHO_REPLY = 0;
 const ECHO_REQUEST = 8;
+/** ICMPv6 (RFC 4443 §4). */
+const ECHO_REQUEST_6 = 128;
+const ECHO_REPLY_6 = 129;
 
 /** A ping or its answer. */
 export interface Echo {
@@ -214,6 +217,37 @@ export function encodeEcho(echo: Echo): Uint8Array {
   w.bytes(echo.payload);
   w.patchU16(2, checksum(w.finish()));
   return w.finish();
+}
+
+/**
+ * The ICMPv6 message of a ping, which is laid out alike; its checksum, over addresses too, is left to the
+ * kernel.
+ */
+export function encodeEchoRequest6(
+  { identifier, sequence, payload }: Omit<Echo, "type">,
+): Uint8Array {
+  const w = new Writer(new Uint8Array(8 + payload.length));
+  w.u8(ECHO_REQUEST_6);
+  w.u8(0);
+  w.u16(0);
+  w.u16(identifier);
+  w.u16(sequence);
+  w.bytes(payload);
+  return w.finish();
+}
+
+/** The answer to a ping in an ICMPv6 message, whose checksum the kernel has verified. */
+export function decodeEchoReply6(message: Uint8Array): Echo | IcmpError {
+  const r = new Reader(message);
+  const type = r.u8();
+  const code = r.u8();
+  r.skip(2);
+  const identifier = r.u16();
+  const sequence = r.u16();
+  const payload = r.bytes(r.remaining);
+  if (r.short) return "length";
+  if (type !== ECHO_REPLY_6 || code !== 0) return "type";
+  return { type: "reply", identifier, sequence, payload };
 }
 
 /** The ping or answer in an ICMP message, which begins after the IPv4 header. */

@@ -5,8 +5,10 @@ import { hex, mac, readPacket } from "../../test/golden/packets/packet.ts";
 import { checksum, pseudoHeaderSum } from "./checksum.ts";
 import {
   decodeEcho,
+  decodeEchoReply6,
   decodeNeighbourAdvertisement,
   encodeEcho,
+  encodeEchoRequest6,
   encodeNeighbourAdvertisement,
   encodeNeighbourFrame,
   encodeSolicitationFrame,
@@ -118,4 +120,14 @@ test("a solicitation asks the group of the address, from one of ours", () => {
   plain.fill(0, 2, 4);
   const sum = checksum(plain, pseudoHeaderSum(ends, 58, plain.length));
   expect((message[2]! << 8) | message[3]!).toBe(sum);
+});
+
+test("an ICMPv6 ping is laid out like one of ICMP, and its answer is found", () => {
+  const echo = { identifier: 0x1234, sequence: 7, payload: Uint8Array.of(1, 2, 3) };
+  // RFC 4443 §4.1; the kernel fills in the checksum.
+  expect(encodeEchoRequest6(echo).toHex()).toBe("8000000012340007010203");
+  const reply = Uint8Array.fromHex("8100abcd12340007010203");
+  expect(decodeEchoReply6(reply)).toEqual({ type: "reply", ...echo });
+  expect(decodeEchoReply6(encodeEchoRequest6(echo))).toBe("type");
+  expect(decodeEchoReply6(reply.subarray(0, 7))).toBe("length");
 });
