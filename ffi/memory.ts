@@ -55,3 +55,16 @@ export function mapShared(fd: number, size: number): ArrayBuffer {
   }
   return toArrayBuffer(address, 0, size);
 }
+
+const MADV_HUGEPAGE = 14; // bits/mman-linux.h
+/** The runtime takes the memory of its heap from blocks that begin at a multiple of this. */
+const ARENA_BYTES = 32 * 1024 * 1024;
+
+/**
+ * Says that this process is about to fill much memory: `bytes` of its heap are to come in large pages where the
+ * kernel has them, which saves a fault for each 4 KiB. What is not there, or not ours to say, stays as it is.
+ */
+export function expectMuchMemory(bytes: number): void {
+  const { pointer } = new Memory(ARENA_BYTES / 8192);
+  libc.madvise(pointer - pointer % ARENA_BYTES, bytes, MADV_HUGEPAGE);
+}

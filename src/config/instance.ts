@@ -7,6 +7,7 @@ import type { Files } from "./files.ts";
 import type { Globals } from "./globals.ts";
 import type { Problems, Say } from "./problem.ts";
 import type { Said } from "./readers.ts";
+import type { Written } from "./schema.ts";
 import { applyStrictMode } from "./strict_mode.ts";
 import type { Track, VirtualAddress, VrrpInstance } from "./vrrp.ts";
 import { vrrpInstance, type WrittenInstance } from "./vrrp_keywords.ts";
@@ -79,8 +80,8 @@ export function completeInstance(
   return draft.strict_mode === true ? applyStrictMode(draft, written, say) : draft;
 }
 
-/** What an instance has as it is written, or not at all. */
-const AS_WRITTEN = [
+/** What an instance has as it is written, or not at all; flags and lists only when they say something. */
+const AS_WRITTEN: ReadonlySet<string> = new Set<keyof WrittenInstance & keyof VrrpInstance>([
   "interface",
   "mcast_src_ip",
   "unicast_src_ip",
@@ -95,11 +96,8 @@ const AS_WRITTEN = [
   "lvs_sync_daemon_interface",
   "vip_removed",
   "old_unicast_checksum",
-] as const;
-
-/** Lists that are left out when they are empty, and flags when they are not set. */
-const WHERE_SAID = ["virtual_routes", "virtual_rules"] as const;
-const FLAGS = [
+  "virtual_routes",
+  "virtual_rules",
   "no_virtual_ipaddress",
   "unicast_fault_no_peer",
   "use_vmac_addr",
@@ -107,16 +105,18 @@ const FLAGS = [
   "dont_track_primary",
   "promote_secondaries",
   "linkbeat_use_polling",
-] as const;
+]);
 
 function copyWritten(draft: Draft, written: WrittenInstance): void {
   const target = draft as unknown as Record<string, unknown>;
-  for (const key of AS_WRITTEN) {
-    const value = written[key];
-    if (value !== undefined) target[key] = value;
+  const source = written as Written;
+  // Only what the block states is its own: that is a handful of some fifty keywords.
+  for (const key of Object.keys(source)) {
+    if (!AS_WRITTEN.has(key)) continue;
+    const value = source[key];
+    if (value === false || (Array.isArray(value) && value.length === 0)) continue;
+    target[key] = value;
   }
-  for (const key of WHERE_SAID) if (written[key].length > 0) target[key] = written[key];
-  for (const key of FLAGS) if (written[key]) target[key] = true;
 }
 
 /** Addresses that name no link go to the instance's. The reader has made them for us alone. */

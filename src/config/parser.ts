@@ -54,7 +54,7 @@ export class Parser {
       header: undefined,
       context,
       block: root,
-      values: { ...root.initial() },
+      values: root.start(),
       list: undefined,
       row: undefined,
       outside: 0,
@@ -201,7 +201,7 @@ export class Parser {
       return;
     }
     const resumed = block.resume?.(values[row.aliasOf ?? header.words[0]!]);
-    const start = { ...(resumed ?? block.inside.initial()) };
+    const start = resumed === undefined ? block.inside.start() : { ...resumed };
     this.#push(header, inside, block.inside, start, undefined, row);
   }
 

@@ -28,7 +28,9 @@ const REFERS_TO: Readonly<Record<string, string>> = {
 function placeless(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(placeless);
   if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).filter(([key]) => key !== "place" && key !== "inherited");
+  // What a sparse block does not state shows through it.
+  const all = { ...Object.getPrototypeOf(value), ...value };
+  const entries = Object.entries(all).filter(([key]) => key !== "place" && key !== "inherited");
   return Object.fromEntries(entries.map(([key, inner]) => [key, placeless(inner)]));
 }
 

@@ -146,6 +146,8 @@ export interface AnyBlock {
   find(keyword: string): Row<unknown> | undefined;
   /** The values of an empty block. */
   initial(): Written;
+  /** The same, for a block to begin with. */
+  start(): Record<string, unknown>;
 }
 
 /** A block of keywords. */
@@ -164,25 +166,30 @@ export type Values<B> = B extends Block<infer R> ? {
   }
   : never;
 
-/** A block of these rows, which come to life when the block is first met. */
-export function block<R extends Rows>(make: () => R): Block<R> {
+/**
+ * A block of these rows, which come to life when the block is first met. Files have thousands of some: of a
+ * `sparse` one only what it states are its own values, and the initial ones show through.
+ */
+export function block<R extends Rows>(make: () => R, kind: "whole" | "sparse" = "whole"): Block<R> {
   let made: R | undefined;
   let byKeyword: Map<string, Row<unknown>> | undefined;
   let empty: Written | undefined;
   const rows = (): R => made ??= make();
+  const initial = (): Written => {
+    if (empty !== undefined) return empty;
+    const values: Record<string, unknown> = {};
+    for (const [keyword, row] of Object.entries(rows())) {
+      if (row.aliasOf === undefined) values[keyword] = row.initial;
+    }
+    return empty = values;
+  };
   return {
     rows,
+    initial,
+    start: kind === "sparse" ? () => Object.create(initial()) : () => ({ ...initial() }),
     find: (keyword) => {
       byKeyword ??= new Map(Object.entries(rows()) as [string, Row<unknown>][]);
       return byKeyword.get(keyword);
-    },
-    initial: () => {
-      if (empty !== undefined) return empty;
-      const values: Record<string, unknown> = {};
-      for (const [keyword, row] of Object.entries(rows())) {
-        if (row.aliasOf === undefined) values[keyword] = row.initial;
-      }
-      return empty = values;
     },
   };
 }
@@ -213,6 +220,7 @@ export function lazyBlock<R extends Rows>(
       Object.fromEntries(Object.keys(makers).map((keyword) => [keyword, find(keyword)])) as R,
     find,
     initial: () => NOTHING,
+    start: () => ({}),
   };
 }
 

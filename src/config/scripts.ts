@@ -49,7 +49,8 @@ function collect(
   const inside = place === undefined || typeof name !== "string"
     ? above
     : { place, name, who: `(${name}) ` };
-  for (const key in fields) {
+  // What a block says nothing of shows through it, and mentions nothing.
+  for (const key of Object.keys(fields)) {
     const one = fields[key];
     if (isObject(one)) collect(one, key === "values" ? keyword : key, inside, found);
   }

@@ -2,7 +2,7 @@
  * The one-line grammar of addresses: ADDR[/PREFIX] and its options, as virtual_ipaddress and its
  * relatives hold them.
  */
-import { type Address, familyOf, formatAddress, parseAddress } from "../lib/address.ts";
+import { canonicalAddress, formatAddress, parseAddress } from "../lib/address.ts";
 import { checkLink, complain, type Context, readInteger } from "./schema.ts";
 import type { Statement } from "./statement.ts";
 import type { VirtualAddress } from "./vrrp.ts";
@@ -22,7 +22,7 @@ const LONGEST_NAME = 15;
 interface Reading {
   readonly node: Statement;
   readonly context: Context;
-  readonly address: Address;
+  readonly family: 4 | 6;
   /** The address as written, for messages. */
   readonly shown: string;
   readonly prefixLength: number;
@@ -47,12 +47,12 @@ export function readVirtualAddress(
   const reading: Reading = {
     node,
     context,
-    address: parsed.address,
+    family: parsed.family,
     shown: first,
     isStatic,
     prefixLength: parsed.prefixLength,
     found: {
-      address: formatAddress(parsed.address),
+      address: parsed.address,
       prefixLength: parsed.prefixLength,
       scope: 0,
       home: false,
@@ -78,29 +78,33 @@ export function readVirtualAddress(
     if (option === "drop") return undefined;
     if (option === "value") i++;
   }
-  const isHost6 = familyOf(parsed.address) === 6 && parsed.prefixLength === 128;
+  const isHost6 = parsed.family === 6 && parsed.prefixLength === 128;
   if (isHost6 && !node.words.includes("preferred_lft")) {
     reading.found.preferred_lft = 0;
   }
   return reading.found;
 }
 
-/** ADDR[/PREFIX]; a bad prefix is reported and replaced by the full length. */
-function readPrefix(
-  node: Statement,
-  at: number,
-  context: Context,
-): { address: Address; prefixLength: number } | undefined {
+/** A word of the form ADDR[/PREFIX], the address in canonical text. */
+interface Prefix {
+  readonly address: string;
+  readonly family: 4 | 6;
+  readonly prefixLength: number;
+}
+
+/** Reads ADDR[/PREFIX]; a bad prefix is reported and replaced by the full length. */
+function readPrefix(node: Statement, at: number, context: Context): Prefix | undefined {
   const word = node.words[at]!;
   const slash = word.indexOf("/");
-  const address = parseAddress(slash < 0 ? word : word.slice(0, slash));
+  const address = canonicalAddress(slash < 0 ? word : word.slice(0, slash));
   if (address === undefined) {
     const message = `VRRP parsed invalid IP ${word}. skipping IP...`;
     complain(context, node, "general", message, at, { hint: "an IPv4 or IPv6 address" });
     return undefined;
   }
-  const full = address.length * 8;
-  if (slash < 0) return { address, prefixLength: full };
+  const family = word.includes(":") ? 6 : 4;
+  const full = family === 6 ? 128 : 32;
+  if (slash < 0) return { address, family, prefixLength: full };
   const prefixLength = readInteger(node, at, context, { min: 0, max: full }, slash + 1);
   if (prefixLength === undefined) {
     const message = `Invalid address prefix len ${
@@ -108,7 +112,7 @@ function readPrefix(
     } for address ${word} - using ${full}`;
     complain(context, node, "general", message, at, { offset: slash + 1 });
   }
-  return { address, prefixLength: prefixLength ?? full };
+  return { address, family, prefixLength: prefixLength ?? full };
 }
 
 /** What became of an option: it took its value, stood alone, or spoilt the address. */
@@ -157,9 +161,9 @@ const READ_OPTION: Readonly<
     checkLink(node, at, context, message);
     return "value";
   },
-  scope: ({ context, node, shown, found, address }, at) => {
+  scope: ({ context, node, shown, found, family }, at) => {
     const value = node.words[at]!;
-    if (address.length === 16) {
+    if (family === 6) {
       const message = `Cannot specify scope for IPv6 addresses (${shown}) - ignoring scope`;
       complain(context, node, "general", message, at);
       return "value";
@@ -173,9 +177,9 @@ const READ_OPTION: Readonly<
     }
     return "value";
   },
-  label: ({ context, node, shown, found, address }, at) => {
+  label: ({ context, node, shown, found, family }, at) => {
     const value = node.words[at]!;
-    if (address.length === 16) {
+    if (family === 6) {
       const message = `Cannot specify label for IPv6 addresses (${shown}) - ignoring label`;
       complain(context, node, "general", message, at);
     } else if (value.length > LONGEST_NAME) {
@@ -188,17 +192,17 @@ const READ_OPTION: Readonly<
   },
   brd: readBroadcast,
   broadcast: readBroadcast,
-  peer: ({ context, node, found, address }, at) => {
+  peer: ({ context, node, found, family }, at) => {
     const value = node.words[at]!;
     const peer = readPrefix(node, at, context);
-    if (peer?.address.length !== address.length) {
+    if (peer?.family !== family) {
       const message = peer === undefined
         ? `Invalid peer address ${value}`
         : `Peer address ${value} does not match address family`;
       complain(context, node, "general", message, at);
       return "drop";
     }
-    found.peer = { address: formatAddress(peer.address), prefixLength: peer.prefixLength };
+    found.peer = { address: peer.address, prefixLength: peer.prefixLength };
     return "value";
   },
   preferred_lft: ({ context, node, found }, at) => {
@@ -214,9 +218,9 @@ const READ_OPTION: Readonly<
 
 /** An IPv4 address, `+` for all host bits set or `-` for none. */
 function readBroadcast(reading: Reading, at: number): Outcome {
-  const { context, node, shown, found, address, prefixLength } = reading;
+  const { context, node, shown, found, family, prefixLength } = reading;
   const value = node.words[at]!;
-  if (address.length === 16) {
+  if (family === 6) {
     const message = `VRRP is trying to assign a broadcast ${value} to the IPv6 address ` +
       `${shown} - skipping VIP...`;
     complain(context, node, "general", message, at);
@@ -231,7 +235,9 @@ function readBroadcast(reading: Reading, at: number): Outcome {
     const hostBits = (i: number): number => 0xff >> Math.min(8, Math.max(0, prefixLength - 8 * i));
     const isOnes = value === "+";
     found.brd = formatAddress(
-      address.map((byte, i) => isOnes ? byte | hostBits(i) : byte & ~hostBits(i)),
+      parseAddress(found.address)!.map((byte, i) =>
+        isOnes ? byte | hostBits(i) : byte & ~hostBits(i)
+      ),
     );
     return "value";
   }

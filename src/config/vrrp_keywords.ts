@@ -338,7 +338,7 @@ export const vrrpInstance = block(() => ({
     ),
     ours: true,
   },
-}));
+}), "sparse");
 
 /** What the block of an instance says, before defaults from elsewhere. */
 export type WrittenInstance = Values<typeof vrrpInstance>;

@@ -2,7 +2,13 @@
  * The rows of vrrp_instance that no common reader makes. An instance shows its address family line by
  * line: the first address that says one decides, later ones must agree.
  */
-import { type Address, familyOf, formatAddress, parseAddress } from "../lib/address.ts";
+import {
+  type Address,
+  canonicalAddress,
+  familyOf,
+  formatAddress,
+  parseAddress,
+} from "../lib/address.ts";
 import { hasKey, word } from "./readers.ts";
 import {
   checkLink,
@@ -199,9 +205,9 @@ export function readMemberAddress(
   before: readonly VirtualAddress[],
 ): VirtualAddress | undefined {
   const written = node.words[0]!;
-  const address = parseAddress(written.split("/")[0]!);
-  const { family } = context.protocol;
-  if (address !== undefined && family !== 0 && family !== familyOf(address)) {
+  const family = written.includes(":") ? 6 : 4;
+  const isOther = context.protocol.family !== 0 && context.protocol.family !== family;
+  if (isOther && canonicalAddress(written.split("/")[0]!) !== undefined) {
     const message =
       `(${context.who}): address family must match VRRP instance [${written}] - ignoring`;
     complain(context, node, "general", message, 0, {
@@ -212,7 +218,7 @@ export function readMemberAddress(
   }
   const found = readUniqueAddress(node, context, before);
   // Only an address that stays settles the family.
-  if (found !== undefined && address !== undefined) agrees(context, familyOf(address));
+  if (found !== undefined) agrees(context, family);
   return found;
 }
 
@@ -223,7 +229,8 @@ export function readUniqueAddress(
   before: readonly VirtualAddress[],
 ): VirtualAddress | undefined {
   const found = readVirtualAddress(node, context);
-  if (found === undefined || !hasKey(before, spotOf, spotOf(found))) return found;
+  if (found === undefined || before.length === 0) return found;
+  if (!hasKey(before, spotOf, spotOf(found))) return found;
   const message = `(${context.who}) duplicate address ${node.words[0]!} - ignoring`;
   complain(context, node, "general", message, 0);
   return undefined;
