@@ -58,7 +58,7 @@ const ONE_SECOND = "server value, else 1 s";
 export const tcpCheck = block(() => ({
   ...connectionRows(),
   ...timingRows(SECOND, ONE_SECOND),
-}));
+}), "sparse");
 
 /** The keywords of PING_CHECK. */
 export const pingCheck = block(() => ({

@@ -94,7 +94,7 @@ const realServer = block(() => ({
   snmp_name: snmpName("real server"),
   slow_start: slowStart("service value"),
   ...checkBlocks(),
-}));
+}), "sparse");
 
 /** A real_server as written. */
 export interface WrittenServer {
