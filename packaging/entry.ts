@@ -6,7 +6,8 @@
  *   real-time ones, which by default all kill. What is left is the dynamic linker's work. INT and TERM stay as
  *   they are unless it is a daemon: who is impatient may interrupt any other start.
  * - They set what the runtime reads in its environment before any code of ours could say it: no thread that
- *   prepares memory for a large heap, and no optimising compiler for a configuration test.
+ *   prepares memory for a large heap; for a configuration test no optimising compiler, no collector beside the
+ *   program, and none at all before there are 64 MiB.
  * - They start the vrrp role of a daemon, as soon as it is one that stays where it was called: two runtimes
  *   start side by side instead of one after the other. {@link ../src/parent/early_role.ts} takes the role over.
  *

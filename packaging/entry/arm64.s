@@ -107,14 +107,22 @@ stays:	orr	w21, w21, STAYS
 	b	look_word
 
 decide:
-	adr	x23, no_warm_up			// two settings for the environment: x23, x24
-	adr	x24, no_optimiser
-	tbnz	w21, 1, insert			// TESTS
+	adr	x30, go
+	adr	x23, no_warm_up			// two settings for the environment
 	mov	x24, x23
+	tbnz	w21, 1, 0f			// TESTS
 	cmp	w21, STAYS
 	b.ne	insert
+	b	start_role
+0:	adr	x24, no_optimiser
+	bl	insert
+	adr	x23, no_collector
+	adr	x24, large_heap
+	bl	insert
+	b	go
 
 	// A daemon: from now on it hears INT and TERM too when it can, and its vrrp role starts beside the runtime.
+start_role:
 	adr	x1, all_signals
 	bl	block
 	mov	x8, SYS_mmap
@@ -125,31 +133,31 @@ decide:
 	mov	x4, -1
 	mov	x5, 0
 	svc	0
-	tbnz	x0, 63, insert
+	tbnz	x0, 63, no_role
 	mov	x25, x0
 	add	x3, x25, OURS
 	bl	pair
-	tbnz	w0, 31, insert
+	tbnz	w0, 31, no_role
 	add	x3, x25, STOP
 	bl	pair
-	tbnz	w0, 31, insert
+	tbnz	w0, 31, no_role
 	mov	x8, SYS_memfd_create
 	adr	x0, ledger_name
 	mov	x1, 1				// MFD_CLOEXEC
 	svc	0
 	str	w0, [x25, LEDGER]
-	tbnz	w0, 31, insert
+	tbnz	w0, 31, no_role
 	mov	x8, SYS_ftruncate
 	ldr	x1, ledger_bytes
 	svc	0
-	tbnz	w0, 31, insert
+	tbnz	w0, 31, no_role
 	mov	x8, SYS_socket
 	mov	x0, 17				// AF_PACKET
 	ldr	w1, raw				// SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC
 	mov	x2, 0
 	svc	0
 	str	w0, [x25, ANNOUNCE]
-	tbnz	w0, 31, insert
+	tbnz	w0, 31, no_role
 	mov	x8, SYS_clone
 	mov	x0, 17				// SIGCHLD
 	mov	x1, 0
@@ -157,7 +165,7 @@ decide:
 	mov	x3, 0
 	mov	x4, 0
 	svc	0
-	tbnz	w0, 31, insert
+	tbnz	w0, 31, no_role
 	cbz	w0, child
 	str	w0, [x25, PID]
 	mov	x8, SYS_close
@@ -189,7 +197,9 @@ put_digit:
 	b.ne	put_word
 	add	x24, x25, TEXT
 
-	// argc and argv move down by two words, and the two settings come before the environment.
+	// argc and argv move down by two words, and x23 and x24 come before the environment.
+no_role:
+	adr	x30, go
 insert:
 	sub	x9, x19, 16
 	mov	sp, x9
@@ -197,10 +207,13 @@ insert:
 	str	x10, [x9], 8
 	cmp	x19, x20
 	b.ne	0b
+	mov	x19, sp
+	mov	x20, x9
 	stp	x23, x24, [x9]
 	ldr	x10, environ
 	adr	x11, start
 	str	x9, [x11, x10]
+	ret
 go:	mov	x0, x28
 	ldr	x9, entry
 	adr	x10, start
@@ -307,6 +320,8 @@ early_name:	.ascii	"UPKEEP_EARLY="
 early_name_end:
 no_warm_up:	.asciz	"BUN_JSC_useWarmUpMarkedBlocks=0"
 no_optimiser:	.asciz	"BUN_JSC_useDFGJIT=0"
+no_collector:	.asciz	"BUN_JSC_useConcurrentGC=0"
+large_heap:	.asciz	"BUN_JSC_largeHeapSize=67108864"
 ledger_name:	.asciz	"upkeep-ledger"
 root:		.asciz	"/"
 null:		.asciz	"/dev/null"

@@ -106,15 +106,24 @@ stays:	or	ebp, STAYS
 	jmp	look_word
 
 decide:
-	lea	r13, [rip + no_warm_up]		# two settings for the environment: r13, r14
-	lea	r14, [rip + no_optimiser]
-	test	ebp, TESTS
-	jnz	insert
+	lea	r11, [rip + go]
+	lea	r13, [rip + no_warm_up]		# two settings for the environment
 	mov	r14, r13
+	test	ebp, TESTS
+	jnz	0f
 	cmp	ebp, STAYS
 	jne	insert
+	jmp	start_role
+0:	lea	r11, [rip + 0f]
+	lea	r14, [rip + no_optimiser]
+	jmp	insert
+0:	lea	r11, [rip + go]
+	lea	r13, [rip + no_collector]
+	lea	r14, [rip + large_heap]
+	jmp	insert
 
 	# A daemon: from now on it hears INT and TERM too when it can, and its vrrp role starts beside the runtime.
+start_role:
 	lea	rsi, [rip + all_signals]
 	call	block
 	mov	eax, SYS_mmap
@@ -126,27 +135,27 @@ decide:
 	xor	r9d, r9d
 	syscall
 	test	rax, rax
-	js	insert
+	js	no_role
 	mov	rbp, rax
 	lea	r10, [rbp + OURS]
 	call	pair
-	js	insert
+	js	no_role
 	lea	r10, [rbp + STOP]
 	call	pair
-	js	insert
+	js	no_role
 	mov	eax, SYS_memfd_create
 	lea	rdi, [rip + ledger_name]
 	mov	esi, 1				# MFD_CLOEXEC
 	syscall
 	mov	[rbp + LEDGER], eax
 	test	eax, eax
-	js	insert
+	js	no_role
 	mov	edi, eax
 	mov	eax, SYS_ftruncate
 	mov	rsi, [rip + ledger_bytes]
 	syscall
 	test	eax, eax
-	js	insert
+	js	no_role
 	mov	eax, SYS_socket
 	mov	edi, 17				# AF_PACKET
 	mov	esi, 0x80803			# SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC
@@ -154,11 +163,11 @@ decide:
 	syscall
 	mov	[rbp + ANNOUNCE], eax
 	test	eax, eax
-	js	insert
+	js	no_role
 	mov	eax, SYS_fork
 	syscall
 	test	eax, eax
-	js	insert
+	js	no_role
 	jz	child
 	mov	[rbp + PID], eax
 	mov	eax, SYS_close
@@ -189,7 +198,9 @@ put_digit:
 	jne	put_word
 	lea	r14, [rbp + TEXT]
 
-	# argc and argv move down by two words, and the two settings come before the environment.
+no_role:
+	# argc and argv move down by two words, and r13 and r14 come before the environment; on to r11.
+	lea	r11, [rip + go]
 insert:
 	lea	rdi, [rbx - 16]
 	mov	rsi, rbx
@@ -197,13 +208,15 @@ insert:
 	sub	rcx, rbx
 	shr	rcx, 3
 	rep movsq
-	lea	rsp, [rbx - 16]
-	lea	rax, [r12 - 16]
-	mov	[rax], r13
-	mov	[rax + 8], r14
+	sub	rbx, 16
+	sub	r12, 16
+	mov	rsp, rbx
+	mov	[r12], r13
+	mov	[r12 + 8], r14
 	lea	rdx, [rip + start]
 	mov	rcx, [rip + environ]
-	mov	[rdx + rcx], rax
+	mov	[rdx + rcx], r12
+	jmp	r11
 go:	mov	rdx, r15
 	lea	rax, [rip + start]
 	add	rax, [rip + entry]
@@ -304,6 +317,8 @@ early_name:	.ascii	"UPKEEP_EARLY="
 early_name_end:
 no_warm_up:	.asciz	"BUN_JSC_useWarmUpMarkedBlocks=0"
 no_optimiser:	.asciz	"BUN_JSC_useDFGJIT=0"
+no_collector:	.asciz	"BUN_JSC_useConcurrentGC=0"
+large_heap:	.asciz	"BUN_JSC_largeHeapSize=67108864"
 ledger_name:	.asciz	"upkeep-ledger"
 root:		.asciz	"/"
 null:		.asciz	"/dev/null"

@@ -10,7 +10,12 @@ import { Role } from "./supervisor.ts";
 /** In the environment of a process whose vrrp role runs already; deleted at once. */
 export const EARLY_VARIABLE = "UPKEEP_EARLY";
 /** What the first instructions set for the runtime of any other process than a role. */
-export const EARLY_SETTINGS = ["BUN_JSC_useWarmUpMarkedBlocks", "BUN_JSC_useDFGJIT"];
+export const EARLY_SETTINGS = [
+  "BUN_JSC_useWarmUpMarkedBlocks",
+  "BUN_JSC_useDFGJIT",
+  "BUN_JSC_useConcurrentGC",
+  "BUN_JSC_largeHeapSize",
+];
 
 /** A role started in advance. */
 export interface EarlyRole {
