@@ -7,6 +7,7 @@
 
 import {
   type Ack,
+  clearAckFlag,
   decodeAck,
   type Message,
   messages,
@@ -43,11 +44,13 @@ export interface Request {
   readonly doing: string;
 }
 
-/** Requests in one datagram: their acknowledgements must fit the receive buffer. */
+/** Requests in one datagram: if all are refused, the refusals must fit the receive buffer. */
 const CHUNK = 100;
 /** A datagram of this size fits any socket; a larger one may need more room. */
 const SEND_BYTES = 64 * 1024;
 const RECEIVE_BYTES = 64 * 1024;
+/** What a waiting refusal takes of the receive buffer. */
+const REFUSAL_BYTES = 2048;
 const MSG_DONTWAIT = 0x40;
 
 /** A socket for requests to one part of the kernel. */
@@ -57,9 +60,18 @@ export class Netlink {
   readonly #receive = new Memory(RECEIVE_BYTES);
   #sequence = 1;
 
-  /** `protocol` is NETLINK_*: whom to talk to. Throws SysError when the kernel gives no socket. */
-  constructor(protocol: number = NETLINK_ROUTE) {
+  readonly #chunk: number;
+
+  /**
+   * `protocol` is NETLINK_*: whom to talk to; `chunk` how many requests go out at a time. Throws SysError
+   * when the kernel gives no socket.
+   */
+  constructor(protocol: number = NETLINK_ROUTE, chunk = CHUNK) {
+    this.#chunk = chunk;
     this.fd = openSocket(AF_NETLINK, SOCK_RAW, protocol, "opening a netlink socket");
+    if (chunk > CHUNK) {
+      setOption(this.fd, SOL_SOCKET, SO_RCVBUFFORCE, chunk * REFUSAL_BYTES);
+    }
     bindSocket(this.fd, sockaddrNl(), "binding a netlink socket");
     setOption(this.fd, SOL_NETLINK, NETLINK_CAP_ACK, 1);
     setOption(this.fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
@@ -72,12 +84,14 @@ export class Netlink {
 
   /**
    * Sends requests and returns the kernel's verdicts in the same order: undefined for success, else
-   * the SysError with the kernel's own text. Throws SysError when the socket itself fails.
+   * the SysError with the kernel's own text. The kernel answers in order, and refusals without being
+   * asked, so only the last of a datagram asks for an answer. Throws SysError when the socket itself
+   * fails.
    */
   perform(requests: readonly Request[]): (SysError | undefined)[] {
     const verdicts: (SysError | undefined)[] = [];
-    for (let start = 0; start < requests.length; start += CHUNK) {
-      verdicts.push(...this.#performChunk(requests.slice(start, start + CHUNK)));
+    for (let start = 0; start < requests.length; start += this.#chunk) {
+      verdicts.push(...this.#performChunk(requests.slice(start, start + this.#chunk)));
     }
     return verdicts;
   }
@@ -85,16 +99,15 @@ export class Netlink {
   #performChunk(requests: readonly Request[]): (SysError | undefined)[] {
     const first = this.#sequence;
     this.#sequence += requests.length;
-    this.#send(requests.map((request) => request.bytes), first, requests[0]!.doing);
+    const last = requests.length - 1;
+    const { doing } = requests[last]!;
+    this.#send(requests.map(({ bytes }) => bytes), first, doing, true);
     const acks: (Ack | undefined)[] = new Array(requests.length);
-    let missing = requests.length;
-    while (missing > 0) {
-      for (const message of messages(this.#read(requests[0]!.doing))) {
+    while (acks[last] === undefined) {
+      for (const message of messages(this.#read(doing))) {
         const index = message.seq - first;
-        if (message.type !== NLMSG_ERROR || acks[index] !== undefined) continue;
-        if (index < 0 || index >= requests.length) continue;
-        acks[index] = decodeAck(message);
-        missing--;
+        if (message.type !== NLMSG_ERROR || index < 0 || index > last) continue;
+        acks[index] ??= decodeAck(message);
       }
     }
     return acks.map((ack, i) =>
@@ -161,7 +174,7 @@ export class Netlink {
     }
   }
 
-  #send(parts: readonly Uint8Array[], sequence: number, doing: string): void {
+  #send(parts: readonly Uint8Array[], sequence: number, doing: string, isQuiet = false): void {
     const total = parts.reduce((sum, part) => sum + ((part.length + 3) & ~3), 0);
     if (total > SEND_BYTES) setOption(this.fd, SOL_SOCKET, SO_SNDBUFFORCE, 2 * total);
     const memory = new Memory(total);
@@ -169,6 +182,7 @@ export class Netlink {
     for (const [i, part] of parts.entries()) {
       memory.bytes.set(part, offset);
       patchSequence(memory.bytes.subarray(offset), sequence + i, 0);
+      if (isQuiet && i < parts.length - 1) clearAckFlag(memory.bytes.subarray(offset));
       offset += (part.length + 3) & ~3;
     }
     check(libc.send(this.fd, memory.pointer, total, 0), "send", doing);

@@ -25,6 +25,10 @@ async function main(): Promise<number> {
     const { runVrrpRole } = await import("./vrrp/role.ts");
     return runVrrpRole(CHANNEL_FD, openLedger(LEDGER_FD), ANNOUNCE_FD);
   }
+  if (role === "checkers") {
+    const { runCheckersRole } = await import("./lvs/role.ts");
+    return runCheckersRole(CHANNEL_FD);
+  }
   const early = takeEarlyRole();
   if (name === "keepalived" || words[0]?.startsWith("-") === true) {
     const { runDaemon } = await import("./cli/daemon.ts");

@@ -244,7 +244,7 @@ const ROOMS: readonly Room[] = [
     modules: SYSTEM,
   },
   ...["vrrp", "lvs"].flatMap((own): Room[] => {
-    const around = `ffi/|src/(lib|wire|netlink|${own})/|src/parent/channel\\.ts`;
+    const around = `ffi/|src/(lib|wire|netlink|${own})/|src/parent/(\\w+_)?channel\\.ts`;
     return [
       {
         name: `src/${own}/perform.ts and what it is made of`,
@@ -259,7 +259,7 @@ const ROOMS: readonly Room[] = [
       {
         name: `src/${own}/role.ts, router.ts and their parts`,
         where: new RegExp(
-          `^src/${own}/(\\w+/)?(role|router|reception|neighbourhood|footing|holdings|routing|statics|start_delay|\\w+_speaker)\\.ts$`,
+          `^src/${own}/(\\w+/)?(role|router|balancer|reception|neighbourhood|footing|holdings|routing|statics|start_delay|\\w+_speaker)\\.ts$`,
         ),
         values: new RegExp(`^(${around}|src/config/|src/loop\\.ts)`),
         modules: SYSTEM,
@@ -294,7 +294,7 @@ const ROOMS: readonly Room[] = [
     where: /^src\/operate\//,
     values: /^(src\/|ffi\/|package\.json)/,
     types: /^src\//,
-    never: /\/(perform|role)\.ts$|^src\/parent\/(?!channel\.ts)/,
+    never: /\/(perform|role)\.ts$|^src\/parent\/(?!(\w+_)?channel\.ts)/,
     modules: SYSTEM_AND_LIBRARIES,
   },
   {

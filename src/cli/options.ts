@@ -49,6 +49,8 @@ export interface DaemonOptions {
   readonly releaseVips: boolean;
   /** Leave addresses, routes and rules in place at stop. */
   readonly dontReleaseVrrp: boolean;
+  /** Leave the IPVS table in place at stop. */
+  readonly dontReleaseIpvs: boolean;
   /** What `@ID` lines match; undefined means the host name up to its first dot. */
   readonly configId: string | undefined;
   /** Every check on included files is on. */
@@ -115,6 +117,7 @@ const defaults: DaemonOptions = {
   dontRespawn: false,
   releaseVips: false,
   dontReleaseVrrp: false,
+  dontReleaseIpvs: false,
   configId: undefined,
   allConfig: false,
   signum: undefined,
@@ -221,7 +224,7 @@ export const optionGroups: readonly OptionGroup[] = [
         "leave addresses, routes and rules in place",
         on("dontReleaseVrrp"),
       ),
-      row("-I, --dont-release-ipvs", "leave the IPVS table in place"),
+      row("-I, --dont-release-ipvs", "leave the IPVS table in place", on("dontReleaseIpvs")),
       row("    --ignore-sigint", "carry on after SIGINT, for debuggers", on("ignoreSigint")),
     ],
   },

@@ -18,7 +18,7 @@ G no-syslog           none     +
 u umask               required +
 X release-vips        none     +
 V dont-release-vrrp   none     +
-I dont-release-ipvs   none     -
+I dont-release-ipvs   none     +
 R dont-respawn        none     +
 n dont-fork           none     +
 d dump-conf           none     +
@@ -89,6 +89,7 @@ test("the defaults", () => {
     dontRespawn: false,
     releaseVips: false,
     dontReleaseVrrp: false,
+    dontReleaseIpvs: false,
     configId: undefined,
     allConfig: false,
     signum: undefined,
@@ -183,12 +184,13 @@ const rows: readonly (readonly [words: string, expected: Partial<DaemonOptions>]
     unbuilt: ["--snmp"],
     notices: ["Option --snmp is accepted but has no effect yet"],
   }],
-  ["-s ns -BI", {
+  ["-s ns -BIx", {
     noBfd: true,
-    unbuilt: ["--namespace", "--dont-release-ipvs"],
+    dontReleaseIpvs: true,
+    unbuilt: ["--namespace", "--snmp"],
     notices: [
       "Option --namespace is accepted but has no effect yet",
-      "Option --dont-release-ipvs is accepted but has no effect yet",
+      "Option --snmp is accepted but has no effect yet",
     ],
   }],
 ];

@@ -35,7 +35,7 @@ import {
   statusCodes,
   weightOfFile,
 } from "./checker_rows.ts";
-import { serverName } from "./lvs_reading.ts";
+import { serverName } from "../lib/lvs_name.ts";
 import { complainOf } from "./lvs_words.ts";
 import { alias, bool, flag, integer, text, wholeSeconds, word } from "./readers.ts";
 import {

@@ -169,18 +169,18 @@ export const globalDefs = lazyBlock({
       "- keep the kernel from reporting membership of 224.0.0.0/24; default off",
     )),
   v3_checksum_as_v2: () => flag("- default of v3_checksum_as_v2 in instances; default off"),
-  lvs_timeouts: () => later(lvsTimeouts()),
-  lvs_flush: () => later(flag("- remove every service of the kernel at start; default off")),
+  lvs_timeouts: () => lvsTimeouts(),
+  lvs_flush: () => flag("- remove every service of the kernel at start; default off"),
   lvs_flush_on_stop: () =>
-    later(lvsFlushOnStop(
+    lvsFlushOnStop(
       "[VS] - at stop remove every service at once, with VS only those configured; default off",
-    )),
+    ),
   lvs_flush_onstop: () =>
-    later(alias(
+    alias(
       "lvs_flush_on_stop",
       lvsFlushOnStop("[VS] - former spelling of lvs_flush_on_stop"),
-    )),
-  lvs_sync_daemon: () => later(lvsSyncDaemon()),
+    ),
+  lvs_sync_daemon: () => lvsSyncDaemon(),
   vrrp_mcast_group4: () =>
     group(
       "IPV4 - group of adverts; range multicast; default 224.0.0.18",
@@ -352,7 +352,7 @@ export const globalDefs = lazyBlock({
     later(flag(
       "- write every state to the FIFOs again after a reload; default off",
     )),
-  ...fifoRows("lvs_notify_fifo", "events of virtual and real servers", true),
+  ...fifoRows("lvs_notify_fifo", "events of virtual and real servers"),
   ...roleRows("checker"),
   ...roleRows("bfd"),
   snmp_socket: () =>
@@ -403,10 +403,10 @@ export const globalDefs = lazyBlock({
   ...bufferRows("lvs_netlink_cmd", "the socket for netlink commands of the checker process"),
   ...bufferRows("lvs_netlink_monitor", "the socket that hears of changes in the checker process"),
   rs_init_notifies: () =>
-    later(bool(
+    bool(
       "[BOOL] - run notify_up at start for servers that are up from the beginning; default off",
       notBool("rs_init_notifies"),
-    )),
+    ),
   no_checker_emails: () =>
     later(bool(
       "[BOOL] - mail about servers only, not about each of their checks; default off",

@@ -157,17 +157,15 @@ export type FifoRows<P extends string> =
 export function fifoRows<const P extends string>(
   name: P,
   what: string,
-  isLater = false,
 ): FifoRows<P> {
-  const mark = <R extends object>(row: R): R => isLater ? later(row) : row;
   return {
-    [name]: () => mark(fifo(name, what)),
+    [name]: () => fifo(name, what),
     [`${name}_script`]: () =>
-      mark(onceScript(
+      onceScript(
         `SCRIPT [USER [[:]GROUP]] - started to read ${name}, whose path it is given; default none`,
         `No ${name}_script specified`,
         `${name}_script`,
-      )),
+      ),
   } as unknown as FifoRows<P>;
 }
 

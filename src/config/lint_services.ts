@@ -1,7 +1,7 @@
 /** What is unwise about virtual servers and what they are checked with. */
 import type { Find } from "./finding.ts";
 import type { VirtualServer } from "./lvs.ts";
-import { serviceName } from "./lvs_reading.ts";
+import { serviceName } from "../lib/lvs_name.ts";
 
 /** More servers than these are only counted. */
 const MOST_NAMED = 4;

@@ -2,6 +2,7 @@
  * The keywords of the load balancer: virtual_server_group, virtual_server, real_server and SSL. A
  * block that cannot be (no address, another family) is dropped whole.
  */
+import { serviceName } from "../lib/lvs_name.ts";
 import {
   connectTimeout,
   INT_MAX,
@@ -22,7 +23,7 @@ import {
   type ServiceTarget,
   type VirtualServerGroup,
 } from "./lvs.ts";
-import { beginService, familyOfText, serviceName } from "./lvs_reading.ts";
+import { beginService, familyOfText } from "./lvs_reading.ts";
 import { complainOf, readAddress, readPort } from "./lvs_words.ts";
 import {
   alias,
@@ -31,6 +32,7 @@ import {
   flag,
   insideOf,
   integer,
+  later,
   placeOf,
   script,
   seconds,
@@ -86,12 +88,12 @@ const realServer = block(() => ({
     (text) => `Invalid alpha parameter ${text}`,
   ),
   ...scheduleRows("real server", "service value", "delay_before_retry", "delay_loop"),
-  smtp_alert: bool(
+  smtp_alert: later(bool(
     "[BOOL] - mail when it changes; default on, unless smtp_alert_checker or smtp_alert say else",
     (text) => `Invalid real_server smtp_alert parameter ${text}`,
-  ),
+  )),
   virtualhost: virtualhost("service value", "real server virtualhost missing"),
-  snmp_name: snmpName("real server"),
+  snmp_name: later(snmpName("real server")),
   slow_start: slowStart("service value"),
   ...checkBlocks(),
 }), "sparse");
@@ -253,15 +255,15 @@ const virtualServer = block(() => ({
   persistence_timeout: persistenceTimeout(),
   persistence_granularity: persistenceGranularity(),
   protocol: protocol(),
-  ha_suspend: flag(
-    "- check only while its address is on this host; range not with fwmark; default off",
+  ha_suspend: later(
+    flag("- check only while its address is on this host; range not with fwmark; default off"),
   ),
-  smtp_alert: bool(
+  smtp_alert: later(bool(
     "[BOOL] - mail when quorum changes; default off, or smtp_alert_checker, or smtp_alert",
     (text) => `Invalid virtual_server smtp_alert parameter ${text}`,
-  ),
+  )),
   virtualhost: virtualhost("none", "virtual server virtualhost missing"),
-  snmp_name: snmpName("virtual server"),
+  snmp_name: later(snmpName("virtual server")),
   alpha: flag(
     "- servers are down until their checks succeed; range its argument is ignored here; default off",
   ),

@@ -64,20 +64,3 @@ export function beginService(reading: LvsReading, target: ServiceTarget): void {
 export function familyOfText(address: string): 4 | 6 {
   return address.includes(":") ? 6 : 4;
 }
-
-/** A service as messages name it. */
-export function serviceName(target: ServiceTarget, protocol: string): string {
-  switch (target.type) {
-    case "address":
-      return `[${target.address}]:${protocol}:${target.port}`;
-    case "fwmark":
-      return `FWM ${target.fwmark}`;
-    case "group":
-      return `[${target.group}]:0`;
-  }
-}
-
-/** A real server as messages name it. */
-export function serverName(address: string, protocol: string, port: number): string {
-  return `[${address}]:${protocol}:${port}`;
-}

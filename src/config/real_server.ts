@@ -6,7 +6,7 @@ import { type CheckDefaults, completeChecks } from "./check.ts";
 import type { Globals } from "./globals.ts";
 import type { Forwarding, RealServer, VirtualServerGroup } from "./lvs.ts";
 import type { WrittenServer, WrittenService } from "./lvs_keywords.ts";
-import { serverName, serviceName } from "./lvs_reading.ts";
+import { serverName, serviceName } from "../lib/lvs_name.ts";
 import type { ProblemExtras, ProblemKind, Problems } from "./problem.ts";
 
 const DELAY_LOOP_US = 60_000_000;

@@ -46,7 +46,7 @@ test("help says grammar, purpose, place, range, default, other spellings and sta
   expect(help("auth_pass")).toContain("never shown");
   expect(help("nopreempt")).toContain("Also     preempt\n");
   expect(help("preempt")).toContain("Sets     nopreempt\n");
-  expect(help("quorum_up")).toContain("without effect so far");
+  expect(help("snmp_socket")).toContain("without effect so far");
 });
 
 test("a keyword of several blocks is told for each, or for the one that is named", () => {

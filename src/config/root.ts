@@ -132,8 +132,8 @@ export const root = block(() => ({
     duplicate: (name) => `vrrp instance ${name} already defined`,
   }),
   SSL: later(sslBlock()),
-  virtual_server_group: later(virtualServerGroups()),
-  virtual_server: later(virtualServers()),
+  virtual_server_group: virtualServerGroups(),
+  virtual_server: virtualServers(),
 }));
 
 const TRACK_FILE: Naming<Values<typeof trackFile>> = {

@@ -5,7 +5,7 @@
 import { factsOf } from "./group_facts.ts";
 import type { Forwarding, SorryServer, Ssl, VirtualServer, VirtualServerGroup } from "./lvs.ts";
 import { PERSISTENCE_US, type WrittenServer, type WrittenService } from "./lvs_keywords.ts";
-import { serviceName } from "./lvs_reading.ts";
+import { serviceName } from "../lib/lvs_name.ts";
 import type { Problems } from "./problem.ts";
 import {
   completeServers,

@@ -139,6 +139,11 @@ export function patchSequence(bytes: Uint8Array, seq: number, pid: number): void
   put32(bytes, 12, pid);
 }
 
+/** Takes back NLM_F_ACK of the request that starts at `bytes[0]`: only a refusal is answered. */
+export function clearAckFlag(bytes: Uint8Array): void {
+  put16(bytes, 6, get16(bytes, 6) & ~NLM_F_ACK);
+}
+
 /** The messages of one received datagram, in order. */
 export class Messages implements Iterable<Message> {
   /** Whether the datagram ended inside a message, or held a length that cannot be. */

@@ -1,6 +1,6 @@
 /**
  * What the parent and the vrrp role say to each other: one typed union per direction, and the framing and
- * queueing that all roles share.
+ * queueing that the other roles' channels share (their words: checkers_channel.ts).
  *
  * A frame is a 32-bit length (little-endian) and that many bytes of JSON in UTF-8. Both ends are
  * processes of the same executable, so what arrives is what was sent; a frame that cannot be is our
@@ -11,10 +11,11 @@ import { Memory } from "../../ffi/memory.ts";
 import { receiveNow, sendNow } from "../../ffi/socket.ts";
 import { assert } from "../lib/assert.ts";
 import type { BfdInstance } from "../config/bfd.ts";
-import type { LogLevel } from "../lib/log.ts";
 import type { Change } from "../vrrp/diff.ts";
 import type { State } from "../vrrp/state.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
+import type { FromCheckers } from "./checkers_channel.ts";
+import type { FromAnyRole } from "./common_channel.ts";
 
 /** From the parent to the vrrp role. */
 export type ToRole =
@@ -39,16 +40,6 @@ export type ToRole =
   | { readonly type: "withdraw"; readonly changes: readonly Change[] }
   /** Leave: priority 0 adverts, addresses removed unless they are to be kept. */
   | { readonly type: "shutdown"; readonly keepAddresses: boolean };
-
-/** From any role to the parent. */
-export type FromAnyRole =
-  | { readonly type: "log"; readonly level: LogLevel; readonly text: string }
-  /** Log lines were dropped because nobody read them. */
-  | { readonly type: "dropped"; readonly lines: number }
-  /** A change was performed; what it asks for is running. */
-  | { readonly type: "configured" }
-  /** The role's own mistake, just before it ends. */
-  | { readonly type: "crash"; readonly stack: string };
 
 /** From the vrrp role to the parent. */
 export type FromRole =
@@ -148,18 +139,20 @@ const LOG_LIMIT = 256 * 1024;
 const STATE_LIMIT = 2 * LOG_LIMIT;
 
 /** What a role says. */
-type Said = FromRole;
+type Said = FromRole | FromCheckers;
 
 /** What a message is the latest of; undefined for one that must not be left out. */
 function subjectOf(message: Said): string | undefined {
   if (message.type === "state") return `instance ${message.instance}`;
   if (message.type === "group") return `group ${message.group}`;
-  return message.type === "bfd" ? `bfd ${message.instance}` : undefined;
+  if (message.type === "bfd") return `bfd ${message.instance}`;
+  if (message.type === "real-server") return `RS ${message.server} ${message.service}`;
+  return message.type === "quorum" ? `VS ${message.service}` : undefined;
 }
 
 /**
  * A role's end, sending. It never blocks: what the parent does not read waits in a bounded queue, log
- * lines are dropped (and counted) first, and of each instance, group and BFD session only the latest
+ * lines are dropped (and counted) first, and of each instance, group, BFD session and server only the latest
  * state is kept. A parent that stands still for a minute delays nothing.
  */
 export class Outbox<Sent extends Said = FromRole> {

@@ -19,7 +19,9 @@ import type { Files } from "../config/files.ts";
 import type { LogLevel } from "../lib/log.ts";
 import { absolutePath } from "../lib/path.ts";
 import { dumpConfig } from "../report/data.ts";
+import type { State } from "../vrrp/state.ts";
 import { trackingOf } from "../vrrp/trackers.ts";
+import type { CheckersSide } from "./checkers_side.ts";
 import { systemFiles } from "./files.ts";
 import type { EarlyRole } from "./early_role.ts";
 import { reapStrangers } from "./init.ts";
@@ -62,12 +64,15 @@ export class Daemon {
   readonly #configFile: string;
   readonly #log: Log;
   readonly #ledger: Ledger;
+  /** What `systemctl status` shows. */
   readonly #states = new Map<string, string>();
+  readonly #instances = new Map<string, State["name"]>();
   readonly #finish: (status: number) => void;
   /** Resolves with the exit status when the daemon has ended. */
   readonly ended: Promise<number>;
   #config: Config | undefined;
   readonly #vrrp: VrrpSide;
+  #checkers: CheckersSide | undefined;
   #stopping: { status: number } | undefined;
   #hasPidFile = false;
   readonly #notifier: Notifier;
@@ -184,7 +189,7 @@ export class Daemon {
 
   /** The roles that there are. */
   get #sides(): readonly Side[] {
-    return [this.#vrrp];
+    return this.#checkers === undefined ? [this.#vrrp] : [this.#vrrp, this.#checkers];
   }
 
   /** Makes a configuration the running one. */
@@ -193,6 +198,7 @@ export class Daemon {
     this.#vrrp.configure(config);
     this.#notifier.configure(config);
     void this.#watchTracked();
+    void this.#balance();
   }
 
   /** The start is over: gives back what only it has needed, here and in the roles. */
@@ -230,8 +236,31 @@ export class Daemon {
       pidFile: this.#pathOf(options.vrrpPidFile),
       tracked: () => this.#watch?.results ?? [],
       news: (message) => this.#publish(message),
-      forget: () => this.#states.clear(),
+      forget: () => {
+        this.#states.clear();
+        this.#instances.clear();
+      },
     }, this.#ledger);
+  }
+
+  /** Virtual servers are kept by a role of their own; nothing of it is loaded while there are none. */
+  async #balance(): Promise<void> {
+    const { vrrpOnly, allRoles } = this.#options;
+    const { virtual_servers, globals } = this.#config!;
+    const hasWork = virtual_servers !== undefined || globals.lvs_sync_daemon !== undefined;
+    if (vrrpOnly || (this.#checkers === undefined && !hasWork && !allRoles)) return;
+    const { CheckersSide } = await import("./checkers_side.ts");
+    if (this.#stopping !== undefined || this.#config === undefined) return;
+    this.#checkers ??= new CheckersSide({
+      ...this.#household,
+      argv0: this.#invocation.argv0,
+      argv: this.#invocation.argv,
+      options: this.#options,
+      pidFile: this.#pathOf(this.#options.checkersPidFile),
+      instances: () => this.#instances,
+      news: (message) => this.#notifier.tellOfServer(message),
+    });
+    this.#checkers.configure(this.#config);
   }
 
   /** What the vrrp role says is passed on to whoever is to know. */
@@ -240,6 +269,8 @@ export class Daemon {
       case "state":
         this.#notifier.tell(message);
         this.#states.set(message.instance, message.to);
+        this.#instances.set(message.instance, message.to);
+        this.#checkers?.hearInstance(message.instance, message.to);
         notifyStatus(this.#states);
         return;
       case "bfd":

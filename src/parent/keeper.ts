@@ -7,7 +7,7 @@ import { SIGKILL } from "../../ffi/constants.ts";
 import { monotonicUs } from "../../ffi/timer.ts";
 import type { Config } from "../config/load.ts";
 import type { LogLevel } from "../lib/log.ts";
-import type { FromAnyRole } from "./channel.ts";
+import type { FromAnyRole } from "./common_channel.ts";
 import type { Log, Speaker } from "./logs.ts";
 import { removePidFileOf } from "./pid_files.ts";
 import { isPermanent, nextDelay } from "./respawn.ts";
@@ -137,7 +137,7 @@ export class Keeper<To extends object, From extends { readonly type: string }> {
     if (!isWanted) this.#role?.release();
     else if (this.#respawnTimer === undefined) {
       this.#restart();
-      return false;
+      this.sayStarted();
     }
     return false;
   }

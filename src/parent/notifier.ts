@@ -10,6 +10,7 @@ import type { Script, VrrpInstance } from "../config/vrrp.ts";
 import type { World } from "../config/world.ts";
 import type { LogLevel } from "../lib/log.ts";
 import type { FromRole } from "./channel.ts";
+import type { FromCheckers } from "./checkers_channel.ts";
 import { FifoWriter } from "./fifo.ts";
 import { type Runnable, type RunningScript, runScript, vetScript } from "./script.ts";
 
@@ -18,6 +19,9 @@ const PATIENCE_MS = 5000;
 
 /** What the role says that is for scripts and FIFOs. */
 type News = Extract<FromRole, { type: "state" | "group" | "priority" }>;
+
+/** What the checkers role says that is for them. */
+type ServerNews = Extract<FromCheckers, { type: "real-server" | "quorum" }>;
 
 /** What scripts and FIFOs are told. */
 type NotifyState = "MASTER" | "BACKUP" | "FAULT" | "STOP" | "DELETED";
@@ -113,6 +117,14 @@ class Queue {
   }
 }
 
+/** Which FIFOs an event goes to besides the one for all. */
+type FifoName = "vrrp_notify_fifo" | "lvs_notify_fifo";
+
+interface OpenFifo {
+  readonly name: "notify_fifo" | FifoName;
+  readonly writer: FifoWriter;
+}
+
 /** The notifications of a configuration. */
 export class Notifier {
   readonly #say: Say;
@@ -120,7 +132,7 @@ export class Notifier {
   readonly #queues = new Map<string, Queue>();
   readonly #vetted = new Map<string, Runnable | undefined>();
   readonly #readers = new Map<string, { readonly line: string; readonly script: RunningScript }>();
-  #fifos: readonly { readonly name: string; readonly writer: FifoWriter }[] = [];
+  #fifos: readonly OpenFifo[] = [];
   #config: Config | undefined;
   #instances = new Map<string, VrrpInstance>();
   #groups = new Map<string, VrrpSyncGroup>();
@@ -168,6 +180,25 @@ export class Notifier {
         this.#write(`INSTANCE "${news.instance}" ${news.state}_PRIORITY ${news.priority}\n`);
         return;
     }
+  }
+
+  /** Tells everybody of a real server or a quorum. */
+  tellOfServer(news: ServerNews): void {
+    const { type, service, isUp, script } = news;
+    const state = isUp ? "UP" : "DOWN";
+    const isReal = type === "real-server";
+    if (script !== undefined) {
+      const keyword = `${isReal ? "notify" : "quorum"}_${state.toLowerCase()}`;
+      const name = isReal ? `${news.server} of ${service}` : service;
+      this.#runScript(`${type} ${name}`, script, [], {
+        UPKEEP_VIRTUAL_SERVER: service,
+        ...(isReal ? { UPKEEP_REAL_SERVER: news.server } : {}),
+        UPKEEP_STATE: state,
+      }, `(${name}) ${keyword} script ${script.argv[0]}`);
+    }
+    const line = isReal ? `RS ${news.server} ${service} ${state}` : `VS ${service} ${state}`;
+    // keepalived writes the end of its string, too.
+    this.#write(`${line}\n\0`, "lvs_notify_fifo");
   }
 
   #tellOfInstance({ instance, from, to, priority }: Extract<News, { type: "state" }>): void {
@@ -224,18 +255,26 @@ export class Notifier {
     words: readonly string[],
     told: Told,
   ): void {
-    const what = `(${name}) ${keyword} script ${script.argv[0]}`;
-    const runnable = this.#vet(script, what);
-    if (runnable === undefined) return;
-    const key = `${kind} ${name}`;
-    let queue = this.#queues.get(key);
-    if (queue === undefined) this.#queues.set(key, queue = new Queue(this.#say));
-    const context = {
+    this.#runScript(`${kind} ${name}`, script, words, {
       [`UPKEEP_${kind}`]: name,
       UPKEEP_STATE: told.state,
       UPKEEP_PREVIOUS: told.previous,
       UPKEEP_PRIORITY: `${told.priority}`,
-    };
+    }, `(${name}) ${keyword} script ${script.argv[0]}`);
+  }
+
+  /** Runs a script after those that were started before it under the same key. */
+  #runScript(
+    key: string,
+    script: Script,
+    words: readonly string[],
+    context: Waiting["context"],
+    what: string,
+  ): void {
+    const runnable = this.#vet(script, what);
+    if (runnable === undefined) return;
+    let queue = this.#queues.get(key);
+    if (queue === undefined) this.#queues.set(key, queue = new Queue(this.#say));
     queue.add({ script: runnable, words, context, what });
   }
 
@@ -250,8 +289,9 @@ export class Notifier {
     return runnable;
   }
 
-  #write(line: string): void {
+  #write(line: string, kind: FifoName = "vrrp_notify_fifo"): void {
     for (const { name, writer } of this.#fifos) {
+      if (name !== "notify_fifo" && name !== kind) continue;
       if (!writer.write(line)) {
         this.#say("warning", `${name} ${writer.path} takes no more: lost ${line.trim()}`);
       }
@@ -259,15 +299,16 @@ export class Notifier {
   }
 
   #openFifos(config: Config): void {
-    const { notify_fifo, vrrp_notify_fifo } = config.globals;
-    const wanted = [
-      { name: "notify_fifo", fifo: notify_fifo, script: config.globals.notify_fifo_script },
-      {
-        name: "vrrp_notify_fifo",
-        fifo: vrrp_notify_fifo?.path === notify_fifo?.path ? undefined : vrrp_notify_fifo,
-        script: config.globals.vrrp_notify_fifo_script,
-      },
-    ];
+    const { globals } = config;
+    const taken = new Set<string>();
+    const wanted = (["notify_fifo", "vrrp_notify_fifo", "lvs_notify_fifo"] as const).map((name) => {
+      const { [name]: fifo, [`${name}_script` as const]: script } = globals;
+      // One path is one FIFO with one reader; what goes to the FIFO for all goes to no other.
+      const isTwin = name !== "notify_fifo" && fifo?.path === globals.notify_fifo?.path;
+      const isRead = fifo !== undefined && taken.has(fifo.path);
+      if (fifo !== undefined && script !== undefined) taken.add(fifo.path);
+      return { name, fifo: isTwin ? undefined : fifo, script: isRead ? undefined : script };
+    });
     const before = this.#fifos;
     this.#fifos = wanted.flatMap(({ name, fifo }) => {
       if (fifo === undefined) return [];
@@ -281,9 +322,9 @@ export class Notifier {
   }
 
   #openFifo(
-    name: string,
+    name: OpenFifo["name"],
     fifo: NonNullable<Config["globals"]["notify_fifo"]>,
-  ): readonly { name: string; writer: FifoWriter }[] {
+  ): readonly OpenFifo[] {
     const owner = vetScript(
       { argv: ["/"], ...(fifo.user === undefined ? {} : { user: fifo.user }) },
       this.#config!.globals,

@@ -9,13 +9,8 @@ import type { BfdInstance } from "../config/bfd.ts";
 import type { Config } from "../config/load.ts";
 import { type Change, diff, hasStatics, hasVrrpWork, leftovers } from "../vrrp/diff.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
-import {
-  encodeFrame,
-  FrameReader,
-  type FromAnyRole,
-  type FromRole,
-  type ToRole,
-} from "./channel.ts";
+import { encodeFrame, FrameReader, type FromRole, type ToRole } from "./channel.ts";
+import type { FromAnyRole } from "./common_channel.ts";
 import { type Household, Keeper, type Side } from "./keeper.ts";
 import { type Ledger, slotOf } from "./ledger.ts";
 import { patienceUs } from "./respawn.ts";

@@ -1,0 +1,251 @@
+/**
+ * The virtual servers of the role and the kernel's table side by side. An event changes a pool and marks the
+ * services it is about; the end of the turn compares them with what is in the kernel and performs the
+ * difference; only then is told what has happened.
+ */
+
+import type { Alarm, Loop } from "../loop.ts";
+import type { Service } from "../netlink/ipvs.ts";
+import type { Destination } from "../netlink/ipvs_destination.ts";
+import type { FromCheckers } from "../parent/checkers_channel.ts";
+import type { Balanced, BalancerGlobals, LvsChange } from "./changes.ts";
+import type { Mirror } from "./mirror_perform.ts";
+import {
+  type Finding,
+  hear,
+  type News,
+  type Pool,
+  ramp,
+  reconfigure,
+  serverKey,
+  start,
+  stop,
+} from "./quorum.ts";
+import { entryOf, servicesOf } from "./services.ts";
+import { wantedDaemons } from "./sync_daemon.ts";
+import { type Entry, serviceId } from "./table.ts";
+
+const SECOND_US = 1_000_000;
+/** In so many steps a slowly starting server gets its weight. */
+const RAMP_STEPS = 20;
+
+/** A virtual server that runs. */
+interface Running {
+  readonly balanced: Balanced;
+  readonly pool: Pool;
+  readonly services: ReadonlyMap<string, Service>;
+}
+
+/** What a balancer works with. */
+export interface BalancerParts {
+  readonly loop: Pick<Loop, "schedule">;
+  readonly mirror: Mirror;
+  say(message: FromCheckers): void;
+}
+
+/** All virtual servers. */
+export class Balancer {
+  readonly #parts: BalancerParts;
+  readonly #running = new Map<string, Running>();
+  /** The virtual servers that a service belongs to: nearly always one. */
+  readonly #owners = new Map<string, readonly string[]>();
+  /** The services that the next {@link Balancer.flush} compares. */
+  #dirty = new Set<string>();
+  readonly #news: FromCheckers[] = [];
+  readonly #instances = new Map<string, string>();
+  readonly #ramps = new Map<string, Alarm>();
+  #globals: BalancerGlobals | undefined;
+
+  constructor(parts: BalancerParts) {
+    this.#parts = parts;
+  }
+
+  /** What is configured, by key; a view. */
+  get servers(): ReadonlyMap<string, { readonly balanced: Balanced; readonly pool: Pool }> {
+    return this.#running;
+  }
+
+  /** Makes the configuration different. */
+  configure(changes: readonly LvsChange[]): void {
+    for (const change of changes) {
+      switch (change.type) {
+        case "globals":
+          this.#setGlobals(change.globals);
+          break;
+        case "remove":
+          this.#remove(change.key);
+          break;
+        case "add": {
+          const { key, balanced } = change;
+          const { pool, news } = start(balanced, this.#globals?.initNotifies);
+          this.#put(key, balanced, pool, news);
+          break;
+        }
+        case "change":
+          this.#change(change.key, change.balanced);
+          break;
+      }
+    }
+  }
+
+  #setGlobals(globals: BalancerGlobals): void {
+    const { mirror } = this.#parts;
+    if (globals.flush) mirror.flush();
+    const { tcp = 0, tcpfin = 0, udp = 0 } = globals.timeouts ?? {};
+    const seconds = { tcp: tcp / SECOND_US, tcpFin: tcpfin / SECOND_US, udp: udp / SECOND_US };
+    mirror.setTimeouts(globals.timeouts === undefined ? undefined : seconds);
+    this.#globals = globals;
+    this.#setDaemons();
+  }
+
+  #setDaemons(): void {
+    const configured = this.#globals?.syncDaemon;
+    const state = this.#instances.get(configured?.instance ?? "");
+    // Until it is known what the instance is, what runs may be right.
+    if (configured?.instance !== undefined && state === undefined) return;
+    this.#parts.mirror.setDaemons(wantedDaemons(configured, state));
+  }
+
+  #change(key: string, balanced: Balanced): void {
+    const before = this.#running.get(key);
+    if (before === undefined) return;
+    const { pool, news } = reconfigure(before.balanced, balanced, before.pool);
+    this.#disown(key, before);
+    this.#put(key, balanced, pool, news);
+  }
+
+  #put(key: string, balanced: Balanced, pool: Pool, news: readonly News[]): void {
+    const services = new Map(servicesOf(balanced).map((one) => [serviceId(one), one]));
+    this.#running.set(key, { balanced, pool, services });
+    for (const id of services.keys()) {
+      this.#owners.set(id, [...this.#owners.get(id) ?? [], key]);
+      this.#dirty.add(id);
+    }
+    this.#publish(balanced, news);
+  }
+
+  #remove(key: string): void {
+    const running = this.#running.get(key);
+    if (running === undefined) return;
+    this.#disown(key, running);
+    this.#running.delete(key);
+    this.#publish(running.balanced, stop(running.balanced, running.pool, true));
+  }
+
+  #disown(key: string, { services }: Running): void {
+    for (const id of services.keys()) {
+      this.#owners.set(id, (this.#owners.get(id) ?? []).filter((owner) => owner !== key));
+      this.#dirty.add(id);
+    }
+  }
+
+  /** A check of a real server has reported. */
+  hear(key: string, finding: Finding, now: number): void {
+    const running = this.#running.get(key);
+    if (running === undefined) return;
+    const wasUp = running.pool.servers.get(finding.server)?.failing.length === 0;
+    const { pool, news } = hear(running.balanced, running.pool, finding);
+    this.#update(key, running, pool);
+    this.#publish(running.balanced, news);
+    const isUp = pool.servers.get(finding.server)?.failing.length === 0;
+    if (isUp && !wasUp) this.#startSlowly(key, running.balanced, finding.server, now);
+  }
+
+  #update(key: string, running: Running, pool: Pool): void {
+    if (pool === running.pool) return;
+    this.#running.set(key, { ...running, pool });
+    for (const id of running.services.keys()) this.#dirty.add(id);
+  }
+
+  /** Gives a server that has come back its weight bit by bit. */
+  #startSlowly(key: string, { server }: Balanced, name: string, now: number): void {
+    const slowUs = server.real_servers.find((one) => serverKey(one) === name)?.slow_start ?? 0;
+    if (slowUs === 0) return;
+    const id = `${key} ${name}`;
+    const { loop } = this.#parts;
+    const alarm: Alarm = this.#ramps.get(id) ?? {
+      dueAt: Infinity,
+      heapIndex: -1,
+      fire: (at) => step(at),
+    };
+    this.#ramps.set(id, alarm);
+    const step = (at: number): void => {
+      const running = this.#running.get(key);
+      const share = Math.min(1, (at - now) / slowUs);
+      if (running !== undefined) {
+        this.#update(key, running, ramp(running.pool, name, share < 1 ? share : undefined));
+      }
+      if (share < 1 && running !== undefined) loop.schedule(alarm, at + slowUs / RAMP_STEPS);
+      else this.#ramps.delete(id);
+    };
+    step(now);
+  }
+
+  /** A VRRP instance has changed its state. */
+  hearInstance(instance: string, state: string): void {
+    this.#instances.set(instance, state);
+    if (this.#globals?.syncDaemon?.instance === instance) this.#setDaemons();
+    for (const { balanced, services } of this.#running.values()) {
+      if (balanced.server.only_when_master !== instance) continue;
+      for (const id of services.keys()) this.#dirty.add(id);
+    }
+  }
+
+  /** Performs what has changed, and then tells of it. */
+  flush(): void {
+    if (this.#dirty.size > 0) {
+      const ids = this.#dirty;
+      this.#dirty = new Set();
+      const wanted = new Map<string, Entry>();
+      for (const id of ids) {
+        const entry = this.#wanted(id);
+        if (entry !== undefined) wanted.set(id, entry);
+      }
+      this.#parts.mirror.reconcile(ids, wanted);
+    }
+    for (const message of this.#news.splice(0)) this.#parts.say(message);
+  }
+
+  /** What the table is to hold for a service; of several owners the first one's settings count. */
+  #wanted(id: string): Entry | undefined {
+    let merged: Entry | undefined;
+    for (const key of this.#owners.get(id) ?? []) {
+      const { balanced, pool, services } = this.#running.get(key)!;
+      const instance = balanced.server.only_when_master;
+      if (instance !== undefined && this.#instances.get(instance) !== "MASTER") continue;
+      const entry = entryOf(services.get(id)!, balanced, pool);
+      if (merged === undefined) merged = entry;
+      else {
+        const destinations: ReadonlyMap<string, Destination> = new Map([
+          ...entry.destinations,
+          ...merged.destinations,
+        ]);
+        merged = { ...merged, destinations };
+      }
+    }
+    return merged;
+  }
+
+  /** The end: the table is emptied of what is ours, unless it is to stay. */
+  shutdown(keepServices: boolean): void {
+    const { mirror } = this.#parts;
+    for (const { balanced, pool } of this.#running.values()) {
+      this.#publish(balanced, stop(balanced, pool, false));
+    }
+    if (!keepServices) {
+      if (this.#globals?.flushOnStop === "all") mirror.flush();
+      for (const id of this.#owners.keys()) this.#dirty.add(id);
+      this.#owners.clear();
+    } else this.#dirty.clear();
+    this.#running.clear();
+    if (this.#globals !== undefined) {
+      mirror.setDaemons([]);
+      mirror.setTimeouts(undefined);
+    }
+    this.flush();
+  }
+
+  #publish({ name }: Balanced, news: readonly News[]): void {
+    for (const one of news) this.#news.push(one.type === "log" ? one : { ...one, service: name });
+  }
+}

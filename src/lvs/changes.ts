@@ -1,0 +1,116 @@
+/**
+ * Start and reload as one idea: what must change for one configuration's virtual servers to become
+ * another's. A start is `diffLvs(undefined, next)`.
+ */
+
+import type { LvsSyncDaemon, LvsTimeouts } from "../config/global_lvs_rows.ts";
+import type { Config } from "../config/load.ts";
+import type { GroupEntry, VirtualServer } from "../config/lvs.ts";
+import { serviceName } from "../lib/lvs_name.ts";
+
+/** A virtual server with all that it refers to. Plain JSON. */
+export interface Balanced {
+  /** As messages name it. */
+  readonly name: string;
+  readonly server: VirtualServer;
+  /** What its group stands for; empty without one. */
+  readonly entries: readonly GroupEntry[];
+}
+
+/** What holds for IPVS as a whole. */
+export interface BalancerGlobals {
+  /** Remove every service of the kernel at start. */
+  readonly flush: boolean;
+  /** At stop: all services of the kernel, those of the configuration, or one by one. */
+  readonly flushOnStop: "all" | "VS" | "";
+  readonly timeouts?: LvsTimeouts;
+  /** With the id it has by its instance when it has none of its own. */
+  readonly syncDaemon?: LvsSyncDaemon & { readonly id: number };
+  /** Servers that are in the pool from the start are announced. */
+  readonly initNotifies: boolean;
+}
+
+/** One step from the previous configuration to the next. Plain JSON: it travels to the role. */
+export type LvsChange =
+  /** Comes first. */
+  | { readonly type: "globals"; readonly globals: BalancerGlobals }
+  | { readonly type: "remove"; readonly key: string }
+  | { readonly type: "add"; readonly key: string; readonly balanced: Balanced }
+  | { readonly type: "change"; readonly key: string; readonly balanced: Balanced };
+
+/** What of a configuration concerns the load balancer. */
+export type Balancing = Pick<
+  Config,
+  "globals" | "virtual_servers" | "virtual_server_groups" | "vrrp_instances"
+>;
+
+/** The steps from `previous` to `next`: removals before what may take their place. */
+export function diffLvs(previous: Balancing | undefined, next: Balancing): LvsChange[] {
+  const before = byKey(previous);
+  const after = byKey(next);
+  const changes: LvsChange[] = [];
+  const globals = globalsOf(next);
+  if (previous === undefined || !isAlike(globalsOf(previous), globals)) {
+    changes.push({ type: "globals", globals });
+  }
+  for (const key of before.keys()) if (!after.has(key)) changes.push({ type: "remove", key });
+  for (const [key, balanced] of after) {
+    const known = before.get(key);
+    if (known === undefined) changes.push({ type: "add", key, balanced });
+    else if (!isAlike(known, balanced)) changes.push({ type: "change", key, balanced });
+  }
+  return changes;
+}
+
+/** Whether a configuration has work for the load balancer. */
+export function hasLvsWork(config: Balancing | undefined): boolean {
+  const globals = config?.globals;
+  return config?.virtual_servers !== undefined || globals?.lvs_sync_daemon !== undefined;
+}
+
+/** Services by name; keepalived takes two of one name, so the second one's key is numbered. */
+function byKey(config: Balancing | undefined): Map<string, Balanced> {
+  const found = new Map<string, Balanced>();
+  const groups = new Map<string, readonly GroupEntry[]>();
+  for (const { name, entries } of config?.virtual_server_groups ?? []) {
+    if (!groups.has(name)) groups.set(name, entries);
+  }
+  for (const server of config?.virtual_servers ?? []) {
+    const { target, protocol } = server;
+    const name = serviceName(target, protocol?.toLowerCase() ?? "none");
+    const family = target.type === "fwmark" && server.ip_family === 6 ? `${name} 6` : name;
+    let key = family;
+    for (let n = 2; found.has(key); n++) key = `${family} #${n}`;
+    const entries = target.type === "group" ? groups.get(target.group) ?? [] : [];
+    found.set(key, { name, server, entries });
+  }
+  return found;
+}
+
+function globalsOf({ globals, vrrp_instances }: Balancing): BalancerGlobals {
+  const { lvs_flush, lvs_flush_on_stop, lvs_timeouts, lvs_sync_daemon: daemon } = globals;
+  const instance = vrrp_instances.find(({ name }) => name === daemon?.instance);
+  const id = daemon?.id ?? instance?.virtual_router_id ?? 0;
+  return {
+    flush: lvs_flush ?? false,
+    flushOnStop: lvs_flush_on_stop ?? "",
+    ...(lvs_timeouts === undefined ? {} : { timeouts: lvs_timeouts }),
+    ...(daemon === undefined ? {} : { syncDaemon: { ...daemon, id } }),
+    initNotifies: globals.rs_init_notifies ?? false,
+  };
+}
+
+/** Whether two plain values mean the same; where in the file they stand does not matter. */
+export function isAlike(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (Array.isArray(a)) {
+    return Array.isArray(b) && a.length === b.length && a.every((one, i) => isAlike(one, b[i]));
+  }
+  const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>];
+  for (const key in left) {
+    if (key !== "place" && !isAlike(left[key], right[key])) return false;
+  }
+  for (const key in right) if (right[key] !== undefined && !(key in left)) return false;
+  return true;
+}

@@ -1,0 +1,121 @@
+/**
+ * The kernel's table as we know it: read back at the start, kept as commands succeed, and read anew
+ * wherever the kernel shows that it is otherwise. What is already right is never touched.
+ */
+
+import { ENOBUFS } from "../../ffi/constants.ts";
+import { SysError } from "../../ffi/libc.ts";
+import type { LogLevel } from "../lib/log.ts";
+import type { IpvsTimeouts, SyncDaemon } from "../netlink/ipvs_control.ts";
+import { apply, type Command, diff } from "./diff.ts";
+import type { Ipvs } from "./perform.ts";
+import { isSameDaemon } from "./sync_daemon.ts";
+import type { Entry, Table } from "./table.ts";
+
+/** How often a table that turns out otherwise is read anew before the rest is given up. */
+const ATTEMPTS = 3;
+
+type Say = (level: LogLevel, text: string) => void;
+
+/** The kernel's table and what else IPVS is set to. */
+export class Mirror {
+  readonly #ipvs: Ipvs;
+  readonly #say: Say;
+  #table = new Map<string, Entry>();
+  /** Every service that was ever ours and may be in the kernel. */
+  readonly #known = new Set<string>();
+  #timeoutsBefore: IpvsTimeouts | undefined;
+  #daemons: readonly SyncDaemon[] | undefined;
+
+  constructor(ipvs: Ipvs, say: Say) {
+    this.#ipvs = ipvs;
+    this.#say = say;
+  }
+
+  /** Removes every service of the kernel, whoever made it. */
+  flush(): void {
+    this.#report(this.#ipvs.flush());
+    this.#table.clear();
+  }
+
+  /** Makes the table what is wanted at `ids`, where an id that is not in `wanted` is to be gone. */
+  reconcile(ids: ReadonlySet<string>, wanted: Table): void {
+    const unknown = [...ids].filter((id) => !this.#known.has(id));
+    this.#attempt("reading the table", () => this.#read(new Set(unknown)));
+    for (let attempt = 1;; attempt++) {
+      const commands = diff(this.#table, wanted, ids);
+      if (commands.length === 0) return;
+      const stale = this.#perform(commands, attempt === ATTEMPTS);
+      if (stale.size === 0 || attempt === ATTEMPTS) return;
+      this.#attempt("reading the table", () => this.#read(stale));
+    }
+  }
+
+  /** Reads what the kernel has of these. */
+  #read(ids: ReadonlySet<string>): void {
+    if (ids.size === 0) return;
+    const found = this.#ipvs.read(ids);
+    for (const id of ids) {
+      this.#known.add(id);
+      const entry = found.get(id);
+      if (entry === undefined) this.#table.delete(id);
+      else this.#table.set(id, entry);
+    }
+  }
+
+  /** The services that must be read anew. */
+  #perform(commands: readonly Command[], isLast: boolean): ReadonlySet<string> {
+    try {
+      const { done, refusals, stale } = this.#ipvs.perform(commands);
+      this.#table = apply(done, this.#table);
+      if (isLast) { for (const text of refusals) this.#say("error", text); }
+      return new Set(stale);
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      // Answers were lost: nobody knows which of the commands have been obeyed.
+      if (error.code !== ENOBUFS || isLast) this.#say("error", `IPVS: ${error.message}`);
+      return error.code === ENOBUFS ? new Set(this.#known) : new Set();
+    }
+  }
+
+  /** Sets the timeouts; without any, what was there before. In seconds, 0 leaves one as it is. */
+  setTimeouts(timeouts: IpvsTimeouts | undefined): void {
+    this.#attempt("reading the timeouts", () => {
+      if (timeouts !== undefined) this.#timeoutsBefore ??= this.#ipvs.timeouts();
+      const next = timeouts ?? this.#timeoutsBefore;
+      if (next === undefined) return;
+      this.#report(this.#ipvs.setTimeouts(next));
+      if (timeouts === undefined) this.#timeoutsBefore = undefined;
+    });
+  }
+
+  /** Has these synchronisation daemons run and no others. */
+  setDaemons(wanted: readonly SyncDaemon[]): void {
+    if (wanted.length === 0 && this.#daemons === undefined) return;
+    this.#attempt("listing the sync daemons", () => {
+      this.#daemons ??= this.#ipvs.daemons();
+      for (const one of this.#daemons) {
+        if (wanted.some((other) => isSameDaemon(one, other))) continue;
+        this.#report(this.#ipvs.stopDaemon(one));
+      }
+      for (const one of wanted) {
+        if (this.#daemons.some((other) => isSameDaemon(other, one))) continue;
+        this.#report(this.#ipvs.startDaemon(one));
+      }
+      this.#daemons = wanted;
+    });
+  }
+
+  #report(refused: SysError | undefined): void {
+    if (refused !== undefined) this.#say("error", `IPVS: ${refused.message}`);
+  }
+
+  #attempt(doing: string, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      this.#say("error", `IPVS: ${doing}: ${error.message}`);
+    }
+  }
+}

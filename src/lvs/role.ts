@@ -1,0 +1,145 @@
+/**
+ * The checkers role: a process that only ever runs the tight loop. It keeps IPVS's table as the virtual servers
+ * and the health of their real servers want it, and leaves when the parent says so or is gone.
+ */
+
+import { INTERFACE_SIGNALS, SIG_IGN } from "../../ffi/constants.ts";
+import { claimPidFile, removePidFile } from "../../ffi/pid_file.ts";
+import { setDisposition } from "../../ffi/process.ts";
+import { releaseStartPages } from "../../ffi/start_pages.ts";
+import type { LogLevel } from "../lib/log.ts";
+import { type Alarm, Loop } from "../loop.ts";
+import { RoleChannel } from "../parent/channel.ts";
+import type { FromCheckers, ToCheckers } from "../parent/checkers_channel.ts";
+import { Balancer } from "./balancer.ts";
+import { Mirror } from "./mirror_perform.ts";
+import { Ipvs, NoIpvs } from "./perform.ts";
+
+/** How soon a channel that was full is tried again. */
+const RETRY_US = 20_000;
+/** keepalived's KEEPALIVED_EXIT_FATAL: starting again would not help. */
+const EXIT_FATAL = 1;
+/** sysexits.h EX_SOFTWARE: our own mistake, after which the parent starts the role again. */
+const EX_SOFTWARE = 70;
+
+type Channel = RoleChannel<ToCheckers, FromCheckers>;
+
+/** Runs the role until its parent ends it; the exit status. `channel` is the descriptor of the channel. */
+export function runCheckersRole(channel: number): number {
+  for (const signal of INTERFACE_SIGNALS) setDisposition(signal, SIG_IGN);
+  const parent: Channel = new RoleChannel(channel);
+  try {
+    const role = new CheckersRole(parent);
+    role.run();
+    return role.status;
+  } catch (error) {
+    const stack = error instanceof Error ? error.stack ?? error.message : String(error);
+    parent.outbox.push({ type: "crash", stack });
+    parent.flush();
+    return EX_SOFTWARE;
+  }
+}
+
+class CheckersRole {
+  readonly #loop = new Loop();
+  readonly #parent: Channel;
+  readonly #retry: Alarm = { dueAt: Infinity, heapIndex: -1, fire: () => {} };
+  #balancer: Balancer | undefined;
+  /** A configuration was performed in this turn. */
+  #configured = false;
+  #pidFile: string | undefined;
+  /** What the process ends with. */
+  status = 0;
+
+  constructor(parent: Channel) {
+    this.#parent = parent;
+  }
+
+  run(): void {
+    this.#loop.watch(this.#parent.fd, (now) => this.#readChannel(now));
+    this.#loop.atTurnEnd((now) => this.#endTurn(now));
+    this.#loop.run();
+    this.#parent.flush();
+    if (this.#pidFile !== undefined) removePidFile(this.#pidFile);
+  }
+
+  #readChannel(now: number): void {
+    // A parent that has not said farewell has crashed: whoever follows it finds the table as it is.
+    if (!this.#parent.receive((message) => this.#obey(message, now))) this.#shutdown(true);
+  }
+
+  #obey(message: ToCheckers, _now: number): void {
+    switch (message.type) {
+      case "configure":
+        this.#log("info", `${this.#balancer === undefined ? "I" : "Rei"}nitializing ipvs`);
+        this.#balancer ??= this.#open();
+        this.#balancer?.configure(message.changes);
+        this.#configured = this.#balancer !== undefined;
+        return;
+      case "instance":
+        this.#balancer?.hearInstance(message.instance, message.state);
+        return;
+      case "pid-file":
+        this.#claim(message.path);
+        return;
+      case "settle":
+        releaseStartPages();
+        return;
+      case "shutdown":
+        this.#shutdown(message.keepServices);
+        return;
+    }
+  }
+
+  /** The kernel's load balancer; without one this is the end of the daemon. */
+  #open(): Balancer | undefined {
+    try {
+      const mirror = new Mirror(new Ipvs(), (level, text) => this.#log(level, text));
+      return new Balancer({
+        loop: this.#loop,
+        mirror,
+        say: (message) => this.#parent.outbox.push(message),
+      });
+    } catch (error) {
+      if (!(error instanceof NoIpvs)) throw error;
+      if (error.message !== "") this.#log("error", error.message);
+      this.#log("error", "IPVS: Can't initialize ipvs: No such file or directory");
+      this.status = EXIT_FATAL;
+      this.#loop.stop();
+      return undefined;
+    }
+  }
+
+  #claim(path: string): void {
+    if (this.#pidFile === path) return;
+    try {
+      if (claimPidFile(path, process.pid)) {
+        this.#pidFile = path;
+        return;
+      }
+      const text = `Healthcheck child process: pid file ${path} is held by another process`;
+      this.#log("error", text);
+    } catch (error) {
+      this.#log("error", `Healthcheck child process: cannot write pidfile: ${String(error)}`);
+    }
+  }
+
+  #shutdown(keepServices: boolean): void {
+    this.#balancer?.shutdown(keepServices);
+    this.#balancer = undefined;
+    this.#loop.stop();
+  }
+
+  #endTurn(now: number): void {
+    this.#balancer?.flush();
+    if (this.#configured) {
+      this.#configured = false;
+      this.#parent.outbox.push({ type: "configured" });
+    }
+    this.#loop.schedule(this.#retry, this.#parent.flush() ? Infinity : now + RETRY_US);
+  }
+
+  #log(level: LogLevel, text: string): void {
+    this.#parent.outbox.push({ type: "log", level, text });
+  }
+}

@@ -1,0 +1,46 @@
+/** What the parent and the checkers role say to each other; how it travels is in channel.ts. */
+
+import type { Script } from "../config/vrrp.ts";
+import type { LvsChange } from "../lvs/changes.ts";
+import type { State } from "../vrrp/state.ts";
+import type { FromAnyRole } from "./common_channel.ts";
+
+/** From the parent to the checkers role. */
+export type ToCheckers =
+  /** What is to be different: everything at the start, the difference after a reload. */
+  | {
+    readonly type: "configure";
+    readonly changes: readonly LvsChange[];
+    /** Whether lines for -D are wanted. */
+    readonly detail: boolean;
+  }
+  /** A VRRP instance has changed its state, or this is its state when the role was started. */
+  | { readonly type: "instance"; readonly instance: string; readonly state: State["name"] }
+  /** The start is over: give back what only it has needed. */
+  | { readonly type: "settle" }
+  /** Claim and write the role's pid file. */
+  | { readonly type: "pid-file"; readonly path: string }
+  /** Leave: the services go, unless they are to be kept. */
+  | { readonly type: "shutdown"; readonly keepServices: boolean };
+
+/** From the checkers role to the parent. */
+export type FromCheckers =
+  | FromAnyRole
+  /** A real server came or went: its notify script is run and the FIFOs are told. */
+  | {
+    readonly type: "real-server";
+    /** As names show it: `[ADDRESS]:tcp:80`, `FWM 7`, `[GROUP]:0`. */
+    readonly service: string;
+    readonly server: string;
+    readonly isUp: boolean;
+    /** notify_up or notify_down, when there is one. */
+    readonly script?: Script;
+  }
+  /** A virtual server has gained or lost its quorum: likewise. */
+  | {
+    readonly type: "quorum";
+    readonly service: string;
+    readonly isUp: boolean;
+    /** quorum_up or quorum_down, when there is one. */
+    readonly script?: Script;
+  };
