@@ -3,7 +3,7 @@
  * place of the load balancer where a refusal is caught.
  */
 
-import { ENOENT, NETLINK_GENERIC } from "../../ffi/constants.ts";
+import { ENOENT, ESRCH, NETLINK_GENERIC } from "../../ffi/constants.ts";
 import { readText } from "../../ffi/file.ts";
 import { SysError } from "../../ffi/libc.ts";
 import { Netlink, type Request } from "../../ffi/netlink.ts";
@@ -125,11 +125,14 @@ export class Ipvs {
     const stale = new Set<string>();
     for (const [i, command] of commands.entries()) {
       const verdict = verdicts[i];
-      if (verdict === undefined) done.push(command);
-      else {
-        refusals.push(refusalText(command, verdict));
-        stale.add(serviceId(command.service));
+      if (verdict === undefined) {
+        done.push(command);
+        continue;
       }
+      // Without its service a server is refused, too: that is no news.
+      const id = serviceId(command.service);
+      if (verdict.code !== ESRCH || !stale.has(id)) refusals.push(refusalText(command, verdict));
+      stale.add(id);
     }
     return { done, refusals, stale: [...stale] };
   }

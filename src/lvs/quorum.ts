@@ -18,6 +18,8 @@ export interface ServerState {
   readonly failing: readonly number[];
   /** As configured, or as a check last said; 0 gets no new connections. */
   readonly weight: number;
+  /** It starts as down and no check has said anything yet: the first word counts as a change. */
+  readonly isUnheard?: true;
   /** How much of its weight a server that is slowly starting has, 0 to 1; absent is all. */
   readonly share?: number;
 }
@@ -92,7 +94,7 @@ export function start(balanced: Balanced, initNotifies = false): Step {
 
 function initial(real: RealServer): ServerState {
   const failing = real.checks.flatMap((check, i) => "alpha" in check && check.alpha ? [i] : []);
-  return { failing, weight: real.weight };
+  return { failing, weight: real.weight, ...(failing.length > 0 ? { isUnheard: true } : {}) };
 }
 
 /** A check has reported. */
@@ -102,14 +104,17 @@ export function hear(balanced: Balanced, pool: Pool, finding: Finding): Step {
   if (real === undefined || before === undefined) return { pool, news: [] };
   const others = before.failing.filter((check) => check !== finding.check);
   const failing = finding.isUp ? others : [...others, finding.check];
-  const { share: _, ...rest } = before;
-  // A server that comes up starts anew.
-  const kept = isUp(before) ? before : rest;
-  return replace(balanced, pool, real, {
-    ...kept,
+  const { share, isUnheard, ...rest } = before;
+  const step = replace(balanced, pool, real, {
+    ...rest,
     failing,
     weight: finding.weight ?? before.weight,
+    // A server that comes up starts anew.
+    ...(share === undefined || !isUp(before) ? {} : { share }),
+    ...(isUnheard === true && failing.length > 0 && finding.isUp ? { isUnheard } : {}),
   });
+  if (isUnheard !== true || finding.isUp) return step;
+  return { ...step, news: [...step.news, told(balanced, real, false)] };
 }
 
 /** A server that is slowly starting has reached a share of its weight; undefined: all of it. */
