@@ -18,6 +18,7 @@ import {
 } from "../src/netlink/message.ts";
 import {
   AF_NETLINK,
+  EAGAIN,
   EINTR,
   ENOBUFS,
   NETLINK_ADD_MEMBERSHIP,
@@ -52,6 +53,7 @@ const RECEIVE_BYTES = 64 * 1024;
 /** What a waiting refusal takes of the receive buffer. */
 const REFUSAL_BYTES = 2048;
 const MSG_DONTWAIT = 0x40;
+const NOTHING = new Uint8Array(0);
 
 /** A socket for requests to one part of the kernel. */
 export class Netlink {
@@ -104,7 +106,10 @@ export class Netlink {
     this.#send(requests.map(({ bytes }) => bytes), first, doing, true);
     const acks: (Ack | undefined)[] = new Array(requests.length);
     while (acks[last] === undefined) {
-      for (const message of messages(this.#read(doing))) {
+      const bytes = this.#tryRead(doing);
+      // What the kernel broke off, it does not answer (netlink_rcv_skb).
+      if (bytes === undefined) acks[last] = { errno: EINTR };
+      for (const message of messages(bytes ?? NOTHING)) {
         const index = message.seq - first;
         if (message.type !== NLMSG_ERROR || index < 0 || index > last) continue;
         acks[index] ??= decodeAck(message);
@@ -189,10 +194,18 @@ export class Netlink {
   }
 
   #read(doing: string): Uint8Array {
+    const bytes = this.#tryRead(doing);
+    if (bytes === undefined) throw new SysError("recv", EAGAIN, doing);
+    return bytes;
+  }
+
+  /** What has come; undefined when nothing waits. */
+  #tryRead(doing: string): Uint8Array | undefined {
     for (;;) {
       const count = libc.recv(this.fd, this.#receive.pointer, RECEIVE_BYTES, 0);
       if (count >= 0) return this.#receive.bytes.subarray(0, count);
       const code = errno();
+      if (code === EAGAIN) return undefined;
       if (code !== EINTR) throw new SysError("recv", code, doing);
     }
   }

@@ -33,9 +33,13 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "dpkg-deb": "dpkg",
   fish: "fish",
   ip: "iproute2",
+  "iptables-legacy": "iptables",
+  ipvsadm: "ipvsadm",
   keepalived: "keepalived",
   lintian: "lintian",
+  "linux.uml": "user-mode-linux",
   mandoc: "mandoc",
+  modprobe: "kmod",
   nft: "nftables",
   ping: "iputils-ping",
   ps: "procps",
@@ -46,6 +50,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "systemd-analyze": "systemd",
   "systemd-nspawn": "systemd-container",
   tcpdump: "tcpdump",
+  nsenter: "util-linux",
   unshare: "util-linux",
   vtysh: "frr",
   xz: "xz-utils",
@@ -66,6 +71,8 @@ interface Layer {
   readonly commands?: readonly string[];
   /** Needs dist/upkeep. */
   readonly executable?: true;
+  /** Its tests run in a guest with a kernel of its own (test/support/uml.ts). */
+  readonly inGuest?: true;
   /** So long that it is run only when it is asked for. */
   readonly onlyNamed?: true;
   /** Listed once this file or folder exists. */
@@ -112,6 +119,19 @@ const LAYERS: readonly Layer[] = [
     seconds: 360,
     commands: [...NAMESPACE_COMMANDS, "nft"],
     executable: true,
+  },
+  {
+    name: "uml",
+    about: "virtual servers in a kernel that has IPVS, beside keepalived",
+    tests: ["test/uml"],
+    testSeconds: 60,
+    seconds: 300,
+    commands: [
+      ...["linux.uml", "modprobe", "ipvsadm", "iptables-legacy", "keepalived"],
+      ...["ip", "nsenter", "ps"],
+    ],
+    executable: true,
+    inGuest: true,
   },
   {
     name: "package",
@@ -258,6 +278,7 @@ function runLayer(layer: Layer): { count: Count; output: string } {
     return { count: { passed: 1 - failed, failed, skipped: 0 }, output };
   }
   const { status, output } = run([
+    ...(layer.inGuest === true ? ["bun", "test/support/uml.ts"] : []),
     "bun",
     "test",
     // It would kill the daemons that leave their launcher, too.

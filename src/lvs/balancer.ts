@@ -6,6 +6,7 @@
 
 import type { Alarm, Loop } from "../loop.ts";
 import type { Service } from "../netlink/ipvs.ts";
+import type { IpvsTimeouts } from "../netlink/ipvs_control.ts";
 import type { Destination } from "../netlink/ipvs_destination.ts";
 import type { FromCheckers } from "../parent/checkers_channel.ts";
 import type { Balanced, BalancerGlobals, LvsChange } from "./changes.ts";
@@ -41,6 +42,16 @@ export interface BalancerParts {
   readonly loop: Pick<Loop, "schedule">;
   readonly mirror: Mirror;
   say(message: FromCheckers): void;
+}
+
+function inSeconds(
+  { tcp, tcpfin, udp }: NonNullable<BalancerGlobals["timeouts"]>,
+): Partial<IpvsTimeouts> {
+  return {
+    ...(tcp === undefined ? {} : { tcp: tcp / SECOND_US }),
+    ...(tcpfin === undefined ? {} : { tcpFin: tcpfin / SECOND_US }),
+    ...(udp === undefined ? {} : { udp: udp / SECOND_US }),
+  };
 }
 
 /** All virtual servers. */
@@ -91,9 +102,7 @@ export class Balancer {
   #setGlobals(globals: BalancerGlobals): void {
     const { mirror } = this.#parts;
     if (globals.flush) mirror.flush();
-    const { tcp = 0, tcpfin = 0, udp = 0 } = globals.timeouts ?? {};
-    const seconds = { tcp: tcp / SECOND_US, tcpFin: tcpfin / SECOND_US, udp: udp / SECOND_US };
-    mirror.setTimeouts(globals.timeouts === undefined ? undefined : seconds);
+    mirror.setTimeouts(globals.timeouts && inSeconds(globals.timeouts));
     this.#globals = globals;
     this.#setDaemons();
   }

@@ -266,8 +266,9 @@ test("the sync daemon follows its instance, or both run; they end with us", () =
 test("timeouts are set, and put back when nobody wants them any more", () => {
   const bench = new Bench();
   bench.read(`global_defs {\nlvs_timeouts tcp 100 udp 50\n}\n${PAIR}`);
-  // 0 asks for no change, which is the kernel's to understand.
-  expect(bench.kernel.timeouts).toEqual({ tcp: 100, tcpFin: 0, udp: 50 });
+  expect(bench.kernel.timeouts).toEqual({ tcp: 100, tcpFin: 120, udp: 50 });
+  bench.read(`global_defs {\nlvs_timeouts udp 51\n}\n${PAIR}`);
+  expect(bench.kernel.timeouts).toEqual({ tcp: 900, tcpFin: 120, udp: 51 });
   bench.read(PAIR);
   expect(bench.kernel.timeouts).toEqual({ tcp: 900, tcpFin: 120, udp: 300 });
 });

@@ -3,7 +3,7 @@
  * wherever the kernel shows that it is otherwise. What is already right is never touched.
  */
 
-import { ENOBUFS } from "../../ffi/constants.ts";
+import { EINTR, ENOBUFS, ESRCH } from "../../ffi/constants.ts";
 import { SysError } from "../../ffi/libc.ts";
 import type { LogLevel } from "../lib/log.ts";
 import type { IpvsTimeouts, SyncDaemon } from "../netlink/ipvs_control.ts";
@@ -78,14 +78,13 @@ export class Mirror {
     }
   }
 
-  /** Sets the timeouts; without any, what was there before. In seconds, 0 leaves one as it is. */
-  setTimeouts(timeouts: IpvsTimeouts | undefined): void {
+  /** Sets the timeouts, in seconds; those that are not named are what they were before we came. */
+  setTimeouts(wanted: Partial<IpvsTimeouts> | undefined): void {
+    if (wanted === undefined && this.#timeoutsBefore === undefined) return;
     this.#attempt("reading the timeouts", () => {
-      if (timeouts !== undefined) this.#timeoutsBefore ??= this.#ipvs.timeouts();
-      const next = timeouts ?? this.#timeoutsBefore;
-      if (next === undefined) return;
-      this.#report(this.#ipvs.setTimeouts(next));
-      if (timeouts === undefined) this.#timeoutsBefore = undefined;
+      this.#timeoutsBefore ??= this.#ipvs.timeouts();
+      if (this.#timeoutsBefore === undefined) return;
+      this.#report(this.#ipvs.setTimeouts({ ...this.#timeoutsBefore, ...wanted }));
     });
   }
 
@@ -93,16 +92,20 @@ export class Mirror {
   setDaemons(wanted: readonly SyncDaemon[]): void {
     if (wanted.length === 0 && this.#daemons === undefined) return;
     this.#attempt("listing the sync daemons", () => {
-      this.#daemons ??= this.#ipvs.daemons();
-      for (const one of this.#daemons) {
+      const running = this.#daemons ?? this.#ipvs.daemons();
+      this.#daemons = undefined;
+      for (const one of running) {
         if (wanted.some((other) => isSameDaemon(one, other))) continue;
-        this.#report(this.#ipvs.stopDaemon(one));
+        const refused = this.#ipvs.stopDaemon(one);
+        // One that had not yet begun to run, or has ended, is gone as well.
+        if (refused?.code !== EINTR && refused?.code !== ESRCH) this.#report(refused);
       }
-      for (const one of wanted) {
-        if (this.#daemons.some((other) => isSameDaemon(other, one))) continue;
-        this.#report(this.#ipvs.startDaemon(one));
-      }
-      this.#daemons = wanted;
+      this.#daemons = wanted.filter((one) => {
+        if (running.some((other) => isSameDaemon(other, one))) return true;
+        const refused = this.#ipvs.startDaemon(one);
+        this.#report(refused);
+        return refused === undefined;
+      });
     });
   }
 

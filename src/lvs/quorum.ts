@@ -186,10 +186,11 @@ function sorryChange(before: Balanced, after: Balanced): News[] {
   ];
 }
 
-/** A virtual server goes, by a reload or at the end. `omega`s say farewell. */
+/** A virtual server goes: a reload's is told of, at the end only `omega`s are. */
 export function stop(balanced: Balanced, pool: Pool, isReload: boolean): News[] {
   const { server, name } = balanced;
   const news: News[] = [];
+  const isTold = isReload || server.omega;
   if (isReload) {
     const kind = server.target.type === "group" ? `Group [${server.target.group}]` : name;
     news.push(log("info", `Removing Virtual Server ${kind}`));
@@ -200,9 +201,9 @@ export function stop(balanced: Balanced, pool: Pool, isReload: boolean): News[] 
     const verb = isReload ? "Removing" : "Shutting down";
     const what = `${isInhibited ? "(inhibited) " : ""}service ${nameOf(balanced, real)}`;
     news.push(log("info", `${verb} ${what} from VS ${name}`));
-    if (server.omega && isUp(state)) news.push(told(balanced, real, false));
+    if (isTold && isUp(state)) news.push(told(balanced, real, false));
   }
-  if (server.omega) news.push(quorumNews(server, false));
+  if (isTold) news.push(quorumNews(server, false));
   return news;
 }
 

@@ -224,7 +224,10 @@ test("the end: everything is named; omega says farewell for what is up", () => {
   expect(lines(stop(plain, start(plain).pool, true))).toEqual([
     `Removing Virtual Server ${VS}`,
     `Removing service [198.51.100.1]:tcp:80 from VS ${VS}`,
+    "RS [198.51.100.1]:tcp:80 DOWN",
     `Removing service [198.51.100.2]:tcp:80 from VS ${VS}`,
+    "RS [198.51.100.2]:tcp:80 DOWN",
+    "VS DOWN",
   ]);
 });
 

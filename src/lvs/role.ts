@@ -45,6 +45,8 @@ class CheckersRole {
   readonly #parent: Channel;
   readonly #retry: Alarm = { dueAt: Infinity, heapIndex: -1, fire: () => {} };
   #balancer: Balancer | undefined;
+  /** What was told of VRRP before there was a balancer. */
+  readonly #early: Extract<ToCheckers, { type: "instance" }>[] = [];
   /** A configuration was performed in this turn. */
   #configured = false;
   #pidFile: string | undefined;
@@ -77,7 +79,8 @@ class CheckersRole {
         this.#configured = this.#balancer !== undefined;
         return;
       case "instance":
-        this.#balancer?.hearInstance(message.instance, message.state);
+        if (this.#balancer === undefined) this.#early.push(message);
+        else this.#balancer.hearInstance(message.instance, message.state);
         return;
       case "pid-file":
         this.#claim(message.path);
@@ -95,11 +98,15 @@ class CheckersRole {
   #open(): Balancer | undefined {
     try {
       const mirror = new Mirror(new Ipvs(), (level, text) => this.#log(level, text));
-      return new Balancer({
+      const balancer = new Balancer({
         loop: this.#loop,
         mirror,
         say: (message) => this.#parent.outbox.push(message),
       });
+      for (const { instance, state } of this.#early.splice(0)) {
+        balancer.hearInstance(instance, state);
+      }
+      return balancer;
     } catch (error) {
       if (!(error instanceof NoIpvs)) throw error;
       if (error.message !== "") this.#log("error", error.message);

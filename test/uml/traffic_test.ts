@@ -1,0 +1,213 @@
+/** Real traffic through virtual servers: who answers, and which connections live through what. */
+
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { answering, answeringUdp, Backends, Call } from "../support/backends.ts";
+import { Daemon, isSupported } from "../support/daemon.ts";
+import { savedTable, tableIs } from "../support/ipvs_guest.ts";
+import { Network } from "../support/namespaces.ts";
+import { IN_GUEST } from "../support/uml.ts";
+
+const VIP = "10.0.0.100";
+const VIP6 = "fd00::100";
+const HOSTS = ["director", "client", "one", "two"];
+/** The hosts' addresses: the servers'. */
+const [ONE, TWO] = ["10.0.0.3", "10.0.0.4"];
+
+/** A director, a client and two servers; the servers' answers go back through the director. */
+function lab(isDirect = false): Network {
+  const network = new Network(HOSTS, { ipv6: true });
+  const on = (host: string, ...lines: string[]): void => {
+    network.run(host, "sh", "-ec", lines.join("\n"));
+  };
+  on(
+    "director",
+    `ip address add ${VIP}/32 dev eth0`,
+    `ip address add ${VIP6}/128 dev eth0 nodad`,
+    "cd /proc/sys/net",
+    "echo 1 >ipv4/ip_forward",
+    "echo 1 >ipv6/conf/all/forwarding",
+    "echo 0 >ipv4/conf/all/send_redirects; echo 0 >ipv4/conf/eth0/send_redirects",
+  );
+  on("client", `ip route add ${VIP} via 10.0.0.1`, `ip route add ${VIP6} via fd00::1`);
+  for (const host of ["one", "two"]) {
+    if (isDirect) {
+      on(
+        host,
+        "echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore",
+        "echo 2 >/proc/sys/net/ipv4/conf/all/arp_announce",
+        `ip address add ${VIP}/32 dev lo`,
+      );
+    } else on(host, "ip route add 10.0.0.2 via 10.0.0.1", "ip route add fd00::2 via fd00::1");
+  }
+  return network;
+}
+
+function service(
+  lines: string,
+  head = `${VIP} 80`,
+  usual = "lvs_sched rr\nlvs_method NAT\nprotocol TCP",
+): string {
+  return `virtual_server ${head} {\n${usual}\n${lines}\n}\n`;
+}
+
+const real = (address: string, port: number, lines = ""): string =>
+  `real_server ${address} ${port} {\n${lines}\n}\n`;
+
+const PAIR = real(ONE!, 80) + real(TWO!, 80);
+
+async function balancing(network: Network, config: string, ...words: string[]): Promise<Daemon> {
+  const daemon = new Daemon(network, "director", config, {
+    words: ["-c", "/run/uml-checkers.pid", ...words],
+  });
+  await daemon.waitForLog("Startup complete", 20_000);
+  return daemon;
+}
+
+async function reload(daemon: Daemon, config: string): Promise<void> {
+  daemon.rewrite(config);
+  daemon.signal("SIGHUP");
+  await daemon.waitForLog("Reload complete", 20_000);
+}
+
+/** Who answers so many calls, in order. */
+async function answers(network: Network, count: number, to = VIP, port = 80): Promise<string[]> {
+  const all: string[] = [];
+  for (let i = 0; i < count; i++) all.push(await answering(network, "client", to, port));
+  return all;
+}
+
+test.skipIf(!IN_GUEST)("NAT, also to other ports: servers take turns", async () => {
+  using network = lab();
+  using backends = new Backends(network);
+  await backends.tcp("one", ONE!, 80);
+  await backends.tcp("two", TWO!, 8080);
+  await using _daemon = await balancing(network, service(real(ONE!, 80) + real(TWO!, 8080)));
+  expect((await answers(network, 4)).sort()).toEqual(["one", "one", "two", "two"]);
+});
+
+test.skipIf(!IN_GUEST)("direct routing: the servers answer the client themselves", async () => {
+  using network = lab(true);
+  using backends = new Backends(network);
+  await backends.tcp("one", VIP, 80);
+  await backends.tcp("two", VIP, 80);
+  const config = service(PAIR, undefined, "lvs_sched rr\nlvs_method DR\nprotocol TCP");
+  await using _daemon = await balancing(network, config);
+  expect((await answers(network, 4)).sort()).toEqual(["one", "one", "two", "two"]);
+});
+
+test.skipIf(!IN_GUEST)("IPv6 and UDP", async () => {
+  using network = lab();
+  using backends = new Backends(network);
+  await backends.tcp("one", "fd00::3", 80);
+  await backends.tcp("two", "fd00::4", 80);
+  await backends.udp("one", ONE!, 53);
+  await using _daemon = await balancing(
+    network,
+    service(real("fd00::3", 80) + real("fd00::4", 80), `${VIP6} 80`) +
+      service(real(ONE!, 53), `${VIP} 53`, "lvs_sched rr\nlvs_method NAT\nprotocol UDP\nops"),
+  );
+  expect((await answers(network, 4, VIP6)).sort()).toEqual(["one", "one", "two", "two"]);
+  expect(await answeringUdp(network, "client", VIP, 53)).toBe("one");
+});
+
+test.skipIf(!IN_GUEST)("persistence: a client stays with its server", async () => {
+  using network = lab();
+  using backends = new Backends(network);
+  await backends.tcp("one", ONE!, 80);
+  await backends.tcp("two", TWO!, 80);
+  await using _daemon = await balancing(network, service(`persistence_timeout 60\n${PAIR}`));
+  const all = await answers(network, 5);
+  expect(new Set(all).size).toBe(1);
+});
+
+test.skipIf(!IN_GUEST)("a group: every address and port of it, and marked packets", async () => {
+  using network = lab();
+  using backends = new Backends(network);
+  for (const port of [80, 8080]) await backends.tcp("one", ONE!, port, `one ${port}`);
+  const rule = ["-A", "PREROUTING", "-p", "tcp", "--dport", "443", "-j", "MARK", "--set-mark", "5"];
+  network.run("director", "iptables-legacy", "-t", "mangle", ...rule);
+  const group = `virtual_server_group G {\n${VIP} 80\n${VIP} 81\nfwmark 5\n}\n`;
+  await using _daemon = await balancing(network, group + service(real(ONE!, 8080), "group G"));
+  for (const port of [80, 81, 443]) {
+    expect([port, ...await answers(network, 1, VIP, port)]).toEqual([port, "one 8080"]);
+  }
+});
+
+test.skipIf(!IN_GUEST)("no connection ends for a reload, a crash, or a stop with -I", async () => {
+  using network = lab();
+  using backends = new Backends(network);
+  await backends.tcp("one", ONE!, 80);
+  await backends.tcp("two", TWO!, 80);
+  const config = service(PAIR);
+  const director = network.enter("director");
+  await using daemon = await balancing(network, config, "-I");
+  using first = await Call.make(network, "client", VIP, 80);
+  using second = await Call.make(network, "client", VIP, 80);
+  const both = [await first.greeting(), await second.greeting()];
+  expect(both.sort()).toEqual(["one", "two"]);
+  const alive = async (word: string): Promise<void> => {
+    await first.echo(word);
+    await second.echo(word);
+  };
+  const counts = (): string =>
+    network.run("director", "ipvsadm", "-Ln").split("\n")
+      .filter((line) => line.includes("->") && line.includes("10.0.0."))
+      .map((line) => line.trim().split(/\s+/)[4]).join(" ");
+  expect(counts()).toBe("1 1");
+
+  await reload(
+    daemon,
+    config.replace("lvs_sched rr", "lvs_sched wlc") + service(PAIR, `${VIP} 81`),
+  );
+  await alive("after a reload");
+  const role = Number(readFileSync("/run/uml-checkers.pid", "utf8"));
+  process.kill(role, "SIGKILL");
+  await daemon.waitForLog("died: Respawning", 10_000);
+  await daemon.waitForLog("Startup complete", 20_000);
+  await alive("after a crash of the role");
+  expect(counts().startsWith("1 1")).toBeTrue();
+
+  await daemon.stop(10_000);
+  await alive("after a stop");
+  await using again = await balancing(network, config);
+  await alive("after another start");
+  // What the second configuration does not name was the first one's, whose end it did not see.
+  await again.crash();
+  await alive("after a crash of everything");
+  await using third = await balancing(network, config, "-I");
+  await alive("after one more start");
+  expect(counts().startsWith("1 1")).toBeTrue();
+  await third.stop(10_000);
+  expect(savedTable(director).length).toBeGreaterThan(0);
+});
+
+const CHECKED = "TCP_CHECK {\nconnect_timeout 1\nretry 0\n}";
+
+test.skipIf(!IN_GUEST || !isSupported(service(real(ONE!, 80, CHECKED))))(
+  "a server dies and comes back, a sorry server stands in for all",
+  async () => {
+    using network = lab();
+    using backends = new Backends(network);
+    let stopOne = await backends.tcp("one", ONE!, 80);
+    const stopTwo = await backends.tcp("two", TWO!, 80);
+    await backends.tcp("two", TWO!, 90, "sorry");
+    const lines = `delay_loop 1\nsorry_server ${TWO} 90\n`;
+    const pair = real(ONE!, 80, CHECKED) + real(TWO!, 80, CHECKED);
+    const director = network.enter("director");
+    await using _daemon = await balancing(network, service(lines + pair));
+    const head = `-A -t ${VIP}:80 -s rr`;
+    const dest = (address: string, port = 80): string =>
+      `-a -t ${VIP}:80 -r ${address}:${port} -m -w 1`;
+    stopOne();
+    await tableIs([head, dest(TWO!)], 15_000, director);
+    expect(await answers(network, 2)).toEqual(["two", "two"]);
+    stopTwo();
+    await tableIs([head, dest(TWO!, 90)], 15_000, director);
+    expect(await answers(network, 1)).toEqual(["sorry"]);
+    stopOne = await backends.tcp("one", ONE!, 80);
+    await tableIs([head, dest(ONE!)], 15_000, director);
+    expect(await answers(network, 1)).toEqual(["one"]);
+    stopOne();
+  },
+);
