@@ -26,6 +26,10 @@ export const SOCK_CLOEXEC = 0o2000000;
 export const SOCK_NONBLOCK = 0o4000;
 /** Generic socket level. */
 export const SOL_SOCKET = 1;
+/** A local address may be taken while old connections from it linger. */
+export const SO_REUSEADDR = 2;
+/** What became of a connection that was being made: an errno, 0 for none. */
+export const SO_ERROR = 4;
 /** Send buffer size. */
 export const SO_SNDBUF = 7;
 /** Receive buffer size. */
@@ -34,6 +38,8 @@ export const SO_RCVBUF = 8;
 export const SO_PRIORITY = 12;
 /** Bind to one link by name. */
 export const SO_BINDTODEVICE = 25;
+/** The firewall's mark of outgoing packets (CAP_NET_ADMIN). */
+export const SO_MARK = 36;
 /** Stamp each packet with the moment of its arrival (SO_TIMESTAMPNS_OLD); also its message's type. */
 export const SO_TIMESTAMPNS = 35;
 /** Let only what a BPF program accepts be received. */
@@ -132,6 +138,14 @@ export const NETLINK_GET_STRICT_CHK = 12;
 // sys/epoll.h
 /** Readable. */
 export const EPOLLIN = 1;
+/** There is room to send, or a connection has come about. */
+export const EPOLLOUT = 4;
+/** Something went wrong, as a connection that was refused; always reported. */
+export const EPOLLERR = 8;
+/** Both directions have ended; always reported. */
+export const EPOLLHUP = 0x10;
+/** The other end sends no more. */
+export const EPOLLRDHUP = 0x2000;
 /** Report edges, not levels. */
 export const EPOLLET = 0x80000000;
 /** Add a descriptor. */
@@ -283,6 +297,7 @@ const ERRNO: Record<number, string> = {
   110: "ETIMEDOUT",
   111: "ECONNREFUSED",
   113: "EHOSTUNREACH",
+  115: "EINPROGRESS",
 };
 
 /** Interrupted: try again. */
@@ -295,6 +310,12 @@ export const EEXIST = 17;
 export const ENOENT = 2;
 /** No such process; of a route: there is none like it. */
 export const ESRCH = 3;
+/** That may not be done. */
+export const EACCES = 13;
+/** The connection is being made. */
+export const EINPROGRESS = 115;
+/** Nobody listens there. */
+export const ECONNREFUSED = 111;
 /** No such link. */
 export const ENODEV = 19;
 /** Somebody has that port already. */

@@ -1,6 +1,6 @@
 /** epoll(7): which of the watched descriptors is readable. */
 
-import { EINTR, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLET, EPOLLIN } from "./constants.ts";
+import { EINTR, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN } from "./constants.ts";
 import { EPOLL_EVENT } from "./layout.ts";
 import { check, errno, libc, SysError } from "./libc.ts";
 import { Memory } from "./memory.ts";
@@ -19,9 +19,9 @@ export class Epoll {
     this.#fd = check(libc.epoll_create1(EPOLL_CLOEXEC), "epoll_create1", "starting the loop");
   }
 
-  /** Watches a descriptor for input; `edge` reports each arrival once (timerfd needs no read then). */
-  add(fd: number, edge = false): void {
-    this.#event.view.setUint32(0, (EPOLLIN | (edge ? EPOLLET : 0)) >>> 0, true);
+  /** Watches a descriptor for `events` (EPOLL…); with EPOLLET each is reported once. */
+  add(fd: number, events = EPOLLIN): void {
+    this.#event.view.setUint32(0, events >>> 0, true);
     this.#event.view.setInt32(EPOLL_EVENT.data, fd, true);
     const result = libc.epoll_ctl(this.#fd, EPOLL_CTL_ADD, fd, this.#event.pointer);
     check(result, "epoll_ctl", `watching descriptor ${fd}`);
@@ -44,6 +44,11 @@ export class Epoll {
   /** The `index`-th readable descriptor of the last wait. */
   descriptor(index: number): number {
     return this.#events.view.getInt32(index * EPOLL_EVENT.size + EPOLL_EVENT.data, true);
+  }
+
+  /** What was reported of the `index`-th descriptor of the last wait: EPOLL… bits. */
+  events(index: number): number {
+    return this.#events.view.getUint32(index * EPOLL_EVENT.size, true);
   }
 
   /** Whether the last wait may have left readable descriptors unreported. */

@@ -1,6 +1,7 @@
 /** The clock that never jumps, and the descriptor that wakes us at a moment on it. */
 
 import { expect, test } from "bun:test";
+import { EPOLLET, EPOLLIN } from "./constants.ts";
 import { Epoll } from "./epoll.ts";
 import { closeDescriptor, sendNow, socketPair } from "./socket.ts";
 import { Memory } from "./memory.ts";
@@ -10,7 +11,7 @@ import { monotonicUs, readTimespec, realtimeUs, Timer } from "./timer.ts";
 function timerInEpoll(): { timer: Timer; wait: (ms: number) => boolean } {
   const timer = new Timer();
   const epoll = new Epoll();
-  epoll.add(timer.fd, true);
+  epoll.add(timer.fd, EPOLLIN | EPOLLET);
   return { timer, wait: (ms) => epoll.wait(ms) === 1 };
 }
 
@@ -95,7 +96,7 @@ test("epoll tells which descriptors are readable, as long as they are, or once b
   const epoll = new Epoll();
   const pairs = Array.from({ length: 3 }, () => socketPair());
   epoll.add(pairs[0]![0]);
-  epoll.add(pairs[1]![0], true);
+  epoll.add(pairs[1]![0], EPOLLIN | EPOLLET);
   epoll.add(pairs[2]![0]);
   expect(epoll.wait(0)).toBe(0);
   const byte = new Memory(1);

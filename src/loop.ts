@@ -8,6 +8,7 @@
  * look. A steady turn allocates nothing.
  */
 
+import { EPOLLET, EPOLLIN } from "../ffi/constants.ts";
 import { Epoll } from "../ffi/epoll.ts";
 import { monotonicUs, Timer } from "../ffi/timer.ts";
 import { type Deadline, Deadlines } from "./lib/deadlines.ts";
@@ -28,7 +29,7 @@ export class Loop {
   readonly #epoll = new Epoll();
   readonly #timer = new Timer();
   readonly #deadlines = new Deadlines<Alarm>();
-  readonly #readers = new Map<number, (now: number) => void>();
+  readonly #readers = new Map<number, (now: number, events: number) => void>();
   readonly #flushes: ((now: number) => void)[] = [];
   #running = false;
 
@@ -38,18 +39,26 @@ export class Loop {
   previous = this.now;
 
   constructor() {
-    this.#epoll.add(this.#timer.fd, true);
+    this.#epoll.add(this.#timer.fd, EPOLLIN | EPOLLET);
   }
 
-  /** Calls `onReadable` in every turn in which `fd` has something to read. */
-  watch(fd: number, onReadable: (now: number) => void): void {
-    this.#readers.set(fd, onReadable);
-    this.#epoll.add(fd);
+  /**
+   * Calls `onReady` in every turn in which `fd` has something to read, or whatever else `events` asks for
+   * (EPOLL… bits); it is told what there was.
+   */
+  watch(fd: number, onReady: (now: number, events: number) => void, events = EPOLLIN): void {
+    this.#readers.set(fd, onReady);
+    this.#epoll.add(fd, events);
   }
 
   /** Ends {@link Loop.watch}; to be called before the descriptor is closed. */
   unwatch(fd: number): void {
     if (this.#readers.delete(fd)) this.#epoll.remove(fd);
+  }
+
+  /** The same for a descriptor that is about to be closed: the kernel then forgets it by itself. */
+  forget(fd: number): void {
+    this.#readers.delete(fd);
   }
 
   /** Fires `alarm` at `at`; Infinity takes its deadline away. */
@@ -107,7 +116,7 @@ export class Loop {
     for (let i = 0; i < count; i++) {
       const fd = this.#epoll.descriptor(i);
       if (fd === this.#timer.fd) this.#timer.fired();
-      else this.#readers.get(fd)?.(this.now);
+      else this.#readers.get(fd)?.(this.now, this.#epoll.events(i));
     }
   }
 
