@@ -1,6 +1,6 @@
 /** Kernel settings under /proc/sys, as short texts. */
 
-import { O_CLOEXEC, O_RDONLY } from "./constants.ts";
+import { O_CLOEXEC, O_RDONLY, O_WRONLY } from "./constants.ts";
 import { libc } from "./libc.ts";
 import { cString, Memory } from "./memory.ts";
 
@@ -17,4 +17,14 @@ export function readSysctl(path: string): string | undefined {
   libc.close(fd);
   if (length < 0) return undefined;
   return new TextDecoder().decode(memory.bytes.subarray(0, length)).trim();
+}
+
+/** Writes the setting at `path` (below /proc/sys); false when that is refused. */
+export function writeSysctl(path: string, value: string): boolean {
+  const fd = libc.open(cString(FOLDER + path).pointer, O_WRONLY | O_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const memory = cString(value);
+  const written = libc.write(fd, memory.pointer, memory.bytes.length - 1);
+  libc.close(fd);
+  return written === memory.bytes.length - 1;
 }

@@ -24,6 +24,12 @@ export interface Alarm extends Deadline {
   fire(now: number): void;
 }
 
+/** Somebody with a loop of his own, who is let do his work between two turns. */
+export interface Guest {
+  readonly hasWork: boolean;
+  work(): Promise<void>;
+}
+
 /** One loop, one thread, one clock. */
 export class Loop {
   readonly #epoll = new Epoll();
@@ -32,6 +38,7 @@ export class Loop {
   readonly #readers = new Map<number, (now: number, events: number) => void>();
   readonly #flushes: ((now: number) => void)[] = [];
   #running = false;
+  #guest: Guest | undefined;
 
   /** The moment of this turn, in microseconds on the monotonic clock. */
   now = monotonicUs();
@@ -76,6 +83,24 @@ export class Loop {
     this.#running = true;
     this.#flush();
     while (this.#running) this.turn(-1);
+  }
+
+  /** Lets `guest` work whenever it has something to do, in a loop that runs by {@link Loop.runWithGuest}. */
+  invite(guest: Guest): void {
+    this.#guest = guest;
+  }
+
+  /** As {@link Loop.run}, for a loop that may get a guest. */
+  async runWithGuest(): Promise<void> {
+    this.#running = true;
+    this.#flush();
+    while (this.#running) {
+      this.turn(this.#guest?.hasWork === true ? 0 : -1);
+      if (this.#guest?.hasWork !== true) continue;
+      this.now = monotonicUs();
+      await this.#guest.work();
+      this.#flush();
+    }
   }
 
   /** Ends {@link Loop.run} after the current turn, flushes included. */

@@ -51,6 +51,8 @@ export type Verdict =
     readonly fault: Fault;
     /** In words, for people: what was and what should have been. */
     readonly why: string;
+    /** Where the kernel said so. */
+    readonly errno?: number;
   };
 
 /** What a talk has to say: bytes to be sent, a verdict, or nothing yet. */

@@ -1,0 +1,375 @@
+/**
+ * One check that is run: when it is due it is begun, what becomes of it is judged, what has changed is told to
+ * all those it is run for.
+ */
+
+import { Connector } from "../../ffi/connection.ts";
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, SOCK_DGRAM, SOCK_STREAM } from "../../ffi/constants.ts";
+import { monotonicUs } from "../../ffi/timer.ts";
+import { linkIndex } from "../../ffi/udp.ts";
+import type { Check, CheckTiming, MiscCheck } from "../config/lvs.ts";
+import { parseAddress } from "../lib/address.ts";
+import type { LogLevel } from "../lib/log.ts";
+import type { Alarm, Loop } from "../loop.ts";
+import { judgeSession } from "./check/bfd.ts";
+import { factorOf, judgeFile } from "./check/file.ts";
+import { type Health, type HealthNews, judge, newHealth } from "./check/health.ts";
+import { judgeProgram, type ProgramEnd } from "./check/misc.ts";
+import type { Talk, Verdict } from "./check/talk.ts";
+import {
+  type ConnectingCheck,
+  isConnecting,
+  stepsOf,
+  talksOf,
+  type TalkTools,
+  tlsWish,
+  type Transport,
+  transportOf,
+} from "./check/talks.ts";
+import { allowPings } from "./ping_perform.ts";
+import { linesAbout } from "./probe_log.ts";
+import {
+  type CheckResult,
+  firstDelayUs,
+  type PlannedCheck,
+  type ProbePlan,
+  subjectOf,
+} from "./probes.ts";
+import { type Attempt, type Encryption, type Ground, SocketAttempt } from "./socket_perform.ts";
+import type { TlsLine, TlsPort } from "./tls_perform.ts";
+
+/** Who wants the checks to be run. */
+export interface ProbesOwner {
+  /** Takes what has changed. */
+  report(result: CheckResult): void;
+  log(level: LogLevel, text: string): void;
+  /** Runs a program; {@link Probes.hearProgram} is to be told how it ended. */
+  runProgram(id: number, check: MiscCheck): void;
+  /** Ends a program, of which nobody wants to hear any more. */
+  stopProgram(id: number): void;
+}
+
+/** What is known by one check. */
+export interface CheckStatus extends CheckResult {
+  /** It is no guess. */
+  readonly isKnown: boolean;
+  readonly attempts: number;
+  readonly failures: number;
+}
+
+/** From one sign of life to the next a server has connect_timeout; in all so many of them, or a delay_loop. */
+const TOTAL_STEPS = 4;
+
+/** What a probe may ask for. */
+export interface Surroundings {
+  readonly loop: Loop;
+  readonly ground: Ground;
+  readonly owner: ProbesOwner;
+  tls(): TlsPort | undefined;
+  runProgram(probe: Probe, check: MiscCheck): number;
+  forgetProgram(id: number): void;
+  fileValue(name: string): number | undefined;
+  sessionIsUp(name: string): boolean | undefined;
+  isLate(us: number): void;
+}
+
+const TOOLS: TalkTools = {
+  md5: () => new Bun.CryptoHasher("md5"),
+  random16: () => Math.floor(Math.random() * 65_536),
+};
+
+/** What all attempts of a check that connects have in common. */
+interface Line {
+  readonly check: ConnectingCheck;
+  /** Link-local addresses need their link, which comes and goes. */
+  readonly connector: () => Connector;
+  readonly transport: Transport;
+  readonly talk: (step: number) => Talk;
+  /** Of each step, made when it is first needed. */
+  readonly tls: (TlsLine | undefined)[];
+}
+
+/** A check that is run, for whoever wants its result. */
+export class Probe implements Alarm {
+  dueAt = Infinity;
+  heapIndex = -1;
+  plan: ProbePlan;
+  readonly check: Check;
+  readonly #around: Surroundings;
+  readonly #line: Line | undefined;
+  #health: Health;
+  #attempt: Attempt | undefined;
+  #program = 0;
+  /** When the next attempt is to begin; Infinity while there is one, or none is wanted. */
+  #nextAt = Infinity;
+  #startedAt = 0;
+  #why = "";
+  #latencyUs = 0;
+  #changedAt = 0;
+  #weight: number | undefined;
+  #attempts = 0;
+  #failures = 0;
+
+  constructor(plan: ProbePlan, isUp: boolean, around: Surroundings) {
+    this.plan = plan;
+    this.check = plan.sample.check;
+    this.#around = around;
+    this.#health = newHealth(isUp);
+    this.#line = isConnecting(this.check) ? lineOf(this.check) : undefined;
+    this.#changedAt = around.loop.now;
+  }
+
+  get isUp(): boolean {
+    return this.#health.isUp;
+  }
+
+  /** Begins, as the `index`-th of `count` that begin together. */
+  start(index: number, count: number): void {
+    const { check } = this;
+    if (check.type === "FILE_CHECK") {
+      const value = this.#around.fileValue(check.track_file);
+      if (value !== undefined) this.hearFile(check.track_file, value);
+    } else if (check.type === "BFD_CHECK") {
+      const isUp = this.#around.sessionIsUp(check.name);
+      if (isUp !== undefined) this.hearSession(check.name, isUp);
+    } else {
+      this.#nextAt = this.#around.loop.now + firstDelayUs(check.warmup, index, count);
+      this.resume();
+    }
+  }
+
+  /** Goes on, or holds still, as those it is run for want it. */
+  resume(): void {
+    const { loop } = this.#around;
+    if (this.#isSuspended) {
+      this.#drop();
+      loop.schedule(this, Infinity);
+    } else if (this.#attempt === undefined && this.#program === 0 && this.#nextAt !== Infinity) {
+      this.#nextAt = Math.max(this.#nextAt, loop.now);
+      loop.schedule(this, this.#nextAt);
+    }
+  }
+
+  /** Whether whoever has this key does not want it run for the time being. */
+  sleepsFor(key: string): boolean {
+    return this.plan.subscribers.some((one) => one.isSuspended && subjectOf(one) === key);
+  }
+
+  get #isSuspended(): boolean {
+    return this.plan.subscribers.every(({ isSuspended }) => isSuspended);
+  }
+
+  stop(): void {
+    this.#drop();
+    this.#nextAt = Infinity;
+    this.#around.loop.schedule(this, Infinity);
+  }
+
+  /** Ends an attempt that is under way; the next is due at once. */
+  #drop(): void {
+    if (this.#attempt === undefined && this.#program === 0) return;
+    this.#attempt?.abandon();
+    this.#attempt = undefined;
+    if (this.#program !== 0) {
+      this.#around.owner.stopProgram(this.#program);
+      this.#around.forgetProgram(this.#program);
+    }
+    this.#program = 0;
+    this.#nextAt = this.#around.loop.now;
+  }
+
+  /** The moment has come for an attempt, or for one that is under way. */
+  fire(now: number): void {
+    if (this.#attempt !== undefined) {
+      this.#attempt.onTime(now);
+      return;
+    }
+    const at = monotonicUs();
+    this.#around.isLate(at - this.#nextAt);
+    this.#startedAt = at;
+    this.#nextAt = Infinity;
+    this.#attempts++;
+    if (this.check.type === "MISC_CHECK") {
+      this.#program = this.#around.runProgram(this, this.check);
+    } else if (this.#line !== undefined) this.#connect(this.#line);
+  }
+
+  #connect(line: Line): void {
+    const { loop, ground, owner } = this.#around;
+    const { check, connector, transport } = line;
+    const { connect_timeout: stepUs, delay_loop } = check;
+    const { step } = this.#health;
+    let encryption: Encryption | undefined;
+    if (transport === "tls") {
+      const port = this.#around.tls();
+      if (port === undefined) {
+        // The first of all: it is there after a turn or two.
+        this.#attempts--;
+        this.#nextAt = loop.now + 1000;
+        loop.schedule(this, this.#nextAt);
+        return;
+      }
+      encryption = {
+        port,
+        line: line.tls[step] ??= port.line(wishOf(check, step), this.plan.sample.ssl),
+      };
+    }
+    if (transport === "ping") allowPings((text) => owner.log("warning", text));
+    const totalUs = transport === "udp" || transport === "ping"
+      ? stepUs
+      : Math.max(TOTAL_STEPS * stepUs, delay_loop);
+    const attempt = new SocketAttempt(
+      ground,
+      {
+        wake: (at) => loop.schedule(this, at),
+        conclude: (verdict) => this.#conclude(verdict),
+      },
+      line.talk(step),
+      transport,
+      { stepUs, totalUs },
+      encryption,
+    );
+    this.#attempt = attempt;
+    attempt.begin(connector());
+  }
+
+  /** A program that was run for this has ended. */
+  hearProgram(id: number, end: ProgramEnd): void {
+    if (id !== this.#program || this.check.type !== "MISC_CHECK") return;
+    this.#program = 0;
+    this.#conclude(judgeProgram(this.check, end, this.plan.sample.serverWeight));
+  }
+
+  /** A file holds a number; perhaps it is this check's. */
+  hearFile(name: string, value: number): void {
+    const { check } = this;
+    if (check.type !== "FILE_CHECK" || check.track_file !== name) return;
+    const file = this.plan.sample.file ?? { weight: 1, reverse: false };
+    this.#take(judgeFile(factorOf(check, file), value), EVENTS);
+  }
+
+  /** A BFD session is up or not; perhaps it is this check's. */
+  hearSession(name: string, isUp: boolean): void {
+    if (this.check.type !== "BFD_CHECK" || this.check.name !== name) return;
+    this.#take(judgeSession(isUp), EVENTS);
+  }
+
+  #conclude(verdict: Verdict): void {
+    const { loop } = this.#around;
+    this.#attempt = undefined;
+    const endedAt = monotonicUs();
+    this.#latencyUs = endedAt - this.#startedAt;
+    const pauseUs = this.#take(verdict, this.check as CheckTiming);
+    this.#nextAt = endedAt + pauseUs;
+    loop.schedule(this, this.#nextAt);
+  }
+
+  /** Judges a verdict and tells what has changed; how long to wait until the next attempt. */
+  #take(
+    verdict: Verdict,
+    timing: Pick<CheckTiming, "retry" | "delay_before_retry" | "delay_loop">,
+  ): number {
+    const { check } = this;
+    const before = this.#health;
+    const { retry, delay_before_retry, delay_loop } = timing;
+    const fast_recovery = "fast_recovery" in check && check.fast_recovery;
+    const rules = { retry, delay_before_retry, delay_loop, steps: stepsOf(check), fast_recovery };
+    const { health, pauseUs, news } = judge(rules, before, verdict.isGood);
+    this.#health = health;
+    if (!verdict.isGood) {
+      this.#failures++;
+      this.#why = verdict.why;
+    }
+    if (before.isUp !== health.isUp) this.#changedAt = this.#around.loop.now;
+    const weight = verdict.isGood ? verdict.weight : undefined;
+    const isReweighed = verdict.isGood && weight !== undefined && weight !== this.#weight;
+    if (isReweighed) this.#weight = weight;
+    const isQuiet = news === "fine" && (!verdict.isGood || verdict.note === undefined);
+    if (!isQuiet) this.#say(before, news, verdict);
+    if (isReweighed || news === "up" || news === "down") this.#report();
+    return pauseUs;
+  }
+
+  #say(before: Health, news: HealthNews, verdict: Verdict): void {
+    const { sample, subscribers } = this.plan;
+    const lines = linesAbout({
+      check: this.check,
+      realServer: sample.realServer,
+      virtualServers: subscribers.map(({ virtualServer }) => virtualServer),
+      before,
+      news,
+      verdict,
+    });
+    for (const line of lines) this.#around.owner.log("info", line);
+  }
+
+  #report(): void {
+    for (const subscriber of this.plan.subscribers) {
+      if (!subscriber.isSuspended) this.#around.owner.report(this.#resultFor(subscriber));
+    }
+  }
+
+  /** Tells somebody who has joined what is known. */
+  introduce(subscriber: PlannedCheck): void {
+    const isNews = this.#health.isKnown || this.#weight !== undefined;
+    if (isNews) this.#around.owner.report(this.#resultFor(subscriber));
+  }
+
+  #resultFor(
+    { virtualServer, realServer, index }: Pick<
+      PlannedCheck,
+      "virtualServer" | "realServer" | "index"
+    >,
+  ): CheckResult {
+    return {
+      virtualServer,
+      realServer,
+      index,
+      isUp: this.#health.isUp,
+      why: this.#why,
+      latencyUs: this.#latencyUs,
+      changedAt: this.#changedAt,
+      ...(this.#weight === undefined ? {} : { weight: this.#weight }),
+    };
+  }
+
+  statusFor(subject: Pick<PlannedCheck, "virtualServer" | "realServer" | "index">): CheckStatus {
+    return {
+      ...this.#resultFor(subject),
+      isKnown: this.#health.isKnown,
+      attempts: this.#attempts,
+      failures: this.#failures,
+    };
+  }
+}
+
+/** What is heard of needs no schedule. */
+const EVENTS = { retry: 0, delay_before_retry: 0, delay_loop: 0 } as const;
+
+function wishOf(check: ConnectingCheck, step: number): ReturnType<typeof tlsWish> {
+  return tlsWish(check as Parameters<typeof tlsWish>[0], step);
+}
+
+function lineOf(check: ConnectingCheck): Line {
+  const { connect_ip, connect_port, bindto, bind_port, bind_if, fwmark } = check;
+  const transport = transportOf(check);
+  const address = parseAddress(connect_ip)!;
+  const isV4 = address.length === 4;
+  const isStream = transport === "tcp" || transport === "tls";
+  const hasSource = bindto !== undefined || bind_port !== undefined;
+  const source = bindto === undefined ? new Uint8Array(isV4 ? 4 : 16) : parseAddress(bindto)!;
+  const connect = (): Connector =>
+    new Connector({
+      type: isStream ? SOCK_STREAM : SOCK_DGRAM,
+      protocol: transport === "ping" ? isV4 ? IPPROTO_ICMP : IPPROTO_ICMPV6 : 0,
+      address,
+      port: transport === "ping" ? 0 : connect_port,
+      scope: isV4 || bind_if === undefined ? 0 : linkIndex(bind_if),
+      source: hasSource ? { address: source, port: bind_port ?? 0 } : undefined,
+      device: bind_if,
+      mark: fwmark,
+    });
+  const made = connect();
+  const connector = isV4 || bind_if === undefined ? (): Connector => made : connect;
+  return { check, connector, transport, talk: talksOf(check, TOOLS), tls: [] };
+}
