@@ -4,17 +4,7 @@
  */
 import { familyOfText } from "./lvs_reading.ts";
 import { complainOf, PORTS, readAddress } from "./lvs_words.ts";
-import {
-  append,
-  bool,
-  formatSeconds,
-  integer,
-  later,
-  type Says,
-  seconds,
-  text,
-  word,
-} from "./readers.ts";
+import { append, bool, formatSeconds, integer, type Says, seconds, text, word } from "./readers.ts";
 import {
   type Block,
   type BlockRow,
@@ -112,7 +102,7 @@ export function checks<R extends Rows>(
   /** Whether the block is complete; if not it has said so. */
   isComplete: (values: Values<Block<R>>, node: Statement, context: Context) => boolean = () => true,
 ): BlockRow<readonly Values<Block<R>>[]> {
-  return later(blocks<R, Values<Block<R>>>(doc, inside, {
+  return blocks<R, Values<Block<R>>>(doc, inside, {
     open: (_node, { lvs }) => {
       lvs.connect_ip = lvs.address;
       lvs.bindto = "";
@@ -124,7 +114,7 @@ export function checks<R extends Rows>(
       return values;
     },
     format: (values) => values,
-  }));
+  });
 }
 
 /** When a check runs and what it takes to fail. */

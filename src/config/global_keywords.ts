@@ -157,10 +157,10 @@ export const globalDefs = lazyBlock({
       notBool("smtp_alert_checker"),
     )),
   checker_log_all_failures: () =>
-    later(bool(
+    bool(
       "[BOOL] - log every failed check, not only those that change something; default off",
       notABool("checker_log_all_failures"),
-    )),
+    ),
   dynamic_interfaces: () => dynamicInterfaces(),
   no_email_faults: () => later(flag("- no mails about FAULT; default off")),
   default_interface: () => defaultInterface(),

@@ -255,8 +255,8 @@ const virtualServer = block(() => ({
   persistence_timeout: persistenceTimeout(),
   persistence_granularity: persistenceGranularity(),
   protocol: protocol(),
-  ha_suspend: later(
-    flag("- check only while its address is on this host; range not with fwmark; default off"),
+  ha_suspend: flag(
+    "- check only while its address is on this host; range not with fwmark; default off",
   ),
   smtp_alert: later(bool(
     "[BOOL] - mail when quorum changes; default off, or smtp_alert_checker, or smtp_alert",

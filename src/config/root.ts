@@ -131,7 +131,7 @@ export const root = block(() => ({
     missing: "vrrp_instance must have a name",
     duplicate: (name) => `vrrp instance ${name} already defined`,
   }),
-  SSL: later(sslBlock()),
+  SSL: sslBlock(),
   virtual_server_group: virtualServerGroups(),
   virtual_server: virtualServers(),
 }));

@@ -5,7 +5,8 @@
 
 import type { LvsSyncDaemon, LvsTimeouts } from "../config/global_lvs_rows.ts";
 import type { Config } from "../config/load.ts";
-import type { GroupEntry, VirtualServer } from "../config/lvs.ts";
+import type { GroupEntry, Ssl, VirtualServer } from "../config/lvs.ts";
+import type { TrackFile } from "../config/track.ts";
 import { serviceName } from "../lib/lvs_name.ts";
 
 /** A virtual server with all that it refers to. Plain JSON. */
@@ -18,7 +19,7 @@ export interface Balanced {
 }
 
 /** What holds for IPVS as a whole. */
-export interface BalancerGlobals {
+export interface BalancerGlobals extends CheckGlobals {
   /** Remove every service of the kernel at start. */
   readonly flush: boolean;
   /** At stop: all services of the kernel, those of the configuration, or one by one. */
@@ -28,6 +29,14 @@ export interface BalancerGlobals {
   readonly syncDaemon?: LvsSyncDaemon & { readonly id: number };
   /** Servers that are in the pool from the start are announced. */
   readonly initNotifies: boolean;
+}
+
+/** What checks refer to by name. */
+export interface CheckGlobals {
+  /** What SSL_GET shows to servers. */
+  readonly ssl?: Ssl | undefined;
+  /** The factors of files that checks look at, by the names of their track_file. */
+  readonly files?: Readonly<Record<string, Pick<TrackFile, "weight" | "reverse">>>;
 }
 
 /** One step from the previous configuration to the next. Plain JSON: it travels to the role. */
@@ -41,7 +50,12 @@ export type LvsChange =
 /** What of a configuration concerns the load balancer. */
 export type Balancing = Pick<
   Config,
-  "globals" | "virtual_servers" | "virtual_server_groups" | "vrrp_instances"
+  | "globals"
+  | "virtual_servers"
+  | "virtual_server_groups"
+  | "vrrp_instances"
+  | "ssl"
+  | "track_files"
 >;
 
 /** The steps from `previous` to `next`: removals before what may take their place. */
@@ -87,7 +101,7 @@ function byKey(config: Balancing | undefined): Map<string, Balanced> {
   return found;
 }
 
-function globalsOf({ globals, vrrp_instances }: Balancing): BalancerGlobals {
+function globalsOf({ globals, vrrp_instances, ssl, ...config }: Balancing): BalancerGlobals {
   const { lvs_flush, lvs_flush_on_stop, lvs_timeouts, lvs_sync_daemon: daemon } = globals;
   const instance = vrrp_instances.find(({ name }) => name === daemon?.instance);
   const id = daemon?.id ?? instance?.virtual_router_id ?? 0;
@@ -97,6 +111,34 @@ function globalsOf({ globals, vrrp_instances }: Balancing): BalancerGlobals {
     ...(lvs_timeouts === undefined ? {} : { timeouts: lvs_timeouts }),
     ...(daemon === undefined ? {} : { syncDaemon: { ...daemon, id } }),
     initNotifies: globals.rs_init_notifies ?? false,
+    ...(ssl === undefined ? {} : { ssl }),
+    ...filesOf(config),
+  };
+}
+
+/** The names of the files that checks look at. */
+export function checkedFiles(
+  { virtual_servers = [] }: Pick<Config, "virtual_servers">,
+): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const { real_servers } of virtual_servers) {
+    for (const { checks } of real_servers) {
+      for (const check of checks) if (check.type === "FILE_CHECK") names.add(check.track_file);
+    }
+  }
+  return names;
+}
+
+function filesOf(
+  config: Pick<Balancing, "virtual_servers" | "track_files">,
+): Pick<CheckGlobals, "files"> {
+  const names = checkedFiles(config);
+  if (names.size === 0) return {};
+  const files = (config.track_files ?? []).filter(({ name }) => names.has(name));
+  return {
+    files: Object.fromEntries(
+      files.map(({ name, weight, reverse }) => [name, { weight, reverse }]),
+    ),
   };
 }
 

@@ -30,6 +30,7 @@ import { allowPings } from "./ping_perform.ts";
 import { linesAbout } from "./probe_log.ts";
 import {
   type CheckResult,
+  type CheckSubject,
   firstDelayUs,
   type PlannedCheck,
   type ProbePlan,
@@ -315,15 +316,10 @@ export class Probe implements Alarm {
     if (isNews) this.#around.owner.report(this.#resultFor(subscriber));
   }
 
-  #resultFor(
-    { virtualServer, realServer, index }: Pick<
-      PlannedCheck,
-      "virtualServer" | "realServer" | "index"
-    >,
-  ): CheckResult {
+  #resultFor({ service, server, index }: CheckSubject): CheckResult {
     return {
-      virtualServer,
-      realServer,
+      service,
+      server,
       index,
       isUp: this.#health.isUp,
       why: this.#why,
@@ -333,7 +329,7 @@ export class Probe implements Alarm {
     };
   }
 
-  statusFor(subject: Pick<PlannedCheck, "virtualServer" | "realServer" | "index">): CheckStatus {
+  statusFor(subject: CheckSubject): CheckStatus {
     return {
       ...this.#resultFor(subject),
       isKnown: this.#health.isKnown,

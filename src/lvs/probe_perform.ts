@@ -9,7 +9,13 @@ import type { MiscCheck } from "../config/lvs.ts";
 import type { Loop } from "../loop.ts";
 import type { ProgramEnd } from "./check/misc.ts";
 import { type CheckStatus, Probe, type ProbesOwner } from "./one_probe_perform.ts";
-import { type PlannedCheck, planProbes, type ProbePlan, subjectOf } from "./probes.ts";
+import {
+  type CheckSubject,
+  type PlannedCheck,
+  planProbes,
+  type ProbePlan,
+  subjectOf,
+} from "./probes.ts";
 import type { Ground } from "./socket_perform.ts";
 import type { TlsPort } from "./tls_perform.ts";
 
@@ -86,9 +92,7 @@ export class Probes {
   }
 
   /** What is known by a check; undefined when there is none. */
-  statusOf(
-    subject: Pick<PlannedCheck, "virtualServer" | "realServer" | "index">,
-  ): CheckStatus | undefined {
+  statusOf(subject: CheckSubject): CheckStatus | undefined {
     return this.#subjects.get(subjectOf(subject))?.statusFor(subject);
   }
 

@@ -6,14 +6,21 @@
 import type { Check, Ssl } from "../config/lvs.ts";
 import type { TrackFile } from "../config/track.ts";
 
-/** One check of a real server of a virtual server. */
-export interface PlannedCheck {
-  /** As log lines name it; also its key. */
-  readonly virtualServer: string;
-  /** As log lines name it; a key within its virtual server. */
-  readonly realServer: string;
-  /** Its place among the checks of its real server. */
+/** What a result is about: a check of a server of a service. */
+export interface CheckSubject {
+  /** The key of the virtual server. */
+  readonly service: string;
+  /** The key of the real server; one that several services have is the same by it. */
+  readonly server: string;
+  /** The place of the check among those of its real server. */
   readonly index: number;
+}
+
+/** One check of a real server of a virtual server. */
+export interface PlannedCheck extends CheckSubject {
+  /** As log lines name them. */
+  readonly virtualServer: string;
+  readonly realServer: string;
   readonly check: Check;
   /** What the real server is configured with. */
   readonly serverWeight: number;
@@ -36,10 +43,7 @@ export interface ProbePlan {
 }
 
 /** What became of a check, told when it has changed. */
-export interface CheckResult {
-  readonly virtualServer: string;
-  readonly realServer: string;
-  readonly index: number;
+export interface CheckResult extends CheckSubject {
   readonly isUp: boolean;
   /** What went wrong last; "" when nothing has. */
   readonly why: string;
@@ -63,8 +67,13 @@ export function planProbes(checks: readonly PlannedCheck[]): ReadonlyMap<string,
   return all;
 }
 
-function keyOf({ realServer, check, ssl, file, serverWeight }: PlannedCheck): string {
+/** Checks as text, which takes longest: what a reload has left alone is the same object. */
+const texts = new WeakMap<Check, string>();
+
+function keyOf({ server, check, ssl, file, serverWeight }: PlannedCheck): string {
   const { type } = check;
+  const text = texts.get(check) ?? JSON.stringify(check);
+  texts.set(check, text);
   const rest = type === "SSL_GET"
     ? ssl
     : type === "FILE_CHECK"
@@ -72,17 +81,12 @@ function keyOf({ realServer, check, ssl, file, serverWeight }: PlannedCheck): st
     : type === "MISC_CHECK" && check.misc_dynamic
     ? serverWeight
     : undefined;
-  return `${realServer} ${JSON.stringify(check)}${rest === undefined ? "" : JSON.stringify(rest)}`;
+  return `${server} ${text}${rest === undefined ? "" : JSON.stringify(rest)}`;
 }
 
-/** The key of one check of one server of one service: what a result is about. */
-export function subjectOf(
-  { virtualServer, realServer, index }: Pick<
-    PlannedCheck,
-    "virtualServer" | "realServer" | "index"
-  >,
-): string {
-  return `${virtualServer} ${realServer} ${index}`;
+/** A subject as one text. */
+export function subjectOf({ service, server, index }: CheckSubject): string {
+  return `${service} ${server} ${index}`;
 }
 
 /** Before the first attempt, as keepalived has it. */

@@ -24,6 +24,8 @@ function planned(
   rest: Partial<PlannedCheck> = {},
 ): PlannedCheck {
   return {
+    service: virtualServer,
+    server: "rs",
     virtualServer,
     realServer: "rs",
     index: 0,
@@ -59,7 +61,7 @@ test("what differs in anything is another probe", () => {
   const ssl = { ...TCP, type: "SSL_GET", url: [] } as unknown as Check;
   const heavy = { serverWeight: 2 };
   const pairs: readonly (readonly [PlannedCheck, PlannedCheck, number])[] = [
-    [planned("a", TCP), planned("b", TCP, { realServer: "other" }), 2],
+    [planned("a", TCP), planned("b", TCP, { server: "other" }), 2],
     [planned("a", TCP), planned("b", { ...TCP, retry: 1 }), 2],
     [planned("a", TCP), planned("b", TCP, heavy), 1],
     [planned("a", misc), planned("b", misc, heavy), 2],

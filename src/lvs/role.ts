@@ -12,6 +12,9 @@ import { type Alarm, Loop } from "../loop.ts";
 import { RoleChannel } from "../parent/channel.ts";
 import type { FromCheckers, ToCheckers } from "../parent/checkers_channel.ts";
 import { Balancer } from "./balancer.ts";
+import { Checking } from "./checking_perform.ts";
+import type { LvsChange } from "./changes.ts";
+import type { Services } from "./checking.ts";
 import { Mirror } from "./mirror_perform.ts";
 import { Ipvs, NoIpvs } from "./perform.ts";
 
@@ -22,15 +25,17 @@ const EXIT_FATAL = 1;
 /** sysexits.h EX_SOFTWARE: our own mistake, after which the parent starts the role again. */
 const EX_SOFTWARE = 70;
 
+const NO_SERVICES: Services = new Map();
+
 type Channel = RoleChannel<ToCheckers, FromCheckers>;
 
 /** Runs the role until its parent ends it; the exit status. `channel` is the descriptor of the channel. */
-export function runCheckersRole(channel: number): number {
+export async function runCheckersRole(channel: number): Promise<number> {
   for (const signal of INTERFACE_SIGNALS) setDisposition(signal, SIG_IGN);
   const parent: Channel = new RoleChannel(channel);
   try {
     const role = new CheckersRole(parent);
-    role.run();
+    await role.run();
     return role.status;
   } catch (error) {
     const stack = error instanceof Error ? error.stack ?? error.message : String(error);
@@ -47,6 +52,7 @@ class CheckersRole {
   #balancer: Balancer | undefined;
   /** What was told of VRRP before there was a balancer. */
   readonly #early: Extract<ToCheckers, { type: "instance" }>[] = [];
+  readonly #checking: Checking;
   /** A configuration was performed in this turn. */
   #configured = false;
   #pidFile: string | undefined;
@@ -55,32 +61,45 @@ class CheckersRole {
 
   constructor(parent: Channel) {
     this.#parent = parent;
+    this.#checking = new Checking({
+      loop: this.#loop,
+      services: () => this.#balancer?.servers ?? NO_SERVICES,
+      say: (message) => this.#parent.outbox.push(message),
+      hear: (service, finding) => this.#balancer?.hear(service, finding, this.#loop.now),
+    });
   }
 
-  run(): void {
-    this.#loop.watch(this.#parent.fd, (now) => this.#readChannel(now));
+  async run(): Promise<void> {
+    this.#loop.watch(this.#parent.fd, () => this.#readChannel());
     this.#loop.atTurnEnd((now) => this.#endTurn(now));
-    this.#loop.run();
+    await this.#loop.runWithGuest();
     this.#parent.flush();
     if (this.#pidFile !== undefined) removePidFile(this.#pidFile);
   }
 
-  #readChannel(now: number): void {
+  #readChannel(): void {
     // A parent that has not said farewell has crashed: whoever follows it finds the table as it is.
-    if (!this.#parent.receive((message) => this.#obey(message, now))) this.#shutdown(true);
+    if (!this.#parent.receive((message) => this.#obey(message))) this.#shutdown(true);
   }
 
-  #obey(message: ToCheckers, _now: number): void {
+  #obey(message: ToCheckers): void {
     switch (message.type) {
       case "configure":
         this.#log("info", `${this.#balancer === undefined ? "I" : "Rei"}nitializing ipvs`);
         this.#balancer ??= this.#open();
         this.#balancer?.configure(message.changes);
+        this.#check(message.changes);
         this.#configured = this.#balancer !== undefined;
         return;
       case "instance":
         if (this.#balancer === undefined) this.#early.push(message);
         else this.#balancer.hearInstance(message.instance, message.state);
+        return;
+      case "tracked":
+        this.#checking.hearTracked(message);
+        return;
+      case "program-end":
+        this.#checking.hearProgram(message.id, message.end);
         return;
       case "pid-file":
         this.#claim(message.path);
@@ -117,6 +136,13 @@ class CheckersRole {
     }
   }
 
+  /** Runs the checks that the virtual servers ask for now. */
+  #check(changes: readonly LvsChange[]): void {
+    if (this.#balancer === undefined) return;
+    const globals = changes.find((change) => change.type === "globals")?.globals;
+    this.#checking.configure(globals);
+  }
+
   #claim(path: string): void {
     if (this.#pidFile === path) return;
     try {
@@ -132,6 +158,7 @@ class CheckersRole {
   }
 
   #shutdown(keepServices: boolean): void {
+    this.#checking.stop();
     this.#balancer?.shutdown(keepServices);
     this.#balancer = undefined;
     this.#loop.stop();

@@ -2,7 +2,9 @@
 
 import type { Script } from "../config/vrrp.ts";
 import type { LvsChange } from "../lvs/changes.ts";
+import type { ProgramEnd } from "../lvs/check/misc.ts";
 import type { State } from "../vrrp/state.ts";
+import type { TrackResult } from "../vrrp/tracking.ts";
 import type { FromAnyRole } from "./common_channel.ts";
 
 /** From the parent to the checkers role. */
@@ -16,6 +18,10 @@ export type ToCheckers =
   }
   /** A VRRP instance has changed its state, or this is its state when the role was started. */
   | { readonly type: "instance"; readonly instance: string; readonly state: State["name"] }
+  /** What became of files and BFD sessions; what is not named is as it was. */
+  | { readonly type: "tracked"; readonly results: readonly TrackResult[] }
+  /** A program that the role has asked for has ended. */
+  | { readonly type: "program-end"; readonly id: number; readonly end: ProgramEnd }
   /** The start is over: give back what only it has needed. */
   | { readonly type: "settle" }
   /** Claim and write the role's pid file. */
@@ -26,6 +32,15 @@ export type ToCheckers =
 /** From the checkers role to the parent. */
 export type FromCheckers =
   | FromAnyRole
+  /** A program is to be run for a check. */
+  | {
+    readonly type: "program";
+    readonly id: number;
+    readonly script: Script;
+    readonly timeoutUs: number;
+  }
+  /** Nobody wants to know any more what becomes of a program. */
+  | { readonly type: "stop-program"; readonly id: number }
   /** A real server came or went: its notify script is run and the FIFOs are told. */
   | {
     readonly type: "real-server";

@@ -3,14 +3,19 @@
 import type { DaemonOptions } from "../cli/options.ts";
 import type { Config } from "../config/load.ts";
 import { type Balancing, diffLvs, hasLvsWork, type LvsChange } from "../lvs/changes.ts";
+import type { World } from "../config/world.ts";
 import type { State } from "../vrrp/state.ts";
+import type { TrackResult } from "../vrrp/tracking.ts";
 import type { FromAnyRole } from "./common_channel.ts";
 import type { FromCheckers, ToCheckers } from "./checkers_channel.ts";
 import { type Household, Keeper, type Side } from "./keeper.ts";
+import type { Programs } from "./programs.ts";
 import { spawnRole } from "./supervisor.ts";
 
 /** What the checkers role says that is news to others. */
-export type CheckersNews = Exclude<FromCheckers, FromAnyRole>;
+export type CheckersNews = Exclude<FromCheckers, FromAnyRole | ProgramRequest>;
+
+type ProgramRequest = Extract<FromCheckers, { type: "program" | "stop-program" }>;
 
 /** What the side needs of its daemon. */
 export interface CheckersHousehold extends Household {
@@ -21,6 +26,10 @@ export interface CheckersHousehold extends Household {
   readonly pidFile: string;
   /** The instances whose state is known. */
   instances(): Iterable<readonly [name: string, state: State["name"]]>;
+  /** Everything known of what is tracked outside the role. */
+  tracked(): readonly TrackResult[];
+  /** The machine, when a program has to be looked at. */
+  world(): World;
   /** Something has happened to a real or virtual server. */
   news(message: CheckersNews): void;
 }
@@ -32,6 +41,7 @@ export class CheckersSide implements Side {
   #config: Config | undefined;
   /** What roles that have died were told: their services are still in the kernel. */
   #former: Balancing | undefined;
+  #programs: Programs | undefined;
   /** Only the first start of a daemon removes what others have left. */
   #hasStarted = false;
 
@@ -45,7 +55,9 @@ export class CheckersSide implements Side {
       spawn: () => spawnRole<ToCheckers, FromCheckers>(argv0, argv, undefined, "checkers"),
       isNeeded: () => this.#isNeeded,
       brief: () => this.#brief(),
-      hear: (message) => household.news(message),
+      hear: (message) => this.#hear(message),
+      // What its programs come to, nobody wants to know any more.
+      left: () => this.#programs?.stopAll(),
     }, household);
   }
 
@@ -56,9 +68,34 @@ export class CheckersSide implements Side {
   configure(config: Config): void {
     const before = this.#config;
     this.#config = config;
+    this.#programs?.refresh();
     if (!this.#isNeeded) this.#dismiss();
     if (this.#keeper.ready(this.#isNeeded)) this.#tell(diffLvs(before, config));
     if (this.#keeper.pid === undefined) this.#former ??= before;
+  }
+
+  #hear(message: CheckersNews | ProgramRequest): void {
+    if (message.type === "program" || message.type === "stop-program") void this.#serve(message);
+    else this.#household.news(message);
+  }
+
+  /** What programs need is not loaded while there are none. */
+  async #serve(request: ProgramRequest): Promise<void> {
+    const { Programs } = await import("./programs.ts");
+    if (this.#household.isStopping()) return;
+    const programs = this.#programs ??= new Programs({
+      say: (level, text) => this.#household.say(level, text),
+      ended: (id, end) => this.#keeper.tell({ type: "program-end", id, end }),
+      world: () => this.#household.world(),
+      globals: () => this.#config!.globals,
+    });
+    if (request.type === "stop-program") programs.stop(request.id);
+    else programs.run(request.id, request.script, request.timeoutUs);
+  }
+
+  /** Tells the role what has become of files and BFD sessions. */
+  tellTracked(results: readonly TrackResult[]): void {
+    this.#keeper.tell({ type: "tracked", results });
   }
 
   /** Nothing is left to do: unlike at the end of a parent, what is in the kernel goes. */
@@ -76,6 +113,7 @@ export class CheckersSide implements Side {
   }
 
   stop(): void {
+    this.#programs?.stopAll();
     const { dontReleaseIpvs: keepServices } = this.#household.options;
     this.#keeper.stop({ type: "shutdown", keepServices });
   }
@@ -103,6 +141,8 @@ export class CheckersSide implements Side {
     for (const [instance, state] of this.#household.instances()) {
       this.#keeper.tell({ type: "instance", instance, state });
     }
+    const results = this.#household.tracked();
+    if (results.length > 0) this.tellTracked(results);
     this.#keeper.tell({
       type: "configure",
       changes: changes.map((change) => this.#hasStarted ? withoutFlush(change) : change),

@@ -31,6 +31,7 @@ import { Log } from "./logs.ts";
 import { Notifier } from "./notifier.ts";
 import { hearSignals, type Request } from "./signals.ts";
 import { type VrrpNews, VrrpSide } from "./vrrp_side.ts";
+import type { TrackResult } from "../vrrp/tracking.ts";
 import type { Watch } from "./watch.ts";
 import { systemWorld } from "./world.ts";
 import { notifyStatus, notifySystemd, openNotifications } from "./systemd.ts";
@@ -67,6 +68,8 @@ export class Daemon {
   /** What `systemctl status` shows. */
   readonly #states = new Map<string, string>();
   readonly #instances = new Map<string, State["name"]>();
+  /** BFD sessions that have been up or down since the vrrp role began. */
+  readonly #sessions = new Map<string, TrackResult>();
   readonly #finish: (status: number) => void;
   /** Resolves with the exit status when the daemon has ended. */
   readonly ended: Promise<number>;
@@ -239,6 +242,7 @@ export class Daemon {
       forget: () => {
         this.#states.clear();
         this.#instances.clear();
+        this.#sessions.clear();
       },
     }, this.#ledger);
   }
@@ -258,6 +262,8 @@ export class Daemon {
       options: this.#options,
       pidFile: this.#pathOf(this.#options.checkersPidFile),
       instances: () => this.#instances,
+      tracked: () => [...this.#watch?.results ?? [], ...this.#sessions.values()],
+      world: () => systemWorld(this.#files()),
       news: (message) => this.#notifier.tellOfServer(message),
     });
     this.#checkers.configure(this.#config);
@@ -273,10 +279,14 @@ export class Daemon {
         this.#checkers?.hearInstance(message.instance, message.to);
         notifyStatus(this.#states);
         return;
-      case "bfd":
+      case "bfd": {
+        const session = { kind: "bfd", name: message.instance, reading: message.isUp } as const;
+        this.#sessions.set(message.instance, session);
+        this.#checkers?.tellTracked([session]);
         this.#states.set(`BFD ${message.instance}`, message.isUp ? "Up" : "Down");
         notifyStatus(this.#states);
         return;
+      }
       case "rival":
       case "conflict":
         // The role has logged it; whoever else is to know is told from here.
@@ -288,15 +298,19 @@ export class Daemon {
     }
   }
 
-  /** What instances track is watched here; nothing of it is loaded while there is none. */
+  /** What instances track and checks look at is watched here; nothing of it is loaded while there is none. */
   async #watchTracked(): Promise<void> {
-    const isTracking = trackingOf(this.#config) !== undefined;
+    const hasFiles = this.#config?.track_files !== undefined;
+    const isTracking = hasFiles || trackingOf(this.#config) !== undefined;
     if (this.#watch === undefined && !isTracking) return;
     const { Watch } = await import("./watch.ts");
     if (this.#stopping !== undefined || this.#config === undefined) return;
     this.#watch ??= new Watch({
       say: (level, text) => this.#say(level, text),
-      tell: (results) => this.#vrrp.tellTracked(results),
+      tell: (results) => {
+        this.#vrrp.tellTracked(results);
+        this.#checkers?.tellTracked(results);
+      },
       world: () => systemWorld(this.#files()),
     });
     await this.#watch.configure(this.#config);

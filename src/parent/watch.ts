@@ -8,6 +8,7 @@ import type { Config } from "../config/load.ts";
 import type { VrrpScript } from "../config/track.ts";
 import type { World } from "../config/world.ts";
 import type { LogLevel } from "../lib/log.ts";
+import { checkedFiles } from "../lvs/changes.ts";
 import { trackedNames, trackingOf } from "../vrrp/trackers.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
 import type { startCheck } from "./builtin_checks.ts";
@@ -64,7 +65,7 @@ export class Watch {
     this.#vetted.clear();
     const tracking = trackingOf(config);
     const scripts = trackedNames(tracking, "script");
-    const files = trackedNames(tracking, "file");
+    const files = trackedNames(tracking, "file").union(checkedFiles(config));
     this.#files.configure((config.track_files ?? []).filter(({ name }) => files.has(name)));
     const wantedScripts = (config.vrrp_scripts ?? []).filter(({ name }) => scripts.has(name));
     if (wantedScripts.some(({ check }) => check !== undefined)) {

@@ -215,7 +215,7 @@ test("a server dies and returns", async () => {
   server!.close();
   open.delete(server!);
   await prober.until(() => prober.last("tcp")?.isUp === false);
-  const status = prober.probes.statusOf({ virtualServer: "vs", realServer: "tcp", index: 0 })!;
+  const status = prober.probes.statusOf({ service: "vs", server: "tcp", index: 0 })!;
   expect(status.why).toBe("Connection refused");
   expect(prober.lines.slice(-5)).toEqual([
     "TCP connection to tcp failed.",
@@ -355,9 +355,9 @@ test("servers that mean harm cost a bounded time and a bounded memory", async ()
     "endless grpc": "more than 262144 bytes",
     "rubbish": expect.stringMatching(/^no HTTP\/2/) as never,
   });
-  for (const { realServer, latencyUs } of prober.results) {
+  for (const { server, latencyUs } of prober.results) {
     // Four times connect_timeout in all, and what a busy machine adds.
-    expect([realServer, latencyUs < 5_000_000]).toEqual([realServer, true]);
+    expect([server, latencyUs < 5_000_000]).toEqual([server, true]);
   }
   for (const socket of sockets) socket.destroy();
   Bun.gc(true);
@@ -451,6 +451,8 @@ test("TLS: certificates, names, days, client certificates, protocols, and rubbis
   ]);
   prober.probes.apply(
     Object.entries(checks).map(([realServer, check]) => ({
+      service: "vs",
+      server: realServer,
       virtualServer: "vs",
       realServer,
       index: 0,
@@ -497,6 +499,8 @@ test("a check that several services have in common is run once, and all are told
     realServer: string,
     isSuspended = false,
   ): PlannedCheck => ({
+    service: virtualServer,
+    server: realServer,
     virtualServer,
     realServer,
     index: 0,
@@ -504,8 +508,7 @@ test("a check that several services have in common is run once, and all are told
     serverWeight: 1,
     isSuspended,
   });
-  const told = (): string[] =>
-    prober.results.map((one) => `${one.virtualServer} ${one.realServer}`);
+  const told = (): string[] => prober.results.map((one) => `${one.service} ${one.server}`);
   prober.probes.apply([planned("one", "rs"), planned("two", "rs"), planned("one", "other")]);
   await prober.until(() => prober.results.length === 3);
   expect(told().sort()).toEqual(["one other", "one rs", "two rs"]);
@@ -535,8 +538,7 @@ test("a check that is suspended holds still, keeps what it knows, and goes on at
   await prober.until(() => prober.last("rs") !== undefined);
   prober.apply(checks, { isSuspended: true });
   const before = connections;
-  const status = (): unknown =>
-    prober.probes.statusOf({ virtualServer: "vs", realServer: "rs", index: 0 });
+  const status = (): unknown => prober.probes.statusOf({ service: "vs", server: "rs", index: 0 });
   const known = status();
   const later = performance.now() + 200;
   await prober.until(() => performance.now() > later);
@@ -553,7 +555,7 @@ test("a check that has changed begins with what is known, and one failure is eno
   await prober.until(() => prober.last("rs")?.isUp === true);
   const deaf = await deafPort();
   prober.apply({ rs: { ...tcpCheck(deaf), alpha: true, retry: 9 } as Check });
-  const known = prober.probes.statusOf({ virtualServer: "vs", realServer: "rs", index: 0 })!;
+  const known = prober.probes.statusOf({ service: "vs", server: "rs", index: 0 })!;
   expect([known.isUp, known.isKnown]).toEqual([true, false]);
   await prober.until(() => prober.last("rs")?.isUp === false);
   expect(prober.lines).toContain("TCP_CHECK on service rs failed.");
@@ -629,7 +631,7 @@ test("in a loop that sleeps, the runtime gets its turns for TLS, and only then",
   loop.atTurnEnd(() => {
     turns++;
     const isDone = names.every((name) =>
-      prober.probes.statusOf({ virtualServer: "vs", realServer: name, index: 0 })!.attempts > 5
+      prober.probes.statusOf({ service: "vs", server: name, index: 0 })!.attempts > 5
     );
     if (isDone) loop.stop();
   });

@@ -71,6 +71,8 @@ export class Prober {
   apply(checks: Readonly<Record<string, Check>>, rest: Partial<PlannedCheck> = {}): void {
     this.probes.apply(
       Object.entries(checks).map(([realServer, check]) => ({
+        service: "vs",
+        server: realServer,
         virtualServer: "vs",
         realServer,
         index: 0,
@@ -83,8 +85,8 @@ export class Prober {
   }
 
   /** The last result for a server of {@link Prober.apply}. */
-  last(realServer: string): CheckResult | undefined {
-    return this.results.findLast((result) => result.realServer === realServer);
+  last(server: string): CheckResult | undefined {
+    return this.results.findLast((result) => result.server === server);
   }
 
   /** Lets the loop turn until `isSo`; rejects when that takes longer than `ms`. */

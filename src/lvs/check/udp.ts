@@ -9,6 +9,9 @@ import { bad, GOOD, type Reply, type Talk, utf8, type Verdict } from "./talk.ts"
 /** What is sent when the configuration names nothing: 32 bytes, as keepalived sends them. */
 export const PAYLOAD: Uint8Array = utf8("keepalived check - keepalived check").subarray(0, 32);
 
+/** max_reply_length when nothing is said: no limit, but as much as keepalived looks at. */
+const DEFAULT_MOST = 255;
+
 /** A datagram, and perhaps one back. */
 export class UdpTalk implements Talk {
   readonly #check: UdpCheck;
@@ -26,7 +29,8 @@ export class UdpTalk implements Talk {
     const { require_reply, reply, min_reply_length, max_reply_length } = this.#check;
     if (!require_reply) return GOOD;
     const { length } = bytes;
-    if (length < min_reply_length || length > max_reply_length) {
+    const isTooLong = length > max_reply_length && max_reply_length !== DEFAULT_MOST;
+    if (length < min_reply_length || isTooLong) {
       const range = `${min_reply_length} to ${max_reply_length}`;
       return bad("mismatch", `a reply of ${length} bytes, not ${range}`);
     }

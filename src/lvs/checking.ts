@@ -1,0 +1,103 @@
+/**
+ * Between the checks and the pools: which checks the virtual servers ask for, and what their results together
+ * make of a server's weight. Pure.
+ */
+
+import type { RealServer, VirtualServer } from "../config/lvs.ts";
+import type { Balanced, CheckGlobals } from "./changes.ts";
+import type { CheckResult, PlannedCheck } from "./probes.ts";
+import { type Finding, nameOf, serverKey } from "./quorum.ts";
+
+/** Virtual servers by key. */
+export type Services = ReadonlyMap<string, { readonly balanced: Balanced }>;
+
+/** The checks of all virtual servers; `isHere` tells whether this host has an address. */
+export function plannedChecks(
+  services: Services,
+  { ssl, files }: CheckGlobals,
+  isHere: (address: string) => boolean,
+): PlannedCheck[] {
+  const planned: PlannedCheck[] = [];
+  for (const [service, { balanced }] of services) {
+    const isSuspended = balanced.server.ha_suspend && !isReachable(balanced, isHere);
+    for (const real of balanced.server.real_servers) {
+      if (real.checks.length === 0) continue;
+      const common = {
+        service,
+        server: serverKey(real),
+        virtualServer: balanced.name,
+        realServer: nameOf(balanced, real),
+        serverWeight: real.weight,
+        isSuspended,
+      };
+      for (const [index, check] of real.checks.entries()) {
+        planned.push({
+          ...common,
+          index,
+          check,
+          ...(check.type === "SSL_GET" ? { ssl } : {}),
+          ...(check.type === "FILE_CHECK" ? { file: files?.[check.track_file] } : {}),
+        });
+      }
+    }
+  }
+  return planned;
+}
+
+/** Whether one of a service's addresses is on this host; of a range its first. */
+function isReachable({ server, entries }: Balanced, isHere: (address: string) => boolean): boolean {
+  const { target } = server;
+  if (target.type === "address") return isHere(target.address);
+  return entries.some((entry) =>
+    entry.type === "address" ? isHere(entry.address) : entry.type === "range" && isHere(entry.first)
+  );
+}
+
+/** Whether a service's checks depend on the addresses of this host. */
+export function dependsOnAddresses({ ha_suspend, target }: VirtualServer): boolean {
+  return ha_suspend && target.type !== "fwmark";
+}
+
+/** What the checks of each server add to its weight: several may, and all of them count. */
+export class WeightSums {
+  readonly #added = new Map<string, Map<number, number>>();
+
+  /** What a pool is to hear of a result, if its server is still there. */
+  findingOf(services: Services, result: CheckResult): Finding | undefined {
+    const real = serverOf(services, result);
+    if (real === undefined) return undefined;
+    const { service, server, index, isUp, weight } = result;
+    const id = `${service} ${server}`;
+    const added = this.#added.get(id) ?? new Map<number, number>();
+    if (weight !== undefined) {
+      added.set(index, weight);
+      this.#added.set(id, added);
+    }
+    const finding = { server, check: index, isUp };
+    if (added.size === 0) return finding;
+    let sum = real.weight;
+    for (const one of added.values()) sum += one;
+    return { ...finding, weight: Math.min(MOST_WEIGHT, Math.max(0, sum)) };
+  }
+
+  /** Forgets what is said by checks that are not `planned` any more. */
+  retain(planned: readonly PlannedCheck[]): void {
+    if (this.#added.size === 0) return;
+    const subjects = new Set(planned.map((one) => `${one.service} ${one.server} ${one.index}`));
+    for (const [id, added] of this.#added) {
+      for (const index of added.keys()) if (!subjects.has(`${id} ${index}`)) added.delete(index);
+      if (added.size === 0) this.#added.delete(id);
+    }
+  }
+}
+
+/** What the configuration may say at most. */
+const MOST_WEIGHT = 2_147_483_647;
+
+function serverOf(
+  services: Services,
+  { service, server }: Pick<CheckResult, "service" | "server">,
+): RealServer | undefined {
+  const servers = services.get(service)?.balanced.server.real_servers;
+  return servers?.find((one) => serverKey(one) === server);
+}
