@@ -11,7 +11,8 @@ import tls from "node:tls";
 import type { Check, GrpcCheck, HttpCheck, SslCheck, UdpCheck, Url } from "../../src/config/lvs.ts";
 import { certificate } from "../support/certificate.ts";
 import type { PlannedCheck } from "../../src/lvs/probes.ts";
-import { WaitingChild } from "../support/child.ts";
+import { inChild, WaitingChild } from "../support/child.ts";
+import { Network } from "../support/namespaces.ts";
 import { connection, Prober, TIMING, urlOf } from "../support/prober.ts";
 
 setDefaultTimeout(60_000);
@@ -641,4 +642,68 @@ test("in a loop that sleeps, the runtime gets its turns for TLS, and only then",
   expect(prober.results.map(({ isUp, why }) => [isUp, why])).toEqual(names.map(() => [true, ""]));
   // 120 fetches of some ten events each; a loop that spins has made millions.
   expect(turns).toBeLessThan(20_000);
+});
+
+test("where from: address, port, link and mark of a check's packets", () => {
+  using network = new Network(["a", "b"], { ipv6: true });
+  network.run("a", "ip", "address", "add", "10.0.0.77/24", "dev", "eth0");
+  // Marked packets alone find a way to 192.0.2.1, which is an address of b.
+  network.run("b", "ip", "address", "add", "192.0.2.1/32", "dev", "lo");
+  network.run("a", "ip", "rule", "add", "fwmark", "7", "table", "99");
+  network.run("a", "ip", "route", "add", "192.0.2.1/32", "via", "10.0.0.2", "table", "99");
+  const shown = network.run("b", "ip", "-6", "address", "show", "dev", "eth0", "scope", "link");
+  const linkLocal = /inet6 (fe80:[0-9a-f:]+)/.exec(shown)![1]!;
+  const server = Bun.spawn([
+    ...network.enter("b"),
+    ...[process.execPath, "-e", "Bun.listen({ hostname: '::', port: 80, socket: { data() {} } })"],
+  ], { stdin: "ignore" });
+  const targets = {
+    plain: { connect_ip: "10.0.0.2" },
+    "another address": { connect_ip: "10.0.0.2", bindto: "10.0.0.77" },
+    "another port": { connect_ip: "10.0.0.2", bind_port: 4711 },
+    both: { connect_ip: "fd00::2", bindto: "fd00::1", bind_port: 4712 },
+    "by a link": { connect_ip: linkLocal, bind_if: "eth0" },
+    "no link, no way": { connect_ip: linkLocal },
+    "no mark, no way": { connect_ip: "192.0.2.1" },
+    "by a mark": { connect_ip: "192.0.2.1", fwmark: 7 },
+    echo: { connect_ip: "10.0.0.2", bindto: "10.0.0.77" },
+  };
+  const code = `
+    import { connection, Prober, TIMING } from "./test/support/prober.ts";
+    const targets = ${JSON.stringify(targets)};
+    const prober = new Prober();
+    const names = Object.keys(targets);
+    prober.apply(Object.fromEntries(names.map((name) => [name, {
+      ...TIMING,
+      type: name === "echo" ? "PING_CHECK" : "TCP_CHECK",
+      alpha: true,
+      ...connection(80, { connect_timeout: 2_000_000, ...targets[name] }),
+    }])));
+    const isDone = () => names.every((name) => prober.last(name)?.isUp || name.includes("no way"));
+    await prober.until(isDone, 20_000);
+    const state = await Bun.$\`ss -tan\`.text();
+    console.log(JSON.stringify([
+      Object.fromEntries(names.map((name) => [name, prober.last(name)?.isUp])),
+      [...state.matchAll(/(\\S+):(\\d+) +\\S+:80 /g)].map(([, from, port]) => from + " " + port),
+    ]));
+    process.exit();`;
+  try {
+    const [up, from] = JSON.parse(inChild(code, network.enter("a"))) as [unknown, string[]];
+    expect(up).toEqual({
+      plain: true,
+      "another address": true,
+      "another port": true,
+      both: true,
+      "by a link": true,
+      "no link, no way": false,
+      "no mark, no way": false,
+      "by a mark": true,
+      echo: true,
+    });
+    expect(from.some((one) => one.startsWith("10.0.0.77 "))).toBeTrue();
+    expect(from.some((one) => one.endsWith(" 4711"))).toBeTrue();
+    expect(from).toContain("[fd00::1] 4712");
+  } finally {
+    server.kill();
+  }
 });
