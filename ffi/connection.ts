@@ -19,8 +19,8 @@ import {
   SOL_SOCKET,
 } from "./constants.ts";
 import { errno, libc } from "./libc.ts";
+import { SOCKADDR_IN6 } from "./layout.ts";
 import { cString, Memory } from "./memory.ts";
-import { socketAddress } from "./udp.ts";
 
 /** Take a port when the connection is made, not when the address is bound (linux/in.h). */
 const IP_BIND_ADDRESS_NO_PORT = 24;
@@ -50,32 +50,44 @@ export interface Refused {
   readonly errno: number;
 }
 
-/** Makes connections of one route again and again; what they have in common is laid out once. */
+const SOCKADDR_IN_SIZE = 16;
+/** The address of the call that is being made: there are thousands of routes, and one call at a time. */
+const name = new Memory(SOCKADDR_IN6.size);
+
+/** Lays an address out; how long it is. */
+function layOut(address: Uint8Array, scope: number, port: number): number {
+  const { view, bytes } = name;
+  view.setUint16(2, port, false);
+  if (address.length === 4) {
+    view.setUint16(0, AF_INET, true);
+    bytes.set(address, 4);
+    return SOCKADDR_IN_SIZE;
+  }
+  view.setUint16(0, AF_INET6, true);
+  view.setUint32(4, 0, true);
+  bytes.set(address, SOCKADDR_IN6.address);
+  view.setUint32(SOCKADDR_IN6.scope, scope, true);
+  return SOCKADDR_IN6.size;
+}
+
+/** Makes connections of one route again and again. */
 export class Connector {
   readonly #route: Route;
-  readonly #family: number;
-  readonly #to: Memory;
-  readonly #from: Memory | undefined;
-  readonly #device: Memory | undefined;
   /** What refused the last {@link Connector.open}. */
   refused: Refused = { call: "", errno: 0 };
 
   constructor(route: Route) {
-    const { address, scope, port, source, device } = route;
     this.#route = route;
-    this.#family = address.length === 4 ? AF_INET : AF_INET6;
-    this.#to = socketAddress(address, scope, port);
-    this.#from = source && socketAddress(source.address, scope, source.port);
-    this.#device = device === undefined ? undefined : cString(device);
   }
 
   /** A socket, non-blocking and close-on-exec; -1 when there is none to be had, {@link refused} says why. */
   open(): number {
-    const { type, protocol, mark, source } = this.#route;
-    const fd = libc.socket(this.#family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+    const { type, protocol, mark, source, device, address, scope } = this.#route;
+    const family = address.length === 4 ? AF_INET : AF_INET6;
+    const fd = libc.socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
     if (fd < 0) return this.#refuse("socket", -1);
-    if (this.#device !== undefined) {
-      const { pointer, bytes } = this.#device;
+    if (device !== undefined) {
+      const { pointer, bytes } = cString(device);
       if (libc.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, pointer, bytes.length) < 0) {
         return this.#refuse("setsockopt(SO_BINDTODEVICE)", fd);
       }
@@ -83,20 +95,21 @@ export class Connector {
     if (mark !== 0 && setNumber(fd, SOL_SOCKET, SO_MARK, mark) < 0) {
       return this.#refuse("setsockopt(SO_MARK)", fd);
     }
-    if (this.#from !== undefined) {
+    if (source !== undefined) {
       // Either option is a courtesy: without it there are fewer ports to be had.
-      if (source?.port === 0) setNumber(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+      if (source.port === 0) setNumber(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
       else setNumber(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-      if (libc.bind(fd, this.#from.pointer, this.#from.bytes.length) < 0) {
-        return this.#refuse("bind", fd);
-      }
+      const size = layOut(source.address, scope, source.port);
+      if (libc.bind(fd, name.pointer, size) < 0) return this.#refuse("bind", fd);
     }
     return fd;
   }
 
   /** Begins to connect: 0 when it is done, EINPROGRESS, or the errno of the refusal. */
   connect(fd: number): number {
-    return libc.connect(fd, this.#to.pointer, this.#to.bytes.length) === 0 ? 0 : errno();
+    const { address, scope, port } = this.#route;
+    const size = layOut(address, scope, port);
+    return libc.connect(fd, name.pointer, size) === 0 ? 0 : errno();
   }
 
   #refuse(call: string, fd: number): number {

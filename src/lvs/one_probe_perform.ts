@@ -15,12 +15,14 @@ import { judgeSession } from "./check/bfd.ts";
 import { factorOf, judgeFile } from "./check/file.ts";
 import { type Health, type HealthNews, judge, newHealth } from "./check/health.ts";
 import { judgeProgram, type ProgramEnd } from "./check/misc.ts";
-import type { Talk, Verdict } from "./check/talk.ts";
+import type { WebRequest } from "./check/http.ts";
+import type { Verdict } from "./check/talk.ts";
 import {
   type ConnectingCheck,
   isConnecting,
+  requestsOf,
   stepsOf,
-  talksOf,
+  talkOf,
   type TalkTools,
   tlsWish,
   type Transport,
@@ -32,11 +34,17 @@ import {
   type CheckResult,
   type CheckSubject,
   firstDelayUs,
+  gridPoint,
   type PlannedCheck,
   type ProbePlan,
-  subjectOf,
 } from "./probes.ts";
-import { type Attempt, type Encryption, type Ground, SocketAttempt } from "./socket_perform.ts";
+import {
+  type Attempt,
+  type AttemptOwner,
+  type Encryption,
+  type Ground,
+  SocketAttempt,
+} from "./socket_perform.ts";
 import type { TlsLine, TlsPort } from "./tls_perform.ts";
 
 /** Who wants the checks to be run. */
@@ -79,25 +87,17 @@ const TOOLS: TalkTools = {
   random16: () => Math.floor(Math.random() * 65_536),
 };
 
-/** What all attempts of a check that connects have in common. */
-interface Line {
-  readonly check: ConnectingCheck;
-  /** Link-local addresses need their link, which comes and goes. */
-  readonly connector: () => Connector;
-  readonly transport: Transport;
-  readonly talk: (step: number) => Talk;
-  /** Of each step, made when it is first needed. */
-  readonly tls: (TlsLine | undefined)[];
-}
-
 /** A check that is run, for whoever wants its result. */
-export class Probe implements Alarm {
+export class Probe implements Alarm, AttemptOwner {
   dueAt = Infinity;
   heapIndex = -1;
   plan: ProbePlan;
   readonly check: Check;
   readonly #around: Surroundings;
-  readonly #line: Line | undefined;
+  /** Of each step, as far as its kind of check has them. */
+  readonly #requests: readonly WebRequest[];
+  /** Of each step that has been taken over TLS. */
+  #tlsLines: TlsLine[] | undefined;
   #health: Health;
   #attempt: Attempt | undefined;
   #program = 0;
@@ -116,7 +116,7 @@ export class Probe implements Alarm {
     this.check = plan.sample.check;
     this.#around = around;
     this.#health = newHealth(isUp);
-    this.#line = isConnecting(this.check) ? lineOf(this.check) : undefined;
+    this.#requests = isConnecting(this.check) ? requestsOf(this.check) : [];
     this.#changedAt = around.loop.now;
   }
 
@@ -134,7 +134,8 @@ export class Probe implements Alarm {
       const isUp = this.#around.sessionIsUp(check.name);
       if (isUp !== undefined) this.hearSession(check.name, isUp);
     } else {
-      this.#nextAt = this.#around.loop.now + firstDelayUs(check.warmup, index, count);
+      const at = this.#around.loop.now + firstDelayUs(check.warmup, index, count);
+      this.#nextAt = gridPoint(at, check.delay_loop);
       this.resume();
     }
   }
@@ -149,11 +150,6 @@ export class Probe implements Alarm {
       this.#nextAt = Math.max(this.#nextAt, loop.now);
       loop.schedule(this, this.#nextAt);
     }
-  }
-
-  /** Whether whoever has this key does not want it run for the time being. */
-  sleepsFor(key: string): boolean {
-    return this.plan.subscribers.some((one) => one.isSuspended && subjectOf(one) === key);
   }
 
   get #isSuspended(): boolean {
@@ -192,12 +188,12 @@ export class Probe implements Alarm {
     this.#attempts++;
     if (this.check.type === "MISC_CHECK") {
       this.#program = this.#around.runProgram(this, this.check);
-    } else if (this.#line !== undefined) this.#connect(this.#line);
+    } else if (isConnecting(this.check)) this.#connect(this.check);
   }
 
-  #connect(line: Line): void {
+  #connect(check: ConnectingCheck): void {
     const { loop, ground, owner } = this.#around;
-    const { check, connector, transport } = line;
+    const transport = transportOf(check);
     const { connect_timeout: stepUs, delay_loop } = check;
     const { step } = this.#health;
     let encryption: Encryption | undefined;
@@ -212,7 +208,10 @@ export class Probe implements Alarm {
       }
       encryption = {
         port,
-        line: line.tls[step] ??= port.line(wishOf(check, step), this.plan.sample.ssl),
+        line: (this.#tlsLines ??= [])[step] ??= port.line(
+          wishOf(check, step),
+          this.plan.sample.ssl,
+        ),
       };
     }
     if (transport === "ping") allowPings((text) => owner.log("warning", text));
@@ -221,24 +220,21 @@ export class Probe implements Alarm {
       : Math.max(TOTAL_STEPS * stepUs, delay_loop);
     const attempt = new SocketAttempt(
       ground,
-      {
-        wake: (at) => loop.schedule(this, at),
-        conclude: (verdict) => this.#conclude(verdict),
-      },
-      line.talk(step),
+      this,
+      talkOf(check, step, this.#requests, TOOLS),
       transport,
       { stepUs, totalUs },
       encryption,
     );
     this.#attempt = attempt;
-    attempt.begin(connector());
+    attempt.begin(connectorOf(check, transport));
   }
 
   /** A program that was run for this has ended. */
   hearProgram(id: number, end: ProgramEnd): void {
     if (id !== this.#program || this.check.type !== "MISC_CHECK") return;
     this.#program = 0;
-    this.#conclude(judgeProgram(this.check, end, this.plan.sample.serverWeight));
+    this.conclude(judgeProgram(this.check, end, this.plan.sample.serverWeight));
   }
 
   /** A file holds a number; perhaps it is this check's. */
@@ -255,13 +251,20 @@ export class Probe implements Alarm {
     this.#take(judgeSession(isUp), EVENTS);
   }
 
-  #conclude(verdict: Verdict): void {
+  /** Its attempt wants to be told when that moment has come. */
+  wake(at: number): void {
+    this.#around.loop.schedule(this, at);
+  }
+
+  /** Its attempt, or its program, is over. */
+  conclude(verdict: Verdict): void {
     const { loop } = this.#around;
     this.#attempt = undefined;
-    const endedAt = monotonicUs();
-    this.#latencyUs = endedAt - this.#startedAt;
-    const pauseUs = this.#take(verdict, this.check as CheckTiming);
-    this.#nextAt = endedAt + pauseUs;
+    // The clock was read when this turn began; an attempt may begin and end in one.
+    this.#latencyUs = Math.max(0, loop.now - this.#startedAt);
+    const timing = this.check as CheckTiming;
+    const pauseUs = this.#take(verdict, timing);
+    this.#nextAt = gridPoint(loop.now + pauseUs, timing.delay_loop);
     loop.schedule(this, this.#nextAt);
   }
 
@@ -346,26 +349,22 @@ function wishOf(check: ConnectingCheck, step: number): ReturnType<typeof tlsWish
   return tlsWish(check as Parameters<typeof tlsWish>[0], step);
 }
 
-function lineOf(check: ConnectingCheck): Line {
+/** Made for each attempt: it costs a microsecond, and to keep thousands of them costs megabytes. */
+function connectorOf(check: ConnectingCheck, transport: Transport): Connector {
   const { connect_ip, connect_port, bindto, bind_port, bind_if, fwmark } = check;
-  const transport = transportOf(check);
   const address = parseAddress(connect_ip)!;
   const isV4 = address.length === 4;
   const isStream = transport === "tcp" || transport === "tls";
   const hasSource = bindto !== undefined || bind_port !== undefined;
   const source = bindto === undefined ? new Uint8Array(isV4 ? 4 : 16) : parseAddress(bindto)!;
-  const connect = (): Connector =>
-    new Connector({
-      type: isStream ? SOCK_STREAM : SOCK_DGRAM,
-      protocol: transport === "ping" ? isV4 ? IPPROTO_ICMP : IPPROTO_ICMPV6 : 0,
-      address,
-      port: transport === "ping" ? 0 : connect_port,
-      scope: isV4 || bind_if === undefined ? 0 : linkIndex(bind_if),
-      source: hasSource ? { address: source, port: bind_port ?? 0 } : undefined,
-      device: bind_if,
-      mark: fwmark,
-    });
-  const made = connect();
-  const connector = isV4 || bind_if === undefined ? (): Connector => made : connect;
-  return { check, connector, transport, talk: talksOf(check, TOOLS), tls: [] };
+  return new Connector({
+    type: isStream ? SOCK_STREAM : SOCK_DGRAM,
+    protocol: transport === "ping" ? isV4 ? IPPROTO_ICMP : IPPROTO_ICMPV6 : 0,
+    address,
+    port: transport === "ping" ? 0 : connect_port,
+    scope: isV4 || bind_if === undefined ? 0 : linkIndex(bind_if),
+    source: hasSource ? { address: source, port: bind_port ?? 0 } : undefined,
+    device: bind_if,
+    mark: fwmark,
+  });
 }

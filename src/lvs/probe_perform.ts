@@ -8,15 +8,20 @@ import { Memory } from "../../ffi/memory.ts";
 import type { MiscCheck } from "../config/lvs.ts";
 import type { Loop } from "../loop.ts";
 import type { ProgramEnd } from "./check/misc.ts";
-import { type CheckStatus, Probe, type ProbesOwner } from "./one_probe_perform.ts";
+import {
+  type CheckStatus,
+  Probe,
+  type ProbesOwner,
+  type Surroundings,
+} from "./one_probe_perform.ts";
 import {
   type CheckSubject,
+  isSameProbe,
   type PlannedCheck,
   planProbes,
   type ProbePlan,
   subjectOf,
 } from "./probes.ts";
-import type { Ground } from "./socket_perform.ts";
 import type { TlsPort } from "./tls_perform.ts";
 
 const BUFFER_BYTES = 64 * 1024;
@@ -24,10 +29,11 @@ const BUFFER_BYTES = 64 * 1024;
 export class Probes {
   readonly #loop: Loop;
   readonly #owner: ProbesOwner;
-  readonly #ground: Ground;
-  readonly #probes = new Map<string, Probe>();
+  readonly #around: Surroundings;
+  /** By real server. */
+  #probes = new Map<string, Probe[]>();
   /** By what they are run for. */
-  readonly #subjects = new Map<string, Probe>();
+  #subjects = new Map<string, Probe>();
   readonly #programs = new Map<number, Probe>();
   readonly #files = new Map<string, number>();
   readonly #sessions = new Map<string, boolean>();
@@ -40,7 +46,17 @@ export class Probes {
   constructor(loop: Loop, owner: ProbesOwner) {
     this.#loop = loop;
     this.#owner = owner;
-    this.#ground = { loop, buffer: new Memory(BUFFER_BYTES) };
+    this.#around = {
+      loop,
+      ground: { loop, buffer: new Memory(BUFFER_BYTES) },
+      owner,
+      tls: () => this.#loadTls(),
+      runProgram: (probe, check) => this.#runProgram(probe, check),
+      forgetProgram: (id) => this.#programs.delete(id),
+      fileValue: (name) => this.#files.get(name),
+      sessionIsUp: (name) => this.#sessions.get(name),
+      isLate: (us) => this.worstLatenessUs = Math.max(this.worstLatenessUs, us),
+    };
   }
 
   /**
@@ -48,42 +64,46 @@ export class Probes {
    * by a check that has changed is what its new self begins with.
    */
   apply(checks: readonly PlannedCheck[]): void {
-    const wanted = planProbes(checks);
-    const before = new Map(this.#subjects);
-    const asleep = new Set(
-      [...before].filter(([key, probe]) => probe.sleepsFor(key)).map(([key]) => key),
-    );
+    const before = this.#subjects;
+    const asleep = asleepAmong(this.#all());
+    const former = this.#probes;
     const fresh: Probe[] = [];
     const awake: PlannedCheck[] = [];
-    this.#subjects.clear();
+    this.#subjects = new Map();
+    this.#probes = new Map();
     this.#tls?.refresh();
-    for (const plan of wanted.values()) {
-      const known = this.#probes.get(plan.key);
-      const probe = known ?? this.#begin(plan, before);
-      if (known === undefined) fresh.push(probe);
-      for (const subscriber of plan.subscribers) {
-        const subject = subjectOf(subscriber);
-        this.#subjects.set(subject, probe);
-        const { realServer, virtualServer, isSuspended } = subscriber;
-        const isNew = before.get(subject) !== probe;
-        if (isNew) {
-          this.#log(`Activating healthchecker for service ${realServer} for VS ${virtualServer}`);
-        }
-        const isToBeTold = isNew || (asleep.has(subject) && !isSuspended);
-        if (known !== undefined && isToBeTold) awake.push(subscriber);
-      }
-      probe.plan = plan;
+    for (const [server, plans] of planProbes(checks)) {
+      const candidates = former.get(server) ?? [];
+      this.#probes.set(
+        server,
+        plans.map((plan) => {
+          const known = candidates.find(({ plan: { sample } }) => isSameProbe(sample, plan.sample));
+          const probe = known ?? this.#begin(plan, before);
+          if (known === undefined) fresh.push(probe);
+          else probe.plan = plan;
+          for (const subscriber of plan.subscribers) {
+            const subject = subjectOf(subscriber);
+            this.#subjects.set(subject, probe);
+            const isNew = before.get(subject) !== probe;
+            if (isNew) this.#sayActive(subscriber);
+            const isWoken = asleep.has(subject) && !subscriber.isSuspended;
+            if (known !== undefined && (isNew || isWoken)) awake.push(subscriber);
+          }
+          return probe;
+        }),
+      );
     }
-    for (const [key, probe] of this.#probes) {
-      if (wanted.has(key)) continue;
-      probe.stop();
-      this.#probes.delete(key);
-    }
-    for (const probe of this.#probes.values()) probe.resume();
+    const kept = new Set(this.#all());
+    for (const probe of [...former.values()].flat()) if (!kept.has(probe)) probe.stop();
+    for (const probe of kept) probe.resume();
     for (const subscriber of awake) {
       this.#subjects.get(subjectOf(subscriber))?.introduce(subscriber);
     }
     fresh.forEach((probe, i) => probe.start(i, fresh.length));
+  }
+
+  *#all(): Iterable<Probe> {
+    for (const probes of this.#probes.values()) yield* probes;
   }
 
   /** Runs nothing any more. */
@@ -106,16 +126,17 @@ export class Probes {
   /** A track_file holds a number. */
   hearFile(name: string, value: number): void {
     this.#files.set(name, value);
-    for (const probe of this.#probes.values()) probe.hearFile(name, value);
+    for (const probe of this.#all()) probe.hearFile(name, value);
   }
 
   /** A BFD session is up, or is not. */
   hearSession(name: string, isUp: boolean): void {
     this.#sessions.set(name, isUp);
-    for (const probe of this.#probes.values()) probe.hearSession(name, isUp);
+    for (const probe of this.#all()) probe.hearSession(name, isUp);
   }
 
-  #log(text: string): void {
+  #sayActive({ realServer, virtualServer }: PlannedCheck): void {
+    const text = `Activating healthchecker for service ${realServer} for VS ${virtualServer}`;
     this.#owner.log("info", text);
   }
 
@@ -125,19 +146,7 @@ export class Probes {
       .map((subscriber) => before.get(subjectOf(subscriber)))
       .find((probe) => probe?.check.type === check.type);
     const isUp = ancestor?.isUp ?? !("alpha" in check && check.alpha);
-    const probe = new Probe(plan, isUp, {
-      loop: this.#loop,
-      ground: this.#ground,
-      owner: this.#owner,
-      tls: () => this.#loadTls(),
-      runProgram: (one, misc) => this.#runProgram(one, misc),
-      forgetProgram: (id) => this.#programs.delete(id),
-      fileValue: (name) => this.#files.get(name),
-      sessionIsUp: (name) => this.#sessions.get(name),
-      isLate: (us) => this.worstLatenessUs = Math.max(this.worstLatenessUs, us),
-    });
-    this.#probes.set(plan.key, probe);
-    return probe;
+    return new Probe(plan, isUp, this.#around);
   }
 
   #runProgram(probe: Probe, check: MiscCheck): number {
@@ -160,4 +169,13 @@ export class Probes {
     }
     return this.#tls;
   }
+}
+
+/** The subjects that do not want to be told for the time being. */
+function asleepAmong(probes: Iterable<Probe>): Set<string> {
+  const asleep = new Set<string>();
+  for (const { plan } of probes) {
+    for (const one of plan.subscribers) if (one.isSuspended) asleep.add(subjectOf(one));
+  }
+  return asleep;
 }

@@ -5,6 +5,7 @@
 
 import type { Check, Ssl } from "../config/lvs.ts";
 import type { TrackFile } from "../config/track.ts";
+import { isAlike } from "./changes.ts";
 
 /** What a result is about: a check of a server of a service. */
 export interface CheckSubject {
@@ -34,8 +35,6 @@ export interface PlannedCheck extends CheckSubject {
 
 /** A check that is to be run, and for whom. */
 export interface ProbePlan {
-  /** What makes it one: the real server, and everything its check says. */
-  readonly key: string;
   /** The first of those it is run for; they all have the same check. */
   readonly sample: PlannedCheck;
   /** At least one. */
@@ -55,33 +54,42 @@ export interface CheckResult extends CheckSubject {
   readonly weight?: number;
 }
 
-/** The probes of checks, by key, in the order of the checks. */
-export function planProbes(checks: readonly PlannedCheck[]): ReadonlyMap<string, ProbePlan> {
-  const all = new Map<string, { key: string; sample: PlannedCheck; subscribers: PlannedCheck[] }>();
+/** The probes of checks, by real server: one for all that ask for the same. */
+export function planProbes(
+  checks: readonly PlannedCheck[],
+): ReadonlyMap<string, readonly ProbePlan[]> {
+  const all = new Map<string, { sample: PlannedCheck; subscribers: PlannedCheck[] }[]>();
   for (const planned of checks) {
-    const key = keyOf(planned);
-    const known = all.get(key);
+    const plans = all.get(planned.server);
+    const known = plans?.find(({ sample }) => isSameProbe(sample, planned));
     if (known !== undefined) known.subscribers.push(planned);
-    else all.set(key, { key, sample: planned, subscribers: [planned] });
+    else if (plans !== undefined) plans.push({ sample: planned, subscribers: [planned] });
+    else all.set(planned.server, [{ sample: planned, subscribers: [planned] }]);
   }
   return all;
 }
 
-/** Checks as text, which takes longest: what a reload has left alone is the same object. */
-const texts = new WeakMap<Check, string>();
-
-function keyOf({ server, check, ssl, file, serverWeight }: PlannedCheck): string {
-  const { type } = check;
-  const text = texts.get(check) ?? JSON.stringify(check);
-  texts.set(check, text);
-  const rest = type === "SSL_GET"
-    ? ssl
-    : type === "FILE_CHECK"
-    ? file
-    : type === "MISC_CHECK" && check.misc_dynamic
-    ? serverWeight
-    : undefined;
-  return `${server} ${text}${rest === undefined ? "" : JSON.stringify(rest)}`;
+/** Whether two checks of one real server come to the same. */
+export function isSameProbe(a: PlannedCheck, b: PlannedCheck): boolean {
+  const { check } = a;
+  if (check !== b.check && !isAlike(check, b.check)) return false;
+  switch (check.type) {
+    case "SSL_GET":
+      return isAlike(a.ssl, b.ssl);
+    case "FILE_CHECK":
+      return isAlike(a.file, b.file);
+    case "MISC_CHECK":
+      return !check.misc_dynamic || a.serverWeight === b.serverWeight;
+    case "TCP_CHECK":
+    case "HTTP_GET":
+    case "SMTP_CHECK":
+    case "DNS_CHECK":
+    case "UDP_CHECK":
+    case "PING_CHECK":
+    case "GRPC_CHECK":
+    case "BFD_CHECK":
+      return true;
+  }
 }
 
 /** A subject as one text. */
@@ -100,4 +108,14 @@ const GOLDEN = (Math.sqrt(5) - 1) / 2;
 export function firstDelayUs(warmup: number, index: number, count: number): number {
   const span = Math.max(warmup, count * SPACING_US);
   return LEAD_US + Math.floor(((index + 1) * GOLDEN % 1) * span);
+}
+
+/** Attempts that begin at the same moment share a turn of the loop. */
+const LONGEST_GRID_US = 5000;
+const GRIDS_A_LOOP = 100;
+
+/** The next point of a common grid, a hundredth of the period and at most 5 ms wide, for an attempt at `at`. */
+export function gridPoint(at: number, delay_loop: number): number {
+  const grid = Math.max(1, Math.min(LONGEST_GRID_US, Math.floor(delay_loop / GRIDS_A_LOOP)));
+  return Math.ceil(at / grid) * grid;
 }

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import type { Check, TcpCheck } from "../config/lvs.ts";
-import { firstDelayUs, type PlannedCheck, planProbes, subjectOf } from "./probes.ts";
+import { firstDelayUs, gridPoint, type PlannedCheck, planProbes, subjectOf } from "./probes.ts";
 
 const TCP: TcpCheck = {
   type: "TCP_CHECK",
@@ -37,7 +37,7 @@ function planned(
 }
 
 function shape(checks: readonly PlannedCheck[]): string[] {
-  return [...planProbes(checks).values()].map(({ subscribers }) =>
+  return [...planProbes(checks).values()].flat().map(({ subscribers }) =>
     subscribers.map(subjectOf).join(", ")
   );
 }
@@ -80,7 +80,7 @@ test("what differs in anything is another probe", () => {
     [planned("a", ssl), planned("b", ssl, { ssl: { ca: "/x" } }), 2],
   ];
   for (const [one, other, count] of pairs) {
-    expect([subjectOf(other), planProbes([one, other]).size]).toEqual([subjectOf(other), count]);
+    expect([subjectOf(other), shape([one, other]).length]).toEqual([subjectOf(other), count]);
   }
 });
 
@@ -104,4 +104,11 @@ test("without a warm-up they are a little apart all the same", () => {
   const all = Array.from({ length: 500 }, (_, i) => firstDelayUs(0, i, 500));
   expect(Math.max(...all)).toBeLessThan(1_100_000);
   expect(new Set(all).size).toBeGreaterThan(490);
+});
+
+test("attempts meet on a grid, and never come before their time", () => {
+  expect(gridPoint(1_000_001, 1_000_000)).toBe(1_005_000);
+  expect(gridPoint(1_005_000, 60_000_000)).toBe(1_005_000);
+  expect(gridPoint(1_000_001, 50_000)).toBe(1_000_500);
+  expect(gridPoint(1_000_001, 20)).toBe(1_000_001);
 });

@@ -24,7 +24,7 @@ export function connection(port: number, rest: Partial<CheckConnection> = {}): C
   return {
     connect_ip: "127.0.0.1",
     connect_port: port,
-    connect_timeout: 400_000,
+    connect_timeout: 1_500_000,
     fwmark: 0,
     ...rest,
   };

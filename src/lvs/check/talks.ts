@@ -3,7 +3,7 @@
 import type { Check, CheckConnection, CheckTls } from "../../config/lvs.ts";
 import { DnsTalk } from "./dns.ts";
 import { GrpcTalk } from "./grpc.ts";
-import { type Digester, HttpTalk, webRequest } from "./http.ts";
+import { type Digester, HttpTalk, type WebRequest, webRequest } from "./http.ts";
 import { PingTalk } from "./ping.ts";
 import { SmtpTalk } from "./smtp.ts";
 import type { Talk } from "./talk.ts";
@@ -53,28 +53,36 @@ export function transportOf(check: ConnectingCheck): Transport {
   }
 }
 
-/** What begins the talks of a check. */
-export function talksOf(check: ConnectingCheck, tools: TalkTools): (step: number) => Talk {
+/** What all attempts of a check with urls have in common, of each step; made once. */
+export function requestsOf(check: ConnectingCheck): readonly WebRequest[] {
+  return "url" in check ? check.url.map((url) => webRequest(check, url)) : NO_REQUESTS;
+}
+
+const NO_REQUESTS: readonly WebRequest[] = [];
+
+/** Begins the talk of a check at one of its steps. */
+export function talkOf(
+  check: ConnectingCheck,
+  step: number,
+  requests: readonly WebRequest[],
+  tools: TalkTools,
+): Talk {
   switch (check.type) {
     case "TCP_CHECK":
-      return () => TCP_TALK;
+      return TCP_TALK;
     case "HTTP_GET":
-    case "SSL_GET": {
-      const requests = check.url.map((url) => webRequest(check, url));
-      return (step) => new HttpTalk(requests[step]!, tools.md5);
-    }
+    case "SSL_GET":
+      return new HttpTalk(requests[step]!, tools.md5);
     case "SMTP_CHECK":
-      return () => new SmtpTalk(check);
+      return new SmtpTalk(check);
     case "DNS_CHECK":
-      return () => new DnsTalk(check, tools.random16());
+      return new DnsTalk(check, tools.random16());
     case "UDP_CHECK":
-      return () => new UdpTalk(check);
-    case "PING_CHECK": {
-      const family = check.connect_ip.includes(":") ? 6 : 4;
-      return () => new PingTalk(family, tools.random16());
-    }
+      return new UdpTalk(check);
+    case "PING_CHECK":
+      return new PingTalk(check.connect_ip.includes(":") ? 6 : 4, tools.random16());
     case "GRPC_CHECK":
-      return () => new GrpcTalk(check);
+      return new GrpcTalk(check);
   }
 }
 
