@@ -108,9 +108,12 @@ function timeOf(text: string): number {
 
 test("the time grows as the text does, whatever the text is", () => {
   for (const [kind, make] of Object.entries(KINDS)) {
-    const small = Math.max(NOISE_MS, timeOf(make(SMALL)));
-    const large = timeOf(make(SMALL * GROWTH));
-    const growth = large / small;
+    // A machine that is busy elsewhere spoils a measurement, hardly three.
+    let growth = Infinity;
+    for (let i = 0; i < 3 && growth >= MOST_GROWTH; i++) {
+      const small = Math.max(NOISE_MS, timeOf(make(SMALL)));
+      growth = Math.min(growth, timeOf(make(SMALL * GROWTH)) / small);
+    }
     expect([kind, growth, growth < MOST_GROWTH]).toEqual([kind, growth, true]);
   }
 }, LIMIT);
