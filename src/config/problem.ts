@@ -383,5 +383,7 @@ export function configTestStatus(problems: readonly Problem[]): number {
   }
   if (worst <= PROBLEM_KINDS.indexOf("not_supported")) return 0;
   if (worst <= PROBLEM_KINDS.indexOf("fatal")) return 4;
-  return worst === PROBLEM_KINDS.indexOf("security") ? 6 : 5;
+  // Without its interfaces keepalived ends before it looks at scripts.
+  const isEarly = problems.some(({ kind }) => kind === "bad_interface");
+  return worst === PROBLEM_KINDS.indexOf("security") && !isEarly ? 6 : 5;
 }

@@ -76,6 +76,7 @@ test("the status of a configuration test follows the heaviest kind", () => {
   expect(configTestStatus(of("fatal", "unknown_keyword"))).toBe(5);
   expect(configTestStatus(of("warning"))).toBe(5);
   expect(configTestStatus(of("deprecated", "security", "general"))).toBe(6);
+  expect(configTestStatus(of("security", "bad_interface"))).toBe(5);
   const missing = problemAt(spot, "missing_parameter", "x", {
     severity: "fatal",
     exit: { start: 2, test: 2 },
