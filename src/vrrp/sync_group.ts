@@ -205,8 +205,13 @@ class Course {
     else this.pass(index, { type: "fault" });
   }
 
-  /** FAULT ends for all when nobody has one left, nor waits for a script. */
+  /**
+   * FAULT ends for all when nobody has one left, nor waits for a script. A member that has come to a running
+   * group and waited alone joins it.
+   */
   recover(index: number): void {
+    const isLate = this.#states[index]!.name === "INIT" && this.#state !== "INIT";
+    if (isLate) return this.regroup();
     if (this.#members.some(({ fault }) => fault !== undefined)) return;
     if (this.#state === "INIT") this.start(false);
     else this.pass(index, { type: "recovery" });
@@ -243,18 +248,21 @@ class Course {
     if (wishesForMaster) this.#announce("MASTER");
   }
 
+  /** A member whose script has not returned yet is silent; it joins the others when that is over. */
   regroup(): void {
-    if (this.#members.some(({ fault }) => fault !== undefined)) {
+    const faults = this.#members.flatMap(({ fault }) => fault ?? []);
+    if (faults.some((fault) => fault !== SCRIPT_PENDING)) {
       this.#stepAll({ type: "fault" });
       this.#announce("FAULT");
       return;
     }
+    if (this.#state === "FAULT" && faults.length > 0) return;
     const started = this.#states.filter(({ name }) => name !== "INIT");
     const isMaster = this.#state === "MASTER" ||
       (this.#state === "INIT" && started.every(({ name }) => name === "MASTER"));
     const to = isMaster ? "MASTER" : "BACKUP";
-    for (const i of this.#states.keys()) {
-      if (this.#states[i]!.name !== to) {
+    for (const [i, { fault }] of this.#members.entries()) {
+      if (this.#states[i]!.name !== to && fault === undefined) {
         this.#move(i, isMaster ? this.#takeOver(i) : this.#leave(i));
       }
     }

@@ -125,6 +125,18 @@ reload   | M B     | regroup BACKUP |              | B B   | skew kept       | 0
 reload   | M Y     | regroup      |                | F X   | never never     | 0 advert:0 remove FAULT; 1 FAULT; group FAULT
 reload   | F F     | regroup      |                | B B   | own own         | 0 BACKUP; 1 BACKUP; group BACKUP
 reload   | F I     | regroup      |                | B B   | own own         | 0 BACKUP; 1 BACKUP; group BACKUP
+reload   | M S     | regroup      |                | M S   | kept never      |
+reload   | B S     | regroup      |                | B S   | kept never      |
+reload   | F S     | regroup      |                | F S   | never never     |
+reload   | M S I   | regroup      |                | M S M | kept never adv  | 2 advert:100 add announce:5 MASTER
+
+Late: a member whose script has returned joins those that run
+late     | M I     | 1 recovery   |                | M M   | kept adv        | 1 advert:100 add announce:5 MASTER
+late     | B I     | 1 recovery   |                | B B   | kept own        | 1 BACKUP
+late     | M I S   | 1 recovery   |                | M M S | kept adv never  | 1 advert:100 add announce:5 MASTER
+late     | F I     | 1 recovery   |                | B B   | own own         | 0 BACKUP; 1 BACKUP; group BACKUP
+late     | X I     | 1 recovery   |                | X F   | never never     | 1 FAULT
+late     | M Y     | 1 fault      |                | F X   | never never     | 1 FAULT; follow FAULT; 0 advert:0 remove FAULT; group FAULT
 
 Reload: a new group is MASTER only when every member is that has started
 new      | M M     | regroup INIT |                | M M   | kept kept       | group MASTER
