@@ -121,19 +121,19 @@ export const globalDefs = lazyBlock({
       notBool("smtp_alert"),
     )),
   startup_script: () =>
-    later(onceScript(
+    onceScript(
       "SCRIPT [USER [[:]GROUP]] - run before the other processes start; default none",
       "startup script missing",
       "startup",
-    )),
-  startup_script_timeout: () => later(scriptTimeout("startup_script")),
+    ),
+  startup_script_timeout: () => scriptTimeout("startup_script"),
   shutdown_script: () =>
-    later(onceScript(
+    onceScript(
       "SCRIPT [USER [[:]GROUP]] - run when the other processes have stopped; default none",
       "shutdown script missing",
       "shutdown",
-    )),
-  shutdown_script_timeout: () => later(scriptTimeout("shutdown_script")),
+    ),
+  shutdown_script_timeout: () => scriptTimeout("shutdown_script"),
   max_auto_priority: () => later(maxAutoPriority()),
   min_auto_priority_delay: () =>
     later(integer(

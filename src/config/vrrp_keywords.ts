@@ -226,9 +226,9 @@ export const vrrpInstance = block(() => ({
   notify: script(
     "SCRIPT [USER [[:]GROUP]] - run on every change, given INSTANCE NAME STATE PRIORITY",
   ),
-  notify_master_rx_lower_pri: later(script(
+  notify_master_rx_lower_pri: script(
     "SCRIPT [USER [[:]GROUP]] - run when it hears a lower advert as MASTER",
-  )),
+  ),
   smtp_alert: later(bool(
     "[BOOL] - mail on changes of state; default smtp_alert_vrrp, else smtp_alert, else off",
     (text) => `Invalid vrrp_instance smtp_alert parameter ${text}`,

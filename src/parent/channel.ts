@@ -13,6 +13,7 @@ import { assert } from "../lib/assert.ts";
 import type { BfdInstance } from "../config/bfd.ts";
 import type { Change } from "../vrrp/diff.ts";
 import type { State } from "../vrrp/state.ts";
+import type { PriorityNews } from "../vrrp/tracked.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
 import type { FromCheckers } from "./checkers_channel.ts";
 import type { FromAnyRole } from "./common_channel.ts";
@@ -28,8 +29,15 @@ export type ToRole =
     /** Whether addresses stay on the links when the daemon is stopped. */
     readonly keepAddresses: boolean;
   }
-  /** The BFD sessions are to be these; one that is the same as before goes on as it is. */
-  | { readonly type: "bfd"; readonly instances: readonly BfdInstance[] }
+  /**
+   * The BFD sessions are to be these; one that is the same as before goes on as it is. `wasUp` are the names
+   * of those that were Up in a role that has died.
+   */
+  | {
+    readonly type: "bfd";
+    readonly instances: readonly BfdInstance[];
+    readonly wasUp?: readonly string[];
+  }
   /** What became of tracked objects; what is not named is as it was. */
   | { readonly type: "tracked"; readonly results: readonly TrackResult[] }
   /** The start is over: give back what only it has needed, and be ready for the next election. */
@@ -52,15 +60,11 @@ export type FromRole =
     readonly to: State["name"];
     /** Effective priority, 1 to 255. */
     readonly priority: number;
+    /** Why, in words, and the other router that has to do with it. */
+    readonly reason?: string;
+    readonly peer?: string;
   }
-  /** What an instance tracks has changed its priority; only told to those who asked for it. */
-  | {
-    readonly type: "priority";
-    readonly instance: string;
-    readonly state: "MASTER" | "BACKUP";
-    /** Effective priority, 1 to 254. */
-    readonly priority: number;
-  }
+  | PriorityNews
   /** A BFD session went Up, or went Down although nobody had ended it. */
   | { readonly type: "bfd"; readonly instance: string; readonly isUp: boolean }
   /** Another router advertises itself as MASTER and does not give way to us, nor we to it. */
@@ -73,12 +77,24 @@ export type FromRole =
   }
   /** Another station answers for an address we hold. */
   | { readonly type: "conflict"; readonly instance: string; readonly address: string }
+  /** A MASTER has heard an advert of a lower priority. */
+  | {
+    readonly type: "lower-priority";
+    readonly instance: string;
+    /** Ours, 1 to 255. */
+    readonly priority: number;
+    readonly peer: string;
+    readonly peerPriority: number;
+  }
   /** A sync group has changed its state; its members' messages come before and after as it has. */
   | {
     readonly type: "group";
     readonly group: string;
     readonly from: State["name"];
     readonly to: State["name"];
+    /** See "state". */
+    readonly reason?: string;
+    readonly peer?: string;
   };
 
 /** Where a role finds its channel and the ledger; descriptors 0 to 2 are the usual ones. */

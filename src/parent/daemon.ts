@@ -25,10 +25,12 @@ import type { CheckersSide } from "./checkers_side.ts";
 import { systemFiles } from "./files.ts";
 import type { EarlyRole } from "./early_role.ts";
 import { reapStrangers } from "./init.ts";
+import type { RunningLifeScript } from "./life_script.ts";
 import type { Household, Side } from "./keeper.ts";
 import { type Ledger, makeLedger } from "./ledger.ts";
 import { Log } from "./logs.ts";
 import { Notifier } from "./notifier.ts";
+import { isScript } from "./script.ts";
 import { hearSignals, type Request } from "./signals.ts";
 import { type VrrpNews, VrrpSide } from "./vrrp_side.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
@@ -81,6 +83,8 @@ export class Daemon {
   readonly #notifier: Notifier;
   #watch: Watch | undefined;
   #settleTimer: ReturnType<typeof setTimeout> | undefined;
+  /** A startup or shutdown script that runs, or the last one that did. */
+  #lifeScript: RunningLifeScript | undefined;
 
   constructor(invocation: Invocation) {
     this.#invocation = invocation;
@@ -123,7 +127,7 @@ export class Daemon {
     // Whatever mask we were started with, and whatever came meanwhile, is heard from here on.
     setSignalMask();
     if (process.pid === 1) {
-      reapStrangers((pid) => this.#sides.some((side) => side.pid === pid));
+      reapStrangers((pid) => isScript(pid) || this.#sides.some((side) => side.pid === pid));
     }
     // Not at once: loading the library would compete with the first advert for the processor.
     setTimeout(() => void this.#log.open(), LOG_MS);
@@ -165,9 +169,27 @@ export class Daemon {
       return false;
     }
     if (this.#options.dumpConf) { for (const line of dumpConfig(config)) this.#say("info", line); }
+    void this.#begin(config);
+    return true;
+  }
+
+  /** The startup script first, if there is one. */
+  async #begin(config: Config): Promise<void> {
+    if (config.globals.startup_script !== undefined) await this.#runLifeScript("startup", config);
+    if (this.#stopping !== undefined) return;
     this.#apply(config);
     notifySystemd("ready");
-    return true;
+  }
+
+  async #runLifeScript(what: "startup" | "shutdown", { globals }: Config): Promise<void> {
+    const script = globals[`${what}_script`];
+    if (script === undefined) return;
+    const { runLifeScript } = await import("./life_script.ts");
+    const timeoutUs = globals[`${what}_script_timeout`];
+    const say = (level: LogLevel, text: string): void => this.#say(level, text);
+    const world = systemWorld(this.#files());
+    this.#lifeScript = runLifeScript({ what, script, timeoutUs, globals, world, say });
+    await this.#lifeScript.ended;
   }
 
   #files(): Files {
@@ -293,6 +315,7 @@ export class Daemon {
         return;
       case "group":
       case "priority":
+      case "lower-priority":
         this.#notifier.tell(message);
         return;
     }
@@ -365,6 +388,7 @@ export class Daemon {
     if (this.#stopping !== undefined) return;
     this.#stopping = { status };
     this.#watch?.stop();
+    this.#lifeScript?.kill();
     for (const side of this.#sides) side.stop();
     clearTimeout(this.#settleTimer);
     notifySystemd("stopping");
@@ -380,11 +404,18 @@ export class Daemon {
     else this.#vrrp.withdraw(() => this.#leave(status));
   }
 
-  /** Ends the daemon; scripts that tell of the stop get a second for it. */
+  /** Ends the daemon; scripts that tell of the stop get a second for it, and the last one its own time. */
   #leave(status: number): void {
-    if (this.#notifier.isBusy) {
-      void this.#notifier.settle(LAST_SCRIPTS_MS).then(() => this.#end(status));
-    } else this.#end(status);
+    const config = this.#config;
+    const isLastScript = config?.globals.shutdown_script !== undefined;
+    if (this.#notifier.isBusy || isLastScript) void this.#leaveLate(status, config);
+    else this.#end(status);
+  }
+
+  async #leaveLate(status: number, config: Config | undefined): Promise<void> {
+    await this.#notifier.settle(LAST_SCRIPTS_MS);
+    if (config !== undefined) await this.#runLifeScript("shutdown", config);
+    this.#end(status);
   }
 
   #end(status: number): void {

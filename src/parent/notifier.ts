@@ -18,7 +18,7 @@ import { type Runnable, type RunningScript, runScript, vetScript } from "./scrip
 const PATIENCE_MS = 5000;
 
 /** What the role says that is for scripts and FIFOs. */
-type News = Extract<FromRole, { type: "state" | "group" | "priority" }>;
+type News = Extract<FromRole, { type: "state" | "group" | "priority" | "lower-priority" }>;
 
 /** What the checkers role says that is for them. */
 type ServerNews = Extract<FromCheckers, { type: "real-server" | "quorum" }>;
@@ -43,9 +43,11 @@ type Owner = Pick<
 
 /** A change as scripts and FIFOs are told of it. */
 interface Told {
-  readonly state: NotifyState;
+  readonly state: NotifyState | "MASTER_RX_LOWER_PRI";
   readonly previous: string;
   readonly priority: number;
+  readonly reason?: string;
+  readonly peer?: string;
 }
 
 type Say = (level: LogLevel, text: string) => void;
@@ -72,7 +74,9 @@ class Queue {
     return this.#current === undefined && this.#waiting.length === 0;
   }
 
-  add(entry: Waiting): void {
+  /** One that is repetitive is left out while another one like it waits. */
+  add(entry: Waiting, isRepetitive: boolean): void {
+    if (isRepetitive && this.#waiting.some(({ what }) => what === entry.what)) return;
     this.#waiting.push(entry);
     if (this.#current === undefined) this.#next();
   }
@@ -167,16 +171,20 @@ export class Notifier {
         this.#tellOfInstance(news);
         return;
       case "group": {
-        const { group, from: previous, to } = news;
+        const { group, from: previous, to, reason, peer } = news;
         const known = this.#groups.get(group);
         if (known === undefined) return;
         const state = to === "INIT" ? "STOP" : to;
         // The priority of a group is always 0.
-        this.#tellOf("GROUP", known, { state, previous, priority: 0 });
+        this.#tellOf("GROUP", known, { state, previous, priority: 0, ...about(reason, peer) });
         return;
       }
+      case "lower-priority":
+        this.#tellOfLowerPriority(news);
+        return;
       case "priority":
         // No script is run for these.
+        if (!news.isWanted) return;
         this.#write(`INSTANCE "${news.instance}" ${news.state}_PRIORITY ${news.priority}\n`);
         return;
     }
@@ -201,7 +209,22 @@ export class Notifier {
     this.#write(`${line}\n\0`, "lvs_notify_fifo");
   }
 
-  #tellOfInstance({ instance, from, to, priority }: Extract<News, { type: "state" }>): void {
+  /** Such adverts may come often: while a script for one waits, the next ones need none. */
+  #tellOfLowerPriority(news: Extract<News, { type: "lower-priority" }>): void {
+    const { instance, priority, peer, peerPriority } = news;
+    const known = this.#instances.get(instance);
+    if (known === undefined) return;
+    const script = known.notify_master_rx_lower_pri;
+    const reason = `an advert of priority ${peerPriority} was received`;
+    const state = "MASTER_RX_LOWER_PRI";
+    const told = { state, previous: "MASTER", priority, reason, peer } as const;
+    const keyword = "notify_master_rx_lower_pri";
+    if (script !== undefined) this.#run("INSTANCE", known, keyword, script, [], told);
+    this.#write(`INSTANCE "${instance}" ${state} ${priority}\n`);
+  }
+
+  #tellOfInstance(news: Extract<News, { type: "state" }>): void {
+    const { instance, from, to, priority, reason, peer } = news;
     const removed = this.#removed.get(instance);
     const known = removed ?? this.#instances.get(instance);
     if (known === undefined) return;
@@ -209,10 +232,11 @@ export class Notifier {
     if (isGone) this.#removed.delete(instance);
     const last = known.notify_deleted === undefined ? "FAULT" : "DELETED";
     const state = isGone ? last : to === "INIT" ? "STOP" : to;
-    this.#tellOf("INSTANCE", known, { state, previous: from, priority });
+    const told = { state, previous: from, priority, ...about(reason, peer) } as const;
+    this.#tellOf("INSTANCE", known, told);
   }
 
-  #tellOf(kind: Kind, owner: Owner, told: Told): void {
+  #tellOf(kind: Kind, owner: Owner, told: Told & { readonly state: NotifyState }): void {
     const { name, notify } = owner;
     const { state, priority } = told;
     const own = ownScript(owner, state);
@@ -260,6 +284,8 @@ export class Notifier {
       UPKEEP_STATE: told.state,
       UPKEEP_PREVIOUS: told.previous,
       UPKEEP_PRIORITY: `${told.priority}`,
+      ...(told.reason === undefined ? {} : { UPKEEP_REASON: told.reason }),
+      ...(told.peer === undefined ? {} : { UPKEEP_PEER: told.peer }),
     }, `(${name}) ${keyword} script ${script.argv[0]}`);
   }
 
@@ -275,7 +301,8 @@ export class Notifier {
     if (runnable === undefined) return;
     let queue = this.#queues.get(key);
     if (queue === undefined) this.#queues.set(key, queue = new Queue(this.#say));
-    queue.add({ script: runnable, words, context, what });
+    const isRepetitive = context["UPKEEP_STATE"] === "MASTER_RX_LOWER_PRI";
+    queue.add({ script: runnable, words, context, what }, isRepetitive);
   }
 
   /** What a script is run as; undefined, said once, when it will not be. */
@@ -361,6 +388,14 @@ export class Notifier {
       this.#say("error", `${name}_script cannot be run: ${String(error)}`);
     }
   }
+}
+
+/** What is known of a cause. */
+function about(reason?: string, peer?: string): Pick<Told, "reason" | "peer"> {
+  return {
+    ...(reason === undefined ? {} : { reason }),
+    ...(peer === undefined ? {} : { peer }),
+  };
 }
 
 /** The script that is only run for one state. */

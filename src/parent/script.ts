@@ -128,6 +128,13 @@ export interface RunningScript extends Run {
   readonly pid: number;
 }
 
+const running = new Set<number>();
+
+/** Whether a process is a script that was started here and has not ended, as far as is known. */
+export function isScript(pid: number): boolean {
+  return running.has(pid);
+}
+
 /** What scripts do not inherit: it would change what they run. */
 const NOT_INHERITED = { IFS: undefined, LD_PRELOAD: undefined, LD_LIBRARY_PATH: undefined };
 
@@ -152,13 +159,17 @@ export function runScript(
   });
   // A script that outlives us is nobody's business.
   child.unref();
+  running.add(child.pid);
   return {
     pid: child.pid,
-    ended: child.exited.then(() => ({
-      status: child.exitCode,
-      signal: child.signalCode === null ? null : `${child.signalCode}`,
-      durationMs: performance.now() - startedAt,
-    })),
+    ended: child.exited.then(() => {
+      running.delete(child.pid);
+      return {
+        status: child.exitCode,
+        signal: child.signalCode === null ? null : `${child.signalCode}`,
+        durationMs: performance.now() - startedAt,
+      };
+    }),
     kill(signal): void {
       try {
         process.kill(-child.pid, signal);

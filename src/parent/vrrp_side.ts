@@ -45,6 +45,8 @@ export class VrrpSide implements Side {
   readonly #slots = new Map<string, number>();
   readonly #farewell: ToRole;
   #config: Config | undefined;
+  /** BFD sessions that are Up, or were when the last role died. */
+  readonly #up = new Set<string>();
 
   constructor(household: VrrpHousehold, ledger: Ledger) {
     const { argv0, argv, options, pidFile } = household;
@@ -57,8 +59,11 @@ export class VrrpSide implements Side {
       pidFile,
       spawn: () => spawnRole(argv0, argv, ledger),
       isNeeded: () => this.#isNeeded,
-      brief: () => this.#tell(diff(undefined, this.#config)),
-      hear: (message) => household.news(message),
+      brief: () => this.#brief(),
+      hear: (message) => {
+        if (message.type === "bfd") this.#noteBfd(message.instance, message.isUp);
+        household.news(message);
+      },
       absent: (seconds) => {
         if (this.#config === undefined || seconds * 1_000_000 <= patienceUs(this.#config)) return;
         // Peers will take over before the role is back: nothing of ours may stay on the links.
@@ -141,7 +146,19 @@ export class VrrpSide implements Side {
     return this.#household.options.noBfd ? [] : this.#config?.bfd_instances ?? [];
   }
 
-  #tell(changes: readonly Change[]): void {
+  #noteBfd(name: string, isUp: boolean): void {
+    if (isUp) this.#up.add(name);
+    else this.#up.delete(name);
+  }
+
+  /** A new role goes on from what is known of the world of the one before. */
+  #brief(): void {
+    const wasUp = [...this.#up];
+    this.tellTracked(wasUp.map((name) => ({ kind: "bfd", name, reading: true })));
+    this.#tell(diff(undefined, this.#config), wasUp);
+  }
+
+  #tell(changes: readonly Change[], wasUp: readonly string[] = []): void {
     const { options, pidFile } = this.#household;
     const results = this.#household.tracked();
     if (results.length > 0) this.tellTracked(results);
@@ -151,7 +168,7 @@ export class VrrpSide implements Side {
       detail: options.logDetail > 0,
       keepAddresses: options.dontReleaseVrrp,
     });
-    this.#keeper.tell({ type: "bfd", instances: this.#bfdInstances });
+    this.#keeper.tell({ type: "bfd", instances: this.#bfdInstances, wasUp });
     this.#keeper.tell({ type: "pid-file", path: pidFile });
     this.#household.starting();
   }

@@ -141,6 +141,26 @@ export class BfdSpeaker {
     return running && { variables: running.state.variables, counters: running.counters };
   }
 
+  /**
+   * These were Up in a process that died a moment ago. They count as that, which whoever is told of them knows,
+   * until a neighbour that is there would have answered; those that are not Up by then are Down.
+   */
+  presume(names: readonly string[], now: number): void {
+    for (const name of names) {
+      const instance = this.#find(name)?.instance;
+      if (instance === undefined) continue;
+      const alarm: Alarm = {
+        dueAt: Infinity,
+        heapIndex: -1,
+        fire: () => {
+          const running = this.#find(name);
+          if (running?.isUp === false) this.#around.onEvent(running.instance, false);
+        },
+      };
+      this.#around.loop.schedule(alarm, now + instance.multiplier * instance.idle_tx);
+    }
+  }
+
   #find(name: string): Running | undefined {
     for (const running of this.#running.values()) {
       if (running.instance.name === name && !running.isEnding) return running;

@@ -132,6 +132,29 @@ export function noteLine(
   }
 }
 
+/** What else is told of an advert of lower priority that a MASTER has heard. */
+export function lowerPriority(
+  { instance, router }: {
+    readonly instance: Pick<VrrpInstance, "name">;
+    readonly router: VirtualRouter;
+  },
+  { source, priority }: NoteAction,
+): {
+  readonly type: "lower-priority";
+  readonly instance: string;
+  readonly priority: number;
+  readonly peer: string;
+  readonly peerPriority: number;
+} {
+  return {
+    type: "lower-priority",
+    instance: instance.name,
+    priority: router.priority,
+    peer: formatAddress(source),
+    peerPriority: priority,
+  };
+}
+
 type Rare = "stalled" | "timer-expired" | "owner-lowered" | "owner-restored";
 
 /** What keepalived has no phrase for, or hardly ever says. */

@@ -145,6 +145,7 @@ class VrrpRole {
           this.#bfd.configure(change, now);
         }
         this.#bfdInstances = message.instances;
+        this.#bfd.presume(message.wasUp ?? [], now);
         return;
       case "pid-file":
         this.#claim(message.path);

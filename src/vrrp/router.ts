@@ -11,6 +11,7 @@ import type { LogLevel } from "../lib/log.ts";
 import type { Loop } from "../loop.ts";
 import type { FromRole } from "../parent/channel.ts";
 import type { Advert } from "../wire/vrrp.ts";
+import { Causes } from "./causes.ts";
 import type { Change } from "./diff.ts";
 import { Footing } from "./footing.ts";
 import { type GroupMove, Groups } from "./groups.ts";
@@ -19,7 +20,7 @@ import { Holdings } from "./holdings.ts";
 import type { FaultReason } from "./instance.ts";
 import type { Received, Rejection } from "./judge.ts";
 import { LinkTable } from "./links.ts";
-import { noteLine, transitionLines } from "./log.ts";
+import { lowerPriority, noteLine, transitionLines } from "./log.ts";
 import { Neighbourhood } from "./neighbourhood.ts";
 import { preparePackets, signPackets } from "./packets.ts";
 import { Kernel } from "./perform.ts";
@@ -54,8 +55,8 @@ export class Router implements Listener, Holder {
   /** Those of the changes being performed that a predecessor has left as MASTER. */
   readonly #adopted = new Set<Running>();
   readonly #delay: StartDelay;
+  readonly #causes = new Causes();
   #linksChanged = false;
-
   #wantsDetail = false;
 
   /** Whether lines for -D are wanted. */
@@ -201,12 +202,11 @@ export class Router implements Listener, Holder {
     const { fault, instance } = running;
     const isAdopted = this.#adopted.has(running);
     if (!isAdopted && this.#delay.isHolding(now)) return;
+    if (fault !== SCRIPT_PENDING) this.#tracked.explainFault(running, fault);
     if (!this.#groups.includes(instance.name) && fault !== SCRIPT_PENDING) {
       const type = isAdopted ? "adoption" : fault === undefined ? "startup" : "fault";
       this.#dispatch(running, { type }, now);
     }
-    if (fault === undefined || fault === SCRIPT_PENDING) return;
-    this.log("warning", this.#tracked.explainFault(running, fault));
   }
 
   #change(running: Running, next: VrrpInstance, now: number): void {
@@ -311,8 +311,8 @@ export class Router implements Listener, Holder {
       if (before === SCRIPT_PENDING && fault !== before) this.#startLate(running, now);
       return;
     }
+    this.#tracked.explainFault(running, fault);
     if (fault !== undefined && before === undefined) {
-      this.log("warning", this.#tracked.explainFault(running, fault));
       this.#dispatch(running, { type: "fault" }, now);
     } else if (fault === undefined && before !== undefined) {
       this.#dispatch(running, { type: "recovery" }, now);
@@ -358,6 +358,7 @@ export class Router implements Listener, Holder {
   /** What an event makes of an instance, and of those that share a group with it. */
   #dispatch(running: Running, event: InstanceEvent, now: number, keepAddresses = false): void {
     const { router, state } = running;
+    this.#causes.begin(event, running.why);
     const moves = this.#groups.step(running, event, now);
     if (moves !== undefined) this.#perform(moves, now, keepAddresses);
     else this.#take(running, stepAlone(router, state, event, now), now, keepAddresses);
@@ -371,9 +372,10 @@ export class Router implements Listener, Holder {
           break;
         case "follow":
           this.log("info", `VRRP_Group(${move.group}) Syncing instances to ${move.to} state`);
+          this.#causes.follow(move.group);
           break;
         case "group":
-          this.#tell(move);
+          this.#tell({ ...move, ...this.#causes.current });
           break;
       }
     }
@@ -393,8 +395,9 @@ export class Router implements Listener, Holder {
         this.#logTransition(running, before);
       }
       if (action.type !== "advert") this.#act(running, action, keepAddresses, now);
-      else if (action.priority === 0) this.#detailed(running, "sent 0 priority");
-      else if (!isTransition) this.#advertise(running, action.priority, now);
+      else if (action.priority === 0) {
+        this.log("info", `(${running.instance.name}) sent 0 priority`, true);
+      } else if (!isTransition) this.#advertise(running, action.priority, now);
     }
     this.#schedule(running);
   }
@@ -451,13 +454,11 @@ export class Router implements Listener, Holder {
         if (action.note === "stalled" || action.note === "timer-expired") running.counters.stalls++;
         const line = noteLine(running.instance.name, running.router, action);
         this.log(line.level, line.text, line.detail);
+        this.#causes.note(action, line.text);
+        if (action.note === "lower-priority-asserted") this.#tell(lowerPriority(running, action));
         return;
       }
     }
-  }
-
-  #detailed(running: Running, text: string): void {
-    this.log("info", `(${running.instance.name}) ${text}`, true);
   }
 
   #advertise(running: Running, priority: number, now: number): void {
@@ -470,11 +471,8 @@ export class Router implements Listener, Holder {
     }
     this.#kernel.ports.queue(port, packets);
     counters.advert_sent++;
-    if (priority === 0) {
-      counters.pri_zero_sent++;
-    } else {
-      this.#noteInLedger(running, now);
-    }
+    if (priority === 0) counters.pri_zero_sent++;
+    else this.#noteInLedger(running, now);
   }
 
   #transition(
@@ -489,8 +487,8 @@ export class Router implements Listener, Holder {
       this.#neighbourhood.enter(running, now);
     }
     if (from === "MASTER") running.counters.release_master++;
-    const instance = running.instance.name;
-    this.#tell({ type: "state", instance, from, to, priority: running.router.priority });
+    const { instance: { name: instance }, router: { priority } } = running;
+    this.#tell({ type: "state", instance, from, to, priority, ...this.#causes.current });
   }
 
   #noteInLedger(running: Running, at: number): void {

@@ -25,6 +25,8 @@ export interface RunningInstance<Port, Packets> extends Deadline {
   state: State;
   /** Why it may not take part. */
   fault: FaultReason | undefined;
+  /** The same in words, as it was last logged; "" for nothing. */
+  why: string;
   /** What it makes of what it tracks; undefined when it tracks nothing. */
   standing: Standing | undefined;
   /** The peer with the best priority that was heard, and that priority; 0 for none. */
@@ -75,6 +77,7 @@ export function startRunning<Port, Packets>(
     router: virtualRouter(instance, nowhere),
     state: { name: "INIT" },
     fault: undefined,
+    why: "",
     standing: undefined,
     peer: undefined,
     peerPriority: 0,

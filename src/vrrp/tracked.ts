@@ -14,6 +14,7 @@ import type { Tracking } from "./trackers.ts";
 import {
   describeTracker,
   explainPriority,
+  nameTracker,
   type Reading,
   shortfall,
   type Standing,
@@ -25,12 +26,32 @@ import {
 /** What the parent should know, see channel.ts. */
 export type TrackedNews =
   | { readonly type: "log"; readonly level: LogLevel; readonly text: string }
-  | {
-    readonly type: "priority";
-    readonly instance: string;
-    readonly state: "MASTER" | "BACKUP";
-    readonly priority: number;
-  };
+  | PriorityNews;
+
+/** A MASTER that has failed, but will not be replaced. */
+export interface Stuck {
+  /** The best peer that was heard, and its priority. */
+  readonly peer: string;
+  readonly peerPriority: number;
+  /** How many points more would have to be taken away. */
+  readonly missing: number;
+}
+
+/** What an instance tracks has changed its priority, and how it comes about. */
+export interface PriorityNews {
+  readonly type: "priority";
+  readonly instance: string;
+  readonly state: "MASTER" | "BACKUP";
+  /** Effective priority, 1 to 254. */
+  readonly priority: number;
+  /** Whether notify_priority_changes asks for it. */
+  readonly isWanted: boolean;
+  /** As configured, */
+  readonly base: number;
+  /** and what has been added to it; `of` as in the log. */
+  readonly contributions: readonly { readonly of: string; readonly points: number }[];
+  readonly stuck?: Stuck;
+}
 
 /** What is needed of an instance that runs. */
 interface Weighed {
@@ -39,9 +60,21 @@ interface Weighed {
   readonly state: State;
   /** Undefined when it tracks nothing. */
   standing: Standing | undefined;
+  /** What keeps it from taking part, as it was last logged; "" for nothing. */
+  why: string;
   /** The best peer that was heard, 0 for none. */
   readonly peerPriority: number;
   readonly peer: Address | undefined;
+}
+
+/** Why a MASTER whose priority has dropped stays MASTER; undefined when it does not, or nothing is known. */
+function stuckBy(running: Weighed, next: Standing, before: number): Stuck | undefined {
+  const { state, peer, peerPriority } = running;
+  const { priority, faults } = next;
+  const isFailing = state.name === "MASTER" && priority < before && faults.length === 0;
+  if (!isFailing || peer === undefined) return undefined;
+  const missing = shortfall(priority, peerPriority);
+  return missing === 0 ? undefined : { peer: formatAddress(peer), peerPriority, missing };
 }
 
 /** What is tracked, and by whom. */
@@ -82,11 +115,6 @@ export class Tracked {
     if (next.priority === priority) return false;
     running.router = { ...router, priority: next.priority };
     this.#explain(running, next, priority);
-    const { name: state } = running.state;
-    if (instance.notify_priority_changes === true && (state === "MASTER" || state === "BACKUP")) {
-      const { name } = instance;
-      this.#tell({ type: "priority", instance: name, state, priority: next.priority });
-    }
     return true;
   }
 
@@ -101,14 +129,28 @@ export class Tracked {
     if (next.contributions.length > 0) {
       this.#log("info", `(${name}) Priority is ${explainPriority(next)}`);
     }
-    const { state, peer, peerPriority } = running;
-    const isFailing = state.name === "MASTER" && priority < before && next.faults.length === 0;
-    if (!isFailing || peer === undefined) return;
-    const missing = shortfall(priority, peerPriority);
-    if (missing === 0) return;
-    const rival = `${formatAddress(peer)} has ${peerPriority}, the best priority heard of a peer`;
-    const advice = `the weight is too small by ${missing}`;
-    this.#log("warning", `(${name}) No failover will happen: ${rival} - ${advice}`);
+    const stuck = stuckBy(running, next, before);
+    if (stuck !== undefined) {
+      const rival = `${stuck.peer} has ${stuck.peerPriority}, the best priority heard of a peer`;
+      const advice = `the weight is too small by ${stuck.missing}`;
+      this.#log("warning", `(${name}) No failover will happen: ${rival} - ${advice}`);
+    }
+    const { name: state } = running.state;
+    if (state !== "MASTER" && state !== "BACKUP") return;
+    const { base, contributions } = next;
+    this.#tell({
+      type: "priority",
+      instance: name,
+      state,
+      priority,
+      isWanted: running.instance.notify_priority_changes === true,
+      base,
+      contributions: contributions.map(({ tracker, points }) => ({
+        of: nameTracker(tracker),
+        points,
+      })),
+      ...(stuck === undefined ? {} : { stuck }),
+    });
   }
 
   /** Why what an instance tracks keeps it from taking part. */
@@ -119,10 +161,15 @@ export class Tracked {
     return known.isPending && state.name === "INIT" ? SCRIPT_PENDING : undefined;
   }
 
-  /** A line for the log: what keeps an instance from taking part. */
-  explainFault({ standing: known, instance }: Weighed, fault: FaultReason): string {
+  /** Says in the log what keeps an instance from taking part, all of it, whenever that changes. */
+  explainFault(running: Weighed, fault: FaultReason | undefined): void {
+    const { standing: known, instance, why: before } = running;
     const bad = (known?.faults ?? []).map((one) => describeTracker(one, this.#read(one)));
-    return `(${instance.name}) ${explainFault(fault, instance, bad.join(", "))}`;
+    const other = fault === undefined || fault === "tracked" ? [] : [explainFault(fault, instance)];
+    running.why = [...other, ...bad].join(", ");
+    if (running.why === before || running.why === "") return;
+    const still = before === "" ? "" : "still in FAULT: ";
+    this.#log("warning", `(${instance.name}) ${still}${running.why}`);
   }
 
   #read(tracker: Tracker): Reading {

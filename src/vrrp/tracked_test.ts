@@ -69,14 +69,17 @@ test("a result changes the priority, and with it the deadline of a BACKUP", () =
 
 test("what a peer has is compared when a MASTER fails", () => {
   const says = (peerPriority: number, reading: boolean): string[] => {
-    const { tracked, running, texts } = scene([tracker("script", "s", -20)]);
+    const { tracked, running, texts, news } = scene([tracker("script", "s", -20)]);
     running.state = MASTER;
     tracked.note([{ kind: "script", name: "s", reading: !reading }]);
     tracked.weigh(running);
     notePeer(running, parseAddress("10.0.0.2")!, peerPriority);
     tracked.note([{ kind: "script", name: "s", reading }]);
     tracked.weigh(running);
-    return texts().filter((text) => text.includes("No failover"));
+    const said = texts().filter((text) => text.includes("No failover"));
+    const told = news.flatMap((one) => one.type === "priority" ? one.stuck ?? [] : []);
+    expect(told.map(({ missing }) => missing)).toEqual(said.map((text) => Number(text.slice(-2))));
+    return said;
   };
   expect(says(80, false)).toEqual([
     "(V) No failover will happen: 10.0.0.2 has 80, the best priority heard of a peer - " +
@@ -104,14 +107,19 @@ test("the best peer is the one that was heard with most, as it was heard last", 
 });
 
 test("links are looked up, and a missing one is down", () => {
-  const { links, tracked, running } = scene([
+  const { links, tracked, running, texts } = scene([
     tracker("interface", "eth1", 0),
     tracker("interface", "eth2", -10),
   ]);
   tracked.weigh(running);
   expect(running.router.priority).toBe(90);
   expect(tracked.faultOf(running)).toBe("tracked");
-  expect(tracked.explainFault(running, "tracked")).toBe("(V) interface eth1 is down");
+  tracked.explainFault(running, "tracked");
+  expect(texts().at(-1)).toBe("(V) interface eth1 is down");
+  tracked.explainFault(running, "link-down");
+  expect(texts().at(-1)).toBe("(V) still in FAULT: interface eth0 is down, interface eth1 is down");
+  tracked.explainFault(running, "link-down");
+  expect(texts().filter((text) => text.includes("still")).length).toBe(1);
   const up = { up: true, running: true } as Link;
   links.setLink({ ...up, index: 2, name: "eth1" });
   links.setLink({ ...up, index: 3, name: "eth2", running: false });
@@ -128,8 +136,8 @@ test("who takes part already does not wait for a script", () => {
   expect(tracked.faultOf(running)).toBeUndefined();
 });
 
-test("a changed priority is told to those who asked for it, while they take part", () => {
-  const told = (state: State, asks: boolean): TrackedNews[] => {
+test("a changed priority is told with what it is made of, while they take part", () => {
+  const told = (state: State, asks = false): TrackedNews[] => {
     const { tracked, running, news } = scene(
       [tracker("file", "f", 1)],
       { notify_priority_changes: asks },
@@ -139,12 +147,17 @@ test("a changed priority is told to those who asked for it, while they take part
     tracked.weigh(running);
     return news.filter(({ type }) => type === "priority");
   };
-  expect(told(MASTER, true)).toEqual([
-    { type: "priority", instance: "V", state: "MASTER", priority: 107 },
-  ]);
-  expect(told(BACKUP, true)).toHaveLength(1);
-  expect(told({ name: "FAULT" }, true)).toEqual([]);
-  expect(told(MASTER, false)).toEqual([]);
+  expect(told(MASTER)).toEqual([{
+    type: "priority",
+    instance: "V",
+    state: "MASTER",
+    priority: 107,
+    isWanted: false,
+    base: 100,
+    contributions: [{ of: "file f", points: 7 }],
+  }]);
+  expect(told(BACKUP, true)).toMatchObject([{ state: "BACKUP", isWanted: true }]);
+  expect(told({ name: "FAULT" })).toEqual([]);
 });
 
 test("what is tracked no longer counts no longer", () => {

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { Capture } from "../support/capture.ts";
 import { instance } from "../support/configs.ts";
 import { Daemon } from "../support/daemon.ts";
-import { Network } from "../support/namespaces.ts";
+import { Fifo } from "../support/fifo.ts";
+import { Network, WIRE } from "../support/namespaces.ts";
 import { poll } from "../support/waiting.ts";
 
 /** A folder with a script that notes what it was called with. */
@@ -153,4 +154,91 @@ test("a script that takes its time delays no advert, and the next one after five
   expect(gaps.length).toBeGreaterThan(70);
   // A peer waits for more than three intervals.
   expect(Math.max(...gaps)).toBeLessThan(150_000);
+});
+
+test("a script is told why, and by whom", async () => {
+  using network = new Network(["left", "right"]);
+  using notes = new Notes('echo "why: $UPKEEP_REASON; peer: $UPKEEP_PEER" >>"${0%/*}/notes"');
+  const more = `notify ${notes.script}\ntrack_interface {\neth0\n}`;
+  await using left = new Daemon(network, "left", instance({ priority: 100, more }));
+  await left.waitForLog("Entering MASTER STATE");
+  await using right = new Daemon(network, "right", instance({ priority: 200 }));
+  await right.waitForLog("Entering MASTER STATE");
+  await left.waitForLog("Entering BACKUP STATE");
+  await notes.has(6);
+  network.run("left", "ip", "link", "set", "eth0", "down");
+  await notes.has(8);
+  expect(notes.lines.filter((line) => line.startsWith("why"))).toEqual([
+    "why: started; peer: ",
+    "why: Receive advertisement timeout; peer: ",
+    "why: Master received advert from 10.0.0.2 with higher priority 200, ours 100; peer: 10.0.0.2",
+    "why: interface eth0 is down; peer: ",
+  ]);
+});
+
+test("a MASTER tells of adverts of lower priority, its script one at a time", async () => {
+  using network = new Network(["left", "right"]);
+  using notes = new Notes("sleep 1");
+  const fifo = new Fifo();
+  await using _closing = { [Symbol.asyncDispose]: () => fifo.close() };
+  const config = `global_defs {\nvrrp_notify_fifo ${fifo.path}\n}\n` +
+    instance({ priority: 200, more: `notify_master_rx_lower_pri "${notes.script} low"` });
+  await using left = new Daemon(network, "left", config);
+  await left.waitForLog("Entering MASTER STATE");
+  // It hears nothing, and is heard.
+  network.run(WIRE, ..."bridge link set dev to-right mcast_flood off".split(" "));
+  await using right = new Daemon(network, "right", instance({ priority: 100 }));
+  await right.waitForLog("Entering MASTER STATE");
+  const line = 'INSTANCE "V" MASTER_RX_LOWER_PRI 200';
+  await fifo.has(line, 13);
+  await notes.has(2);
+  await right.crash();
+  const heard = fifo.lines.filter((one) => one === line).length;
+  expect(notes.lines[0]).toBe("low [V MASTER_RX_LOWER_PRI MASTER 200]");
+  expect(notes.lines.length).toBeLessThan(heard / 3);
+});
+
+test("the startup script comes before everything, the shutdown script after", async () => {
+  using network = new Network(["left"]);
+  using notes = new Notes("sleep 0.3");
+  const globals = `global_defs {
+startup_script "${notes.script} begin"
+shutdown_script "${notes.script} end"
+}
+`;
+  const more = `notify ${notes.script}`;
+  const own = instance({ priority: 255, state: "MASTER", more });
+  await using left = new Daemon(network, "left", globals + own);
+  await left.waitForLog("startup script script succeeded");
+  expect(left.log).not.toContain("Entering");
+  await left.waitForLog("Entering MASTER STATE");
+  await notes.has(2);
+  expect(await left.stop()).toBe(0);
+  const words = notes.lines.map((line) => line.split(" [")[0]);
+  expect(words).toEqual(["begin", "INSTANCE V MASTER 255", "INSTANCE V STOP 255", "end"]);
+  await left.waitForLog("shutdown script script succeeded");
+  await left.waitForLog("Stopped");
+});
+
+test("a startup script that hangs is ended, and one that fails changes nothing", async () => {
+  using network = new Network(["left"]);
+  using notes = new Notes("[ $1 = hang ] && exec sleep 60; exit 3");
+  const globals = (word: string): string =>
+    `global_defs {
+startup_script "${notes.script} ${word}"
+startup_script_timeout 1
+}
+`;
+  await using left = new Daemon(network, "left", globals("hang") + instance());
+  await left.waitForLog("startup script timed out");
+  await left.waitForLog("Entering BACKUP STATE");
+  expect(await left.stop()).toBe(0);
+  await using second = new Daemon(network, "left", globals("fail") + instance());
+  await second.waitForLog("startup script script failed, status 3");
+  await second.waitForLog("Entering BACKUP STATE");
+  expect(await second.stop()).toBe(0);
+  await using third = new Daemon(network, "left", globals("hang") + instance());
+  await notes.has(3);
+  expect(await third.stop()).toBe(0);
+  expect(third.log).not.toContain("Entering");
 });

@@ -71,8 +71,8 @@ test("without a weight it is FAULT, from the first moment on", async () => {
   using network = new Network(["left"]);
   await using program = new Program();
   await using left = new Daemon(network, "left", program.block() + instance({ more: TRACK }));
-  await left.waitForLog("(V) Entering FAULT STATE (init)");
   await left.waitForLog("(V) process web does not run");
+  await left.waitForLog("(V) Entering FAULT STATE (init)");
   expect(left.log).not.toContain("BACKUP");
   program.start();
   await left.waitForLog("(V) Entering BACKUP STATE");

@@ -260,3 +260,28 @@ test("a BFD session decides, from the first moment on", async () => {
   await left.waitForLog("(V) Entering FAULT STATE");
   await left.waitForLog("(W) Changing effective priority from 100 to 80");
 });
+
+test("a new role takes a BFD session for Up until its neighbour would have answered", async () => {
+  using network = new Network(["left", "right"]);
+  const session = (peer: number): string =>
+    `bfd_instance one {\nneighbor_ip 10.0.0.${peer}\nidle_tx 200\n}\n`;
+  const own = instance({ priority: 150, more: "track_bfd {\none\n}" });
+  await using left = new Daemon(network, "left", session(2) + own);
+  await using right = new Daemon(network, "right", session(1));
+  await left.waitForLog("(V) Entering MASTER STATE");
+  left.skipLog();
+  const before = left.lines.length;
+  process.kill(left.pids().vrrp, "SIGKILL");
+  await left.waitForLog("Still MASTER after a restart");
+  await left.waitForLog("Entering Up state", 8000);
+  const since = (): string => left.lines.slice(before).map(({ text }) => text).join("\n");
+  expect(since()).not.toContain("FAULT");
+  left.skipLog();
+  // It dies once more, and this time there is nobody to answer.
+  right.signal("SIGSTOP");
+  const role = left.pids().vrrp;
+  await right.crash();
+  process.kill(role, "SIGKILL");
+  await left.waitForLog("(V) BFD session one is Down", 8000);
+  await left.waitForLog("(V) Entering FAULT STATE");
+});
