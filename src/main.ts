@@ -29,6 +29,10 @@ async function main(): Promise<number> {
     const { runCheckersRole } = await import("./lvs/role.ts");
     return runCheckersRole(CHANNEL_FD);
   }
+  if (role === "operate") {
+    const { runOperateRole } = await import("./operate/role.ts");
+    return await runOperateRole(CHANNEL_FD);
+  }
   const early = takeEarlyRole();
   if (name === "keepalived" || words[0]?.startsWith("-") === true) {
     const { runDaemon } = await import("./cli/daemon.ts");

@@ -294,7 +294,7 @@ const ROOMS: readonly Room[] = [
     where: /^src\/operate\//,
     values: /^(src\/|ffi\/|package\.json)/,
     types: /^src\//,
-    never: /\/(perform|role)\.ts$|^src\/parent\/(?!(\w+_)?channel\.ts)/,
+    never: /\/(perform|role)\.ts$|^src\/parent\/(?!((\w+_)?channel|stream)\.ts)/,
     modules: SYSTEM_AND_LIBRARIES,
   },
   {

@@ -50,6 +50,7 @@ import {
   wholeSeconds,
 } from "./readers.ts";
 import { lazyBlock, type Values } from "./schema.ts";
+import { webhookLine } from "./webhook_row.ts";
 
 const UINT_MAX = 4_294_967_295;
 const INT_MAX = 2_147_483_647;
@@ -89,18 +90,18 @@ export const globalDefs = lazyBlock({
       "routerid name missing - ignoring",
     ),
   notification_email_from: () =>
-    later(text(
+    text(
       "ADDRESS - sender of alert mails, in quotes with a display name; default keepalived@HOSTNAME",
       "emailfrom missing - ignoring",
-    )),
-  smtp_server: () => later(smtpServer()),
+    ),
+  smtp_server: () => smtpServer(),
   smtp_helo_name: () =>
-    later(text(
+    text(
       "STRING - name in the greeting to the mail server; default the host name",
       "smtp_helo_name missing - ignoring",
-    )),
+    ),
   smtp_connect_timeout: () =>
-    later(integer(
+    integer(
       "SECS - limit for each step of a mail; range 1..4294; default 30",
       GLOBAL_DEFAULTS.smtp_connect_timeout,
       {
@@ -110,16 +111,16 @@ export const globalDefs = lazyBlock({
         says: (text) => `smtp_connect_timeout '${text}' must be in [0, 4294] - ignoring`,
         raised: () => "smtp_conect_timeout must be greater than 0, setting to 1",
       },
-    )),
+    ),
   notification_email: () =>
-    later(nameList(
+    nameList(
       "{ ADDRESS ... } - who gets alert mails; several on a line if need be; default none",
-    )),
+    ),
   smtp_alert: () =>
-    later(bool(
+    bool(
       "[BOOL] - default of every smtp_alert; default unset",
       notBool("smtp_alert"),
-    )),
+    ),
   startup_script: () =>
     onceScript(
       "SCRIPT [USER [[:]GROUP]] - run before the other processes start; default none",
@@ -147,22 +148,23 @@ export const globalDefs = lazyBlock({
       },
     )),
   smtp_alert_vrrp: () =>
-    later(bool(
+    bool(
       "[BOOL] - default of smtp_alert in instances and groups, before smtp_alert; default unset",
       notBool("smtp_alert_vrrp"),
-    )),
+    ),
   smtp_alert_checker: () =>
-    later(bool(
+    bool(
       "[BOOL] - default of smtp_alert in virtual servers, before smtp_alert; default unset",
       notBool("smtp_alert_checker"),
-    )),
+    ),
   checker_log_all_failures: () =>
     bool(
       "[BOOL] - log every failed check, not only those that change something; default off",
       notABool("checker_log_all_failures"),
     ),
   dynamic_interfaces: () => dynamicInterfaces(),
-  no_email_faults: () => later(flag("- no mails about FAULT; default off")),
+  notify_webhook: () => webhookLine("all events"),
+  no_email_faults: () => flag("- no mails about FAULT; default off"),
   default_interface: () => defaultInterface(),
   disable_local_igmp: () =>
     later(flag(
@@ -408,10 +410,10 @@ export const globalDefs = lazyBlock({
       notBool("rs_init_notifies"),
     ),
   no_checker_emails: () =>
-    later(bool(
+    bool(
       "[BOOL] - mail about servers only, not about each of their checks; default off",
       notBool("no_checker_emails"),
-    )),
+    ),
   vrrp_rx_bufs_policy: () => receiveBuffers(),
   vrrp_rx_bufs_multiplier: () =>
     integer(

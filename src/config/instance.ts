@@ -98,6 +98,7 @@ const AS_WRITTEN: ReadonlySet<string> = new Set<keyof WrittenInstance & keyof Vr
   "old_unicast_checksum",
   "virtual_routes",
   "virtual_rules",
+  "notify_webhook",
   "no_virtual_ipaddress",
   "unicast_fault_no_peer",
   "use_vmac_addr",

@@ -88,10 +88,10 @@ const realServer = block(() => ({
     (text) => `Invalid alpha parameter ${text}`,
   ),
   ...scheduleRows("real server", "service value", "delay_before_retry", "delay_loop"),
-  smtp_alert: later(bool(
+  smtp_alert: bool(
     "[BOOL] - mail when it changes; default on, unless smtp_alert_checker or smtp_alert say else",
     (text) => `Invalid real_server smtp_alert parameter ${text}`,
-  )),
+  ),
   virtualhost: virtualhost("service value", "real server virtualhost missing"),
   snmp_name: later(snmpName("real server")),
   slow_start: slowStart("service value"),
@@ -258,10 +258,10 @@ const virtualServer = block(() => ({
   ha_suspend: flag(
     "- check only while its address is on this host; range not with fwmark; default off",
   ),
-  smtp_alert: later(bool(
+  smtp_alert: bool(
     "[BOOL] - mail when quorum changes; default off, or smtp_alert_checker, or smtp_alert",
     (text) => `Invalid virtual_server smtp_alert parameter ${text}`,
-  )),
+  ),
   virtualhost: virtualhost("none", "virtual server virtualhost missing"),
   snmp_name: later(snmpName("virtual server")),
   alpha: flag(

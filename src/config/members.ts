@@ -76,6 +76,7 @@ function completeGroup(
     ...(notify_fault === undefined ? {} : { notify_fault }),
     ...(notify_stop === undefined ? {} : { notify_stop }),
     ...(changes === undefined ? {} : { notify_priority_changes: changes }),
+    ...(values.notify_webhook.length === 0 ? {} : { notify_webhook: values.notify_webhook }),
     smtp_alert: values.smtp_alert ?? globals.smtp_alert_vrrp ?? globals.smtp_alert ?? false,
     sync_group_tracking_weight: values.sync_group_tracking_weight,
   };

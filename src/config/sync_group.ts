@@ -22,6 +22,8 @@ export interface VrrpSyncGroup {
   readonly notify_stop?: Script;
   /** For members that say nothing themselves. */
   readonly notify_priority_changes?: boolean;
+  /** URLs. */
+  readonly notify_webhook?: readonly string[];
   readonly smtp_alert: boolean;
   /** Members keep their weighted trackers; `global_tracking` means the same. */
   readonly sync_group_tracking_weight: boolean;

@@ -1,7 +1,8 @@
 /** The keywords of vrrp_sync_group: instances that change state together. */
-import { alias, bool, flag, later, script } from "./readers.ts";
+import { alias, bool, flag, script } from "./readers.ts";
 import { block, complain, type ListRow } from "./schema.ts";
 import { trackRows } from "./track_rows.ts";
+import { webhookLine } from "./webhook_row.ts";
 import { quote } from "./words.ts";
 
 /** The keywords of vrrp_sync_group. */
@@ -13,10 +14,11 @@ export const vrrpSyncGroup = block(() => ({
   notify_fault: script("SCRIPT [USER [[:]GROUP]] - run when the group enters FAULT"),
   notify_stop: script("SCRIPT [USER [[:]GROUP]] - run at stop"),
   notify: script("SCRIPT [USER [[:]GROUP]] - run on every change, given GROUP NAME STATE 0"),
-  smtp_alert: later(bool(
+  notify_webhook: webhookLine("its changes"),
+  smtp_alert: bool(
     "[BOOL] - mail on changes of state; default smtp_alert_vrrp, else smtp_alert, else off",
     (text) => `Invalid vrrp_group smtp_alert parameter ${text}`,
-  )),
+  ),
   global_tracking: {
     ...alias("sync_group_tracking_weight", {
       ...flag("- former spelling of sync_group_tracking_weight"),

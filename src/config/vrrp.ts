@@ -226,5 +226,7 @@ export interface VrrpInstance {
   readonly notify_backup?: Script;
   readonly notify_fault?: Script;
   readonly notify_stop?: Script;
+  /** URLs. */
+  readonly notify_webhook?: readonly string[];
   readonly smtp_alert: boolean;
 }

@@ -40,6 +40,7 @@ import {
   version,
   vrf,
 } from "./vrrp_rows.ts";
+import { webhookLine } from "./webhook_row.ts";
 
 const UINT_MAX = 4_294_967_295;
 const INT_MAX = 2_147_483_647;
@@ -229,10 +230,11 @@ export const vrrpInstance = block(() => ({
   notify_master_rx_lower_pri: script(
     "SCRIPT [USER [[:]GROUP]] - run when it hears a lower advert as MASTER",
   ),
-  smtp_alert: later(bool(
+  notify_webhook: webhookLine("its changes"),
+  smtp_alert: bool(
     "[BOOL] - mail on changes of state; default smtp_alert_vrrp, else smtp_alert, else off",
     (text) => `Invalid vrrp_instance smtp_alert parameter ${text}`,
-  )),
+  ),
   notify_priority_changes: bool(
     "[BOOL] - changes of priority go to the FIFOs; default that of its sync group or the global one",
     (text, who) => `(${who}) Invalid value '${text}' for notify_priority_changes specified`,

@@ -8,7 +8,7 @@
 
 import { INTERFACE_SIGNALS } from "../../ffi/constants.ts";
 import { claimPidFile, removePidFile } from "../../ffi/pid_file.ts";
-import { blockSignals, setSignalMask } from "../../ffi/process.ts";
+import { blockSignals, setSignalMask, systemName } from "../../ffi/process.ts";
 import { hasEnded } from "../../ffi/socket.ts";
 import { releaseStartPages } from "../../ffi/start_pages.ts";
 import { monotonicUs } from "../../ffi/timer.ts";
@@ -22,6 +22,7 @@ import { dumpConfig } from "../report/data.ts";
 import type { State } from "../vrrp/state.ts";
 import { trackingOf } from "../vrrp/trackers.ts";
 import type { CheckersSide } from "./checkers_side.ts";
+import type { Happening } from "./alerts.ts";
 import { systemFiles } from "./files.ts";
 import type { EarlyRole } from "./early_role.ts";
 import { reapStrangers } from "./init.ts";
@@ -30,6 +31,7 @@ import type { Household, Side } from "./keeper.ts";
 import { type Ledger, makeLedger } from "./ledger.ts";
 import { Log } from "./logs.ts";
 import { Notifier } from "./notifier.ts";
+import type { OperateSide } from "./operate_side.ts";
 import { isScript } from "./script.ts";
 import { hearSignals, type Request } from "./signals.ts";
 import { type VrrpNews, VrrpSide } from "./vrrp_side.ts";
@@ -82,6 +84,9 @@ export class Daemon {
   #hasPidFile = false;
   readonly #notifier: Notifier;
   #watch: Watch | undefined;
+  #operate: OperateSide | undefined;
+  /** What has happened while the operate role's side is loaded. */
+  #unheard: Happening[] | undefined;
   #settleTimer: ReturnType<typeof setTimeout> | undefined;
   /** A startup or shutdown script that runs, or the last one that did. */
   #lifeScript: RunningLifeScript | undefined;
@@ -105,6 +110,7 @@ export class Daemon {
     this.#notifier = new Notifier(
       (level, text) => this.#say(level, text),
       () => systemWorld(this.#files()),
+      (change) => this.#alert(change),
     );
     this.#vrrp = this.#makeVrrp();
     const { promise, resolve: finish } = Promise.withResolvers<number>();
@@ -127,12 +133,17 @@ export class Daemon {
     // Whatever mask we were started with, and whatever came meanwhile, is heard from here on.
     setSignalMask();
     if (process.pid === 1) {
-      reapStrangers((pid) => isScript(pid) || this.#sides.some((side) => side.pid === pid));
+      reapStrangers((pid) => this.#isOurs(pid));
     }
     // Not at once: loading the library would compete with the first advert for the processor.
     setTimeout(() => void this.#log.open(), LOG_MS);
     this.#introduce();
     return this.#claimPidFile() && this.#firstConfiguration();
+  }
+
+  #isOurs(pid: number): boolean {
+    return isScript(pid) || this.#operate?.pid === pid ||
+      this.#sides.some((side) => side.pid === pid);
   }
 
   #pathOf(name: string): string {
@@ -224,6 +235,7 @@ export class Daemon {
     this.#notifier.configure(config);
     void this.#watchTracked();
     void this.#balance();
+    void this.#reachOut();
   }
 
   /** The start is over: gives back what only it has needed, here and in the roles. */
@@ -286,9 +298,33 @@ export class Daemon {
       instances: () => this.#instances,
       tracked: () => [...this.#watch?.results ?? [], ...this.#sessions.values()],
       world: () => systemWorld(this.#files()),
-      news: (message) => this.#notifier.tellOfServer(message),
+      news: (message) => {
+        this.#notifier.tellOfServer(message);
+        this.#alert(message);
+      },
     });
     this.#checkers.configure(this.#config);
+  }
+
+  /** Mails and webhooks are sent by a role of their own; nothing of it is loaded while there are none. */
+  async #reachOut(): Promise<void> {
+    const { globals, vrrp_instances, vrrp_sync_groups = [] } = this.#config!;
+    const isPosting = [globals, ...vrrp_instances, ...vrrp_sync_groups]
+      .some(({ notify_webhook }) => notify_webhook !== undefined);
+    if (this.#operate === undefined && globals.smtp_server === undefined && !isPosting) return;
+    this.#unheard ??= [];
+    const { OperateSide } = await import("./operate_side.ts");
+    if (this.#stopping !== undefined || this.#config === undefined) return;
+    const { argv0, argv } = this.#invocation;
+    const hostName = systemName().node;
+    this.#operate ??= new OperateSide({ ...this.#household, argv0, argv, hostName });
+    this.#operate.configure(this.#config);
+    for (const happening of this.#unheard.splice(0)) this.#operate.hear(happening);
+  }
+
+  #alert(happening: Happening): void {
+    if (this.#operate !== undefined) this.#operate.hear(happening);
+    else this.#unheard?.push(happening);
   }
 
   /** What the vrrp role says is passed on to whoever is to know. */
@@ -311,12 +347,16 @@ export class Daemon {
       }
       case "rival":
       case "conflict":
-        // The role has logged it; whoever else is to know is told from here.
+        // The role has logged it.
+        this.#alert(message);
         return;
       case "group":
+        this.#notifier.tell(message);
+        return;
       case "priority":
       case "lower-priority":
         this.#notifier.tell(message);
+        this.#alert(message);
         return;
     }
   }
@@ -408,12 +448,13 @@ export class Daemon {
   #leave(status: number): void {
     const config = this.#config;
     const isLastScript = config?.globals.shutdown_script !== undefined;
-    if (this.#notifier.isBusy || isLastScript) void this.#leaveLate(status, config);
+    const isSending = this.#operate?.pid !== undefined;
+    if (this.#notifier.isBusy || isSending || isLastScript) void this.#leaveLate(status, config);
     else this.#end(status);
   }
 
   async #leaveLate(status: number, config: Config | undefined): Promise<void> {
-    await this.#notifier.settle(LAST_SCRIPTS_MS);
+    await Promise.all([this.#notifier.settle(LAST_SCRIPTS_MS), this.#operate?.finish()]);
     if (config !== undefined) await this.#runLifeScript("shutdown", config);
     this.#end(status);
   }

@@ -11,6 +11,7 @@ import type { World } from "../config/world.ts";
 import type { LogLevel } from "../lib/log.ts";
 import type { FromRole } from "./channel.ts";
 import type { FromCheckers } from "./checkers_channel.ts";
+import type { Change } from "./alerts.ts";
 import { FifoWriter } from "./fifo.ts";
 import { type Runnable, type RunningScript, runScript, vetScript } from "./script.ts";
 
@@ -39,6 +40,8 @@ type Owner = Pick<
   | "notify_fault"
   | "notify_stop"
   | "notify_deleted"
+  | "notify_webhook"
+  | "smtp_alert"
 >;
 
 /** A change as scripts and FIFOs are told of it. */
@@ -133,6 +136,7 @@ interface OpenFifo {
 export class Notifier {
   readonly #say: Say;
   readonly #world: () => World;
+  readonly #alert: (change: Change) => void;
   readonly #queues = new Map<string, Queue>();
   readonly #vetted = new Map<string, Runnable | undefined>();
   readonly #readers = new Map<string, { readonly line: string; readonly script: RunningScript }>();
@@ -143,10 +147,14 @@ export class Notifier {
   /** Taken out of the configuration, but not yet gone. */
   readonly #removed = new Map<string, VrrpInstance>();
 
-  /** `say` takes log lines; `world` shows the machine when a script has to be looked at. */
-  constructor(say: Say, world: () => World) {
+  /**
+   * `say` takes log lines; `world` shows the machine when a script has to be looked at; `alert` takes what
+   * scripts have been told, for those who are elsewhere.
+   */
+  constructor(say: Say, world: () => World, alert: (change: Change) => void) {
     this.#say = say;
     this.#world = world;
+    this.#alert = alert;
   }
 
   /** What is to be told from now on, and to whom; opens the FIFOs and starts their readers. */
@@ -245,6 +253,7 @@ export class Notifier {
       this.#run(kind, owner, "notify", notify, [kind, name, state, `${priority}`], told);
     }
     this.#write(`${kind} "${name}" ${state} ${priority}\n`);
+    this.#alert({ type: "change", kind, owner, ...told });
   }
 
   /** Resolves when every script has ended, or after `ms`. */

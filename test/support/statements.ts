@@ -22,6 +22,7 @@ const POOL = [
   "\"/bin/echo a 'b c' \\x24HOME\" nobody nogroup",
   "/bin/true nobody",
   "mail.example 2525",
+  "http://host.example/%",
   "192.0.2.% 80",
   "2001:db8::% 443",
   "fwmark %",
@@ -43,6 +44,11 @@ const SAMPLES: Readonly<Record<string, readonly string[]>> = {
     "2001:db8::%/64 preferred_lft 0 home -nodad mngtmpaddr autojoin",
     "192.0.2.% peer 198.51.100.%/32 no_track",
     "2001:db8::%/128 preferred_lft forever",
+  ],
+  "vrrp_script check": [
+    "ping host%",
+    "tcp 2001:db8::% 443",
+    'http https://host%.example/ status 204 contains "two words"',
   ],
   "vrrp_instance unicast_peer": ["192.0.2.% min_ttl 3 max_ttl 255"],
 };
