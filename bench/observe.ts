@@ -46,12 +46,15 @@ export type CpuTimes = ReadonlyMap<string, number>;
  * nanoseconds (the process's own count is in ticks of 10 ms).
  */
 export function cpuTimes(pid: number): CpuTimes {
+  return new Map(treeOf(pid).flatMap((one) => [...ownCpuTimes(one)]));
+}
+
+/** The same of a process without its descendants. */
+export function ownCpuTimes(pid: number): CpuTimes {
   const times = new Map<string, number>();
-  for (const one of treeOf(pid)) {
-    for (const thread of threadsOf(one)) {
-      const text = read(`/proc/${one}/task/${thread}/schedstat`);
-      times.set(thread, Number(text.split(" ")[0]) / 1000);
-    }
+  for (const thread of threadsOf(pid)) {
+    const text = read(`/proc/${pid}/task/${thread}/schedstat`);
+    times.set(thread, Number(text.split(" ")[0]) / 1000);
   }
   return times;
 }

@@ -126,12 +126,27 @@ export function describeTracker(tracker: Tracker, reading: Reading): string {
   }
 }
 
-/** How a priority comes about: `100 - 20 (script check) + 10 (interface eth1) = 90`. */
+/** So many terms are told apart; a line of hundreds helps nobody. */
+const MOST_TERMS = 8;
+
+/**
+ * How a priority comes about: `100 - 20 (script check) + 10 (interface eth1) = 90`. Where there are many
+ * terms, those that weigh most are named.
+ */
 export function explainPriority({ base, contributions, priority }: Standing): string {
-  const terms = contributions.map(({ tracker, points }) =>
-    ` ${points < 0 ? "-" : "+"} ${Math.abs(points)} (${nameTracker(tracker)})`
-  );
-  const sum = contributions.reduce((total, { points }) => total + points, base);
+  const isLong = contributions.length > MOST_TERMS;
+  const named = !isLong ? contributions : contributions
+    .toSorted((a, b) => Math.abs(b.points) - Math.abs(a.points)).slice(0, MOST_TERMS - 1);
+  const total = (of: readonly Contribution[]): number =>
+    of.reduce((sum, { points }) => sum + points, 0);
+  const term = (points: number, what: string): string =>
+    ` ${points < 0 ? "-" : "+"} ${Math.abs(points)} (${what})`;
+  const terms = named.map(({ tracker, points }) => term(points, nameTracker(tracker)));
+  const sum = base + total(contributions);
+  if (isLong) {
+    const rest = contributions.length - named.length;
+    terms.push(term(sum - base - total(named), `${rest} more`));
+  }
   const kept = sum === priority ? "" : `, kept at ${priority}`;
   return terms.length === 0 ? `${base} as configured` : `${base}${terms.join("")} = ${sum}${kept}`;
 }

@@ -106,6 +106,20 @@ for (const row of parseTable(["base", "trackers", "priority", "faults", "why"], 
   });
 }
 
+test("of many terms those that weigh most are told apart", () => {
+  const trackers = Array.from({ length: 20 }, (_, i): Tracker => ({
+    kind: "script",
+    name: `s${i}`,
+    weight: i === 15 ? -30 : i < 10 ? 1 : 2,
+    reverse: false,
+  }));
+  const told = explainPriority(standing(100, trackers, ({ name }) => name !== "s15"));
+  expect(told).toBe(
+    "100 - 30 (script s15) + 2 (script s10) + 2 (script s11) + 2 (script s12) + 2 (script s13)" +
+      " + 2 (script s14) + 2 (script s16) + 16 (13 more) = 98",
+  );
+});
+
 test("a peer must be better, not as good, to take over", () => {
   const cases = [[90, 80], [90, 89], [90, 90], [90, 91], [90, 200]] as const;
   expect(cases.map(([own, peer]) => shortfall(own, peer))).toEqual([11, 2, 1, 0, 0]);
