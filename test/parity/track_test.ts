@@ -2,16 +2,17 @@
  * keepalived of Debian and upkeep on one wire, each with scripts and a link that it tracks: checks that fail
  * and recover, with a weight and without, as MASTER and as BACKUP. Played by keepalived alone for
  * reference, with upkeep as A, and as B; then log and FIFO have the same lines in the same order but for
- * {@link DIFFERENCES}, and so have the adverts on the wire.
+ * {@link DIFFERENCES}, and so have the adverts on the wire, the calls of notify scripts, and the mails.
  */
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Daemon, UPKEEP } from "../support/daemon.ts";
 import { Fifo } from "../support/fifo.ts";
 import { Network } from "../support/namespaces.ts";
+import { Outside } from "../support/outside.ts";
 import { poll } from "../support/waiting.ts";
 import { advertsOf, collapse, Tap } from "./wire.ts";
 
@@ -69,6 +70,10 @@ interface Story {
   readonly told: Readonly<Record<Side, readonly string[]>>;
   /** What each has advertised, repetitions collapsed. */
   readonly adverts: Readonly<Record<Side, readonly string[]>>;
+  /** What each has called notify scripts with: those of a state, and those of all. */
+  readonly calls: Readonly<Record<Side, readonly (readonly string[])[]>>;
+  /** Subjects of mails; keepalived ends before it has sent the last one. */
+  readonly mails: Readonly<Record<Side, readonly string[]>>;
 }
 
 test("checks that fail and recover, on a MASTER and on a BACKUP", async () => {
@@ -83,6 +88,8 @@ test("checks that fail and recover, on a MASTER and on a BACKUP", async () => {
       expect({ of, scripts: scriptsOf(story, side) })
         .toEqual({ of, scripts: scriptsOf(reference, side) });
       expect({ of, told: story.told[side] }).toEqual({ of, told: reference.told[side] });
+      expect({ of, calls: story.calls[side] }).toEqual({ of, calls: reference.calls[side] });
+      expect({ of, mails: story.mails[side] }).toEqual({ of, mails: reference.mails[side] });
       expect({ of, adverts: story.adverts[side] }).toEqual({
         of,
         adverts: reference.adverts[side],
@@ -119,11 +126,15 @@ function scriptsOf({ logs }: Story, side: Side): Record<string, string[]> {
 
 /** Plays the story; throws with the log when a step does not happen. */
 async function play(cast: Cast): Promise<Story> {
-  using network = new Network(SIDES, { hasSecondLink: true });
+  using network = new Network([...SIDES, "C"], { hasSecondLink: true });
   for (const [i, side] of SIDES.entries()) {
     network.run(side, "ip", "link", "set", "eth0", "address", `02:00:00:00:00:0${i + 1}`);
   }
   const folder = mkdtempSync(join(tmpdir(), `upk${process.pid}-`));
+  await using outside = await Outside.start(network, "C");
+  const recorder = join(folder, "record.sh");
+  writeFileSync(recorder, `#!/bin/sh\nnotes=$1\nshift\necho "$*" >>${folder}/calls-$notes\n`);
+  chmodSync(recorder, 0o755);
   await using tap = await Tap.start(network, "br0");
   await using fifos = { A: new Fifo(), B: new Fifo(), [Symbol.asyncDispose]: closeFifos };
   const fail = (what: string): void => writeFileSync(join(folder, what), "");
@@ -170,10 +181,15 @@ async function play(cast: Cast): Promise<Story> {
     await says(b, "Entering BACKUP STATE");
     await holds(network, "A");
 
+    const mails = (side: Side): string[] =>
+      outside.subjects.filter((one) => one.startsWith(`[${side}]`) && !one.endsWith("Stopping"));
+    await poll(() => mails("A").length >= 9, 10_000, `mails are missing: ${mails("A")}`);
     expect(await a.stop(STEP_MS)).toBe(0);
     await says(b, "Entering MASTER STATE");
     await holds(network, "B");
     const frames = await tap.finish();
+    await poll(() => callsOf(folder, "A").at(-1)!.at(-1)!.includes("STOP"), 5000, "no call");
+    await poll(() => mails("B").length >= 8, 10_000, `mails are missing: ${mails("B")}`);
     await Promise.all([
       fifos.A.has('INSTANCE "V" STOP 110'),
       fifos.B.has('INSTANCE "V" MASTER 100', 4),
@@ -187,6 +203,8 @@ async function play(cast: Cast): Promise<Story> {
       logs: { A: texts(a), B: texts(b) },
       told: { A: fifos.A.lines, B: fifos.B.lines },
       adverts: { A: from("A"), B: from("B") },
+      calls: { A: callsOf(folder, "A"), B: callsOf(folder, "B") },
+      mails: { A: mails("A"), B: mails("B") },
     };
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -194,6 +212,13 @@ async function play(cast: Cast): Promise<Story> {
 }
 
 const ADDRESS: Readonly<Record<Side, string>> = { A: "10.0.0.1", B: "10.0.0.2" };
+
+/** Calls of the generic script, and of the others; keepalived runs both at the same time. */
+function callsOf(folder: string, side: Side): string[][] {
+  const lines = readFileSync(join(folder, `calls-${side}`), "utf8").trim().split("\n");
+  const isGeneric = (line: string): boolean => line.startsWith("INSTANCE");
+  return [lines.filter((line) => !isGeneric(line)), lines.filter(isGeneric)];
+}
 
 /** Closes those of a pair. */
 async function closeFifos(this: Readonly<Record<Side, Fifo>>): Promise<void> {
@@ -210,10 +235,18 @@ function configuration(side: Side, fifo: string, folder: string): string {
 }
 `;
   const isA = side === "A";
+  const record = `${folder}/record.sh ${side}`;
   return `global_defs {
   vrrp_version 3
   vrrp_notify_fifo ${fifo}
   script_user root
+  router_id ${side}
+  notification_email {
+    ops@example.net
+  }
+  notification_email_from ${side}@example.net
+  smtp_server 10.0.0.3 2525
+  smtp_alert
 }
 ${script("light", isA ? -20 : 5)}${isA ? script("zero", 0) : ""}
 vrrp_instance V {
@@ -222,6 +255,11 @@ vrrp_instance V {
   priority ${isA ? 110 : 95}
   advert_int 0.3
   notify_priority_changes
+  notify "${record}"
+  notify_master "${record} master"
+  notify_backup "${record} 'back up'"
+  notify_fault "${record} fault"
+  notify_stop "${record} stop"
   garp_master_delay 100
   virtual_ipaddress {
     10.0.0.100
