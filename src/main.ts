@@ -33,6 +33,10 @@ async function main(): Promise<number> {
     const { runOperateRole } = await import("./operate/role.ts");
     return await runOperateRole(CHANNEL_FD);
   }
+  if (role === "exec") {
+    const { runExecRole } = await import("./parent/exec_role.ts");
+    return runExecRole();
+  }
   const early = takeEarlyRole();
   if (name === "keepalived" || words[0]?.startsWith("-") === true) {
     const { runDaemon } = await import("./cli/daemon.ts");

@@ -80,10 +80,10 @@ export const globalDefs = lazyBlock({
       notBool("use_symlink_paths"),
     )),
   set_supplementary_groups: () =>
-    later(bool(
+    bool(
       "[BOOL] - scripts get all groups of their user; default off",
       notBool("set_supplementary_groups"),
-    )),
+    ),
   router_id: () =>
     text(
       "STRING - name of this router in mails and SNMP; default the host name",

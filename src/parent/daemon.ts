@@ -313,6 +313,8 @@ export class Daemon {
       .some(({ notify_webhook }) => notify_webhook !== undefined);
     if (this.#operate === undefined && globals.smtp_server === undefined && !isPosting) return;
     this.#unheard ??= [];
+    // Starting a process would compete with the first advert for the processor.
+    if (this.#operate === undefined) await Bun.sleep(LOG_MS);
     const { OperateSide } = await import("./operate_side.ts");
     if (this.#stopping !== undefined || this.#config === undefined) return;
     const { argv0, argv } = this.#invocation;

@@ -7,8 +7,12 @@ import type { Globals } from "../config/globals.ts";
 import { insecureComponent, locate } from "../config/scripts.ts";
 import type { Script } from "../config/vrrp.ts";
 import type { World } from "../config/world.ts";
-import { findGroup, findUser } from "./users.ts";
+import { ROLE_VARIABLE } from "./channel.ts";
+import type { EXEC_VARIABLE as ExecVariable, ExecTask } from "./exec_role.ts";
+import { findGroup, findUser, groupsOf } from "./users.ts";
 
+/** See exec_role.ts, which is not loaded here. */
+const EXEC_VARIABLE: typeof ExecVariable = "UPKEEP_EXEC";
 const DEFAULT_USER = "keepalived_script";
 const SHELL = "/bin/sh";
 
@@ -18,6 +22,8 @@ export interface Runnable {
   readonly argv: readonly string[];
   readonly uid: number;
   readonly gid: number;
+  /** All its groups, where they are asked for. */
+  readonly groups?: readonly number[];
 }
 
 /** Why a script will not run, for the log; a hint says what would cure it. */
@@ -64,10 +70,12 @@ export function vetScript(script: Script, globals: Globals, world: World): Runna
 /** The user and group that run a script: its own, script_user, keepalived_script, or who we are. */
 function identityOf(
   { user, group }: Script,
-  { script_user, enable_script_security }: Globals,
-): Pick<Runnable, "uid" | "gid"> | Refusal {
+  { script_user, enable_script_security, set_supplementary_groups }: Globals,
+): Pick<Runnable, "uid" | "gid" | "groups"> | Refusal {
   const name = user ?? script_user?.user;
-  const groupName = (user === undefined ? script_user?.group : group)?.replace(/^:/, "");
+  const groupWord = user === undefined ? script_user?.group : group;
+  const groupName = groupWord?.replace(/^:/, "");
+  const wantsGroups = set_supplementary_groups === true || groupWord?.startsWith(":") === true;
   const found = findUser(numeric(name ?? DEFAULT_USER));
   if (found === undefined && name !== undefined) {
     return { why: `there is no user ${name}`, hint: `create it, or name another one` };
@@ -79,9 +87,10 @@ function identityOf(
     }
     return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   }
-  if (groupName === undefined) return { uid: found.uid, gid: found.gid };
+  const more = wantsGroups ? { groups: groupsOf(found) } : {};
+  if (groupName === undefined) return { uid: found.uid, gid: found.gid, ...more };
   const gid = findGroup(numeric(groupName))?.gid;
-  if (gid !== undefined) return { uid: found.uid, gid };
+  if (gid !== undefined) return { uid: found.uid, gid, ...more };
   return { why: `there is no group ${groupName}`, hint: "create it, or name another one" };
 }
 
@@ -143,19 +152,34 @@ const NOT_INHERITED = { IFS: undefined, LD_PRELOAD: undefined, LD_LIBRARY_PATH: 
  * `context` is added to its environment. Throws when it cannot be started.
  */
 export function runScript(
-  { argv, uid, gid }: Runnable,
+  { argv, uid, gid, groups }: Runnable,
   words: readonly string[],
   context: Readonly<Record<string, string>>,
 ): RunningScript {
   const startedAt = performance.now();
   const isOther = uid !== process.getuid?.() || gid !== process.getgid?.();
-  const child = Bun.spawn([...argv, ...words], {
+  const all = [...argv, ...words];
+  // The runtime knows no groups: a process of ours takes them and becomes the script.
+  const task: ExecTask | undefined = groups === undefined ? undefined : {
+    argv: all,
+    uid,
+    gid,
+    groups,
+  };
+  const child = Bun.spawn(task === undefined ? all : ["/proc/self/exe"], {
     stdin: "ignore",
     stdout: "ignore",
     stderr: "ignore",
     detached: true,
-    env: { ...process.env, ...NOT_INHERITED, ...context },
-    ...(isOther ? { uid, gid } : {}),
+    env: {
+      ...process.env,
+      ...NOT_INHERITED,
+      ...context,
+      ...(task === undefined
+        ? {}
+        : { [ROLE_VARIABLE]: "exec", [EXEC_VARIABLE]: JSON.stringify(task) }),
+    },
+    ...(isOther && task === undefined ? { uid, gid } : {}),
   });
   // A script that outlives us is nobody's business.
   child.unref();

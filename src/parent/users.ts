@@ -23,6 +23,16 @@ export function findUser(key: string | number): User | undefined {
   return { name: row[0]!, uid: Number(row[2]), gid: Number(row[3]) };
 }
 
+/** All groups of a user, the primary one first. */
+export function groupsOf({ name, gid }: User): number[] {
+  const id = Bun.which("id");
+  const { success, stdout } = id === null
+    ? { success: false, stdout: "" }
+    : Bun.spawnSync([id, "-G", "--", name]);
+  const all = success ? `${stdout}`.trim().split(" ").map(Number) : [];
+  return [gid, ...all.filter((one) => Number.isInteger(one) && one !== gid)];
+}
+
 /** The group of a name or number; undefined when there is none. */
 export function findGroup(key: string | number): Group | undefined {
   const row = lookUp("group", key);

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Capture } from "../support/capture.ts";
 import { instance } from "../support/configs.ts";
-import { Daemon } from "../support/daemon.ts";
+import { Daemon, UPKEEP } from "../support/daemon.ts";
 import { Fifo } from "../support/fifo.ts";
 import { Network, WIRE } from "../support/namespaces.ts";
 import { poll } from "../support/waiting.ts";
@@ -241,4 +241,30 @@ startup_script_timeout 1
   await notes.has(3);
   expect(await third.stop()).toBe(0);
   expect(third.log).not.toContain("Entering");
+});
+
+test("a script gets all groups of its user where that is asked for, and nothing of ours", async () => {
+  using network = new Network(["left"]);
+  using notes = new Notes(
+    '{ id -u; id -G; umask; grep -E "Sig(Blk|Ign)" /proc/self/status; ' +
+      'env | grep -E "UPKEEP_(ROLE|EXEC)"; } >>"${0%/*}/notes"',
+  );
+  chmodSync(notes.folder, 0o777);
+  const globals = "global_defs {\nset_supplementary_groups\nscript_user nobody\n}\n";
+  const own = instance({ priority: 255, state: "MASTER", more: `notify "${notes.script} it"` });
+  await using daemon = new Daemon(network, "left", globals + own);
+  await notes.has(6);
+  const [call, uid, groups, umask, blocked, ignored, ...rest] = notes.lines;
+  expect(call).toBe("it INSTANCE V MASTER 255 [V MASTER INIT 255]");
+  const id = (...words: string[]): string =>
+    Bun.spawnSync(["id", ...words]).stdout.toString().trim();
+  expect([uid, groups]).toEqual([id("-u", "nobody"), id("-G", "nobody")]);
+  expect(umask).toBe("0177");
+  expect([blocked, ignored]).toEqual(["SigBlk:\t0000000000000000", "SigIgn:\t0000000000000000"]);
+  expect(rest).toEqual([]);
+  // Groups that no user of this machine need have.
+  const task = { argv: ["/usr/bin/id", "-G"], uid: 65_534, gid: 65_533, groups: [4, 65_531] };
+  const env = { ...process.env, UPKEEP_ROLE: "exec", UPKEEP_EXEC: JSON.stringify(task) };
+  expect(Bun.spawnSync([UPKEEP], { env }).stdout.toString()).toBe("65533 4 65531\n");
+  expect(await daemon.stop()).toBe(0);
 });
