@@ -1,7 +1,7 @@
 /** Kernel settings under /proc/sys, as short texts. */
 
 import { O_CLOEXEC, O_RDONLY, O_WRONLY } from "./constants.ts";
-import { libc } from "./libc.ts";
+import { errno, libc, SysError } from "./libc.ts";
 import { cString, Memory } from "./memory.ts";
 
 /** Settings are a number or a few words. */
@@ -19,12 +19,14 @@ export function readSysctl(path: string): string | undefined {
   return new TextDecoder().decode(memory.bytes.subarray(0, length)).trim();
 }
 
-/** Writes the setting at `path` (below /proc/sys); false when that is refused. */
-export function writeSysctl(path: string, value: string): boolean {
+/** Sets the setting at `path` (below /proc/sys); the kernel's refusal, undefined for none. */
+export function writeSysctl(path: string, value: string): SysError | undefined {
+  const doing = `setting ${path} to ${value}`;
   const fd = libc.open(cString(FOLDER + path).pointer, O_WRONLY | O_CLOEXEC, 0);
-  if (fd < 0) return false;
-  const memory = cString(value);
-  const written = libc.write(fd, memory.pointer, memory.bytes.length - 1);
+  if (fd < 0) return new SysError("open", errno(), doing);
+  const text = Memory.of(new TextEncoder().encode(`${value}\n`));
+  const written = libc.write(fd, text.pointer, text.bytes.length);
+  const refusal = written < 0 ? new SysError("write", errno(), doing) : undefined;
   libc.close(fd);
-  return written === memory.bytes.length - 1;
+  return refusal;
 }

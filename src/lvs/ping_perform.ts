@@ -15,7 +15,7 @@ export function allowPings(warn: (text: string) => void): void {
   if (own >= first && own <= last) return;
   // "1 0" is no group at all.
   const range = first > last ? [own, own] : [Math.min(first, own), Math.max(last, own)];
-  if (!writeSysctl(SETTING, range.join(" "))) {
+  if (writeSysctl(SETTING, range.join(" ")) !== undefined) {
     warn(`PING_CHECK: group ${own} gets no ping sockets, and ${SETTING} cannot be changed`);
   }
 }

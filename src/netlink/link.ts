@@ -268,6 +268,8 @@ export interface LinkSettings {
   readonly address?: Uint8Array;
   /** Number of its group; 0: none. */
   readonly group?: number;
+  /** Largest payload in bytes. */
+  readonly mtu?: number;
   /**
    * How it gets its own IPv6 link-local address when it is switched on. Only of a link that is there
    * and has IPv6, else EAFNOSUPPORT.
@@ -402,6 +404,7 @@ function writeLink(w: AttributeWriter, index: number, link: LinkSettings): void 
   if (link.address !== undefined) w.bytes(IFLA_ADDRESS, link.address);
   if (link.master !== undefined) w.u32(IFLA_MASTER, link.master);
   if (link.group !== undefined) w.u32(IFLA_GROUP, link.group);
+  if (link.mtu !== undefined) w.u32(IFLA_MTU, link.mtu);
   if (link.netnsFd !== undefined) w.u32(IFLA_NET_NS_FD, link.netnsFd);
   const { addrGenMode } = link;
   if (addrGenMode !== undefined) {
