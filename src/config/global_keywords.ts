@@ -295,20 +295,20 @@ export const globalDefs = lazyBlock({
         says: () => "VRRP Error: Version must be either 2 or 3",
       },
     ),
-  vrrp_iptables: () => later(chains()),
-  vrrp_ipsets: () => later(ipsets()),
+  vrrp_iptables: () => chains(),
+  vrrp_ipsets: () => ipsets(),
   nftables: () =>
-    later(tableName(
+    tableName(
       "[TABLE] - firewall rules by nftables, in this table; default keepalived when needed",
       "keepalived",
-    )),
+    ),
   nftables_priority: () =>
-    later(priority(
+    priority(
       "N - priority of the base chains; range -2147483648..2147483647; default -1",
       (text) => `invalid nftables chain priority '${text}'`,
-    )),
+    ),
   nftables_ifindex: () =>
-    later(flag("- sets of link-local addresses by interface index; default off")),
+    flag("- sets of link-local addresses by interface index, which they are anyway; default off"),
   vrrp_check_unicast_src: () =>
     flag("- accept unicast adverts from listed peers only; default off"),
   vrrp_skip_check_adv_addr: () =>
@@ -342,7 +342,7 @@ export const globalDefs = lazyBlock({
         says: (text) => `invalid ipvs nftables start_fwmark priority '${text}'`,
       },
     )),
-  nftables_counters: () => later(flag("- count packets in the rules; default off")),
+  nftables_counters: () => flag("- count packets in the rules; default off"),
   ...fifoRows("notify_fifo", "events of both kinds"),
   ...fifoRows("vrrp_notify_fifo", "VRRP events"),
   vrrp_notify_priority_changes: () =>
@@ -442,14 +442,11 @@ export const globalDefs = lazyBlock({
       "[BOOL] - default of owner_ignore_adverts in instances; default unset",
       notBool("vrrp_owner_ignore_adverts"),
     ),
-  vmac_prefix: () =>
-    later(
-      prefix("STRING - what names of generated interfaces start with; default vrrp"),
-    ),
+  vmac_prefix: () => prefix("STRING - what names of generated interfaces start with; default vrrp"),
   vmac_addr_prefix: () =>
-    later(prefix(
+    prefix(
       "STRING - the same for interfaces of single addresses; default vmac_prefix",
-    )),
+    ),
   umask: () => umask(),
   random_seed: () =>
     later(integer(

@@ -34,7 +34,7 @@ export function useVmac(): LineRow<UseVmac | undefined> {
         ...(name === undefined ? [] : ["name", quote(name)]),
         ...(mac === undefined ? [] : [mac]),
         ...(netlink_notify_msg === true ? ["netlink_notify_msg"] : []),
-        ...(group === undefined ? [] : ["group", quote(group)]),
+        ...(group === undefined ? [] : ["group", String(group)]),
       ].join(" ")];
     },
   };
@@ -56,7 +56,7 @@ function readVmacWord(
     return at;
   }
   if (word === "group" && next !== undefined) {
-    found.group = next;
+    readGroup(node, at + 1, context, found);
     return at + 1;
   }
   if (/^[0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2})+$/.test(word)) {
@@ -74,6 +74,19 @@ function readVmacWord(
     say(`VMAC interface name '${name}' too long or invalid characters - ignoring`, where);
   } else found.name = name;
   return where;
+}
+
+/** A group of links, by number or by the name that iproute2 has for it. */
+function readGroup(
+  node: Statement,
+  at: number,
+  context: Context,
+  found: { group?: number },
+): void {
+  const word = node.words[at]!;
+  const number = context.iproute.find("group", word);
+  if (number !== undefined) found.group = number;
+  else complain(context, node, "general", `(${context.who}) unknown link group ${word}`, at);
 }
 
 /** Five bytes or six, the first one of a unicast address, as two digits each. */
@@ -110,7 +123,7 @@ export function useIpvlan(): LineRow<UseIpvlan | undefined> {
         ...(name === undefined ? [] : ["name", quote(name)]),
         ...(address === undefined ? [] : [`${address}/${prefixLength}`]),
         ...(mode === undefined ? [] : [mode]),
-        ...(group === undefined ? [] : ["group", quote(group)]),
+        ...(group === undefined ? [] : ["group", String(group)]),
       ].join(" ")];
     },
   };
@@ -130,7 +143,7 @@ function readIpvlanWord(
     return at;
   }
   if (word === "group" && next !== undefined) {
-    found.group = next;
+    readGroup(node, at + 1, context, found);
     return at + 1;
   }
   const slash = word.indexOf("/");

@@ -66,8 +66,8 @@ export interface UseVmac {
   /** Six bytes, or five that the VRID follows; the RFC's when absent. */
   readonly mac?: string;
   readonly netlink_notify_msg?: true;
-  /** Link group, by number or name; the interface's when absent. */
-  readonly group?: string;
+  /** Link group, by number; the interface's when absent. */
+  readonly group?: number;
 }
 
 /** `use_ipvlan`: an ipvlan of the instance's own. */
@@ -77,7 +77,7 @@ export interface UseIpvlan {
   readonly address?: string;
   readonly prefixLength?: number;
   readonly mode?: "bridge" | "private" | "vepa";
-  readonly group?: string;
+  readonly group?: number;
 }
 
 /** `auth_hmac`: the trailer of src/wire/vrrp_trailer.ts. */
@@ -114,6 +114,13 @@ export interface VrrpGlobals {
   /** Between unsolicited neighbour advertisements on one link. */
   readonly vrrp_gna_interval?: number;
   readonly garp_groups?: readonly GarpGroup[];
+  /** The table of the firewall, and how it is made. */
+  readonly nftables?: string;
+  readonly nftables_priority?: number;
+  readonly nftables_counters?: boolean;
+  /** What the names of generated links begin with. */
+  readonly vmac_prefix?: string;
+  readonly vmac_addr_prefix?: string;
 }
 
 /** One garp_group: links that share the pace of their announcements. */

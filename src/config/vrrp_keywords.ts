@@ -96,14 +96,12 @@ export const vrrpInstance = block(() => ({
       says: (text, who) => `(${who}) Advert interval (${text}) not valid! Must be > 0 - ignoring`,
     },
   ),
-  use_vmac: later(useVmac()),
-  use_vmac_addr: later(flag(
-    "- addresses on other interfaces get a macvlan each, too; default off",
-  )),
-  vmac_xmit_base: later(flag(
+  use_vmac: useVmac(),
+  use_vmac_addr: flag("- addresses on other interfaces get a macvlan each, too; default off"),
+  vmac_xmit_base: flag(
     "- send and receive on the interface below the macvlan; default off, on with unicast",
-  )),
-  use_ipvlan: later(useIpvlan()),
+  ),
+  use_ipvlan: useIpvlan(),
   unicast_peer: list<UnicastPeer>(
     "{ ADDR [min_ttl N] [max_ttl N] per line } - send adverts to these instead of a multicast group; " +
       "range 0..255; default none, min_ttl 0, max_ttl 255",
@@ -149,9 +147,9 @@ export const vrrpInstance = block(() => ({
     formatVirtualAddress,
   ),
   no_virtual_ipaddress: flag("- allow an instance without addresses; default off"),
-  promote_secondaries: later(flag(
+  promote_secondaries: flag(
     "- addresses of a subnet survive the removal of its first one; default off",
-  )),
+  ),
   linkbeat_use_polling: {
     ...later(
       flag("- ask for the state of its link every second; see linkbeat_interfaces; default off"),
@@ -187,10 +185,10 @@ export const vrrpInstance = block(() => ({
     read: () => true,
     format: (value: boolean | undefined) => value === true ? [""] : [],
   },
-  no_accept: later({
+  no_accept: {
     ...alias("accept", opposite("- drop traffic to the addresses unless owner; default off")),
     format: (value: boolean | undefined) => value === false ? [""] : [],
-  }),
+  },
   skip_check_adv_addr: alwaysYes(bool(
     "[BOOL] - do not compare the addresses in adverts with ours; any BOOL is yes; " +
       "default the global one",

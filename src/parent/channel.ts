@@ -14,6 +14,7 @@ import type { BfdInstance } from "../config/bfd.ts";
 import type { Change } from "../vrrp/diff.ts";
 import type { State } from "../vrrp/state.ts";
 import type { PriorityNews } from "../vrrp/tracked.ts";
+import type { SavedSettings } from "../vrrp/sysctl_perform.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
 import type { FromCheckers } from "./checkers_channel.ts";
 import type { FromAnyRole } from "./common_channel.ts";
@@ -38,6 +39,8 @@ export type ToRole =
     readonly instances: readonly BfdInstance[];
     readonly wasUp?: readonly string[];
   }
+  /** What a predecessor has changed in the kernel's settings; comes before everything else. */
+  | { readonly type: "settings"; readonly saved: SavedSettings }
   /** What became of tracked objects; what is not named is as it was. */
   | { readonly type: "tracked"; readonly results: readonly TrackResult[] }
   /** The start is over: give back what only it has needed, and be ready for the next election. */
@@ -85,6 +88,14 @@ export type FromRole =
     readonly priority: number;
     readonly peer: string;
     readonly peerPriority: number;
+  }
+  /** What would be left of it besides addresses, should it die: the next role is told of it. */
+  | {
+    readonly type: "premises";
+    /** What it has changed in the kernel's settings. */
+    readonly saved: SavedSettings;
+    /** Neither settings nor links or tables of its own. */
+    readonly isEmpty: boolean;
   }
   /** A sync group has changed its state; its members' messages come before and after as it has. */
   | {

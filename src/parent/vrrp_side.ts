@@ -19,8 +19,11 @@ import { type Role, spawnRole } from "./supervisor.ts";
 
 const REHEARSALS = 20;
 
+/** What a role has, besides addresses, that outlives it. */
+type Premises = Extract<FromRole, { readonly type: "premises" }>;
+
 /** What the vrrp role says that is news to others. */
-export type VrrpNews = Exclude<FromRole, FromAnyRole>;
+export type VrrpNews = Exclude<FromRole, FromAnyRole | Premises>;
 
 /** What the side needs of its daemon. */
 export interface VrrpHousehold extends Household {
@@ -47,6 +50,8 @@ export class VrrpSide implements Side {
   #config: Config | undefined;
   /** BFD sessions that are Up, or were when the last role died. */
   readonly #up = new Set<string>();
+  /** For the next role to take over, or away. */
+  #premises: Premises = { type: "premises", saved: {}, isEmpty: true };
 
   constructor(household: VrrpHousehold, ledger: Ledger) {
     const { argv0, argv, options, pidFile } = household;
@@ -61,6 +66,10 @@ export class VrrpSide implements Side {
       isNeeded: () => this.#isNeeded,
       brief: () => this.#brief(),
       hear: (message) => {
+        if (message.type === "premises") {
+          this.#premises = message;
+          return;
+        }
         if (message.type === "bfd") this.#noteBfd(message.instance, message.isUp);
         household.news(message);
       },
@@ -114,8 +123,9 @@ export class VrrpSide implements Side {
 
   /** Whether a role that is gone has left nothing on the links that must be taken off. */
   get isClean(): boolean {
-    return this.#household.options.dontReleaseVrrp ||
-      (!hasStatics(this.#config) && this.#ledger.lastAdvertAt.every((at) => at === 0));
+    const isUnused = !hasStatics(this.#config) && this.#premises.isEmpty &&
+      this.#ledger.lastAdvertAt.every((at) => at === 0);
+    return isUnused || this.#household.options.dontReleaseVrrp;
   }
 
   /** Takes off the links what a dead role has left there; `ended` is called when that is done. */
@@ -125,6 +135,7 @@ export class VrrpSide implements Side {
     try {
       const role = spawnRole(argv0, argv, this.#ledger);
       this.#keeper.attend(role, ended);
+      role.tell({ type: "settings", saved: this.#premises.saved });
       role.tell({ type: "withdraw", changes: leftovers(this.#config, keepStatics) });
     } catch (error) {
       this.#household.say(
@@ -153,6 +164,7 @@ export class VrrpSide implements Side {
 
   /** A new role goes on from what is known of the world of the one before. */
   #brief(): void {
+    this.#keeper.tell({ type: "settings", saved: this.#premises.saved });
     const wasUp = [...this.#up];
     this.tellTracked(wasUp.map((name) => ({ kind: "bfd", name, reading: true })));
     this.#tell(diff(undefined, this.#config), wasUp);

@@ -69,12 +69,16 @@ export function kernelAddress(held: Held, index: number): NewAddress {
   };
 }
 
-/** What a reload takes from and adds to the addresses of an instance that is MASTER. */
+/**
+ * What a reload takes from and adds to the addresses of an instance that is MASTER. `made` are the links
+ * that are new and hold nothing yet.
+ */
 export function changedAddresses(
   before: VrrpInstance,
   after: VrrpInstance,
+  made: readonly string[] = [],
 ): { readonly removed: readonly Held[]; readonly added: readonly Held[] } {
-  const was = heldAddresses(before);
+  const was = heldAddresses(before).filter(({ device }) => !made.includes(device));
   const is = heldAddresses(after);
   return {
     removed: was.filter((one) => !is.some((other) => isSame(one, other))),

@@ -110,7 +110,10 @@ const GLOBALS = [
   "log_unknown_vrids",
   "vrrp_garp_interval",
   "vrrp_gna_interval",
+  "nftables_counters",
 ] as const;
+/** The same of those that count whatever they say. */
+const NAMED_GLOBALS = ["nftables", "nftables_priority", "vmac_prefix", "vmac_addr_prefix"] as const;
 
 /** What the role as a whole has to know of a configuration; nothing for most. */
 function globalsOf(config: Config | undefined): VrrpGlobals {
@@ -118,9 +121,11 @@ function globalsOf(config: Config | undefined): VrrpGlobals {
   const { globals, garp_groups = [] } = config;
   const { vrrp_rx_bufs_policy: buffers, vrrp_rx_bufs_multiplier } = globals;
   const set = GLOBALS.map((key) => [key, globals[key]] as const);
+  const named = NAMED_GLOBALS.map((key) => [key, globals[key]] as const);
   const policy = buffers?.bytes ?? (buffers?.mtu === true ? "MTU" : "ADVERT");
   return {
     ...Object.fromEntries(set.filter(([, value]) => value !== undefined && Boolean(value))),
+    ...Object.fromEntries(named.filter(([, value]) => value !== undefined)),
     ...(buffers === undefined ? {} : { vrrp_rx_bufs_policy: policy, vrrp_rx_bufs_multiplier }),
     ...(garp_groups.length === 0 ? {} : { garp_groups }),
   };

@@ -57,18 +57,25 @@ export class Footing {
     if (!isUnicast && instance.unicast_fault_no_peer === true) return "no-peer";
     const device = instance.interface;
     const link = device === undefined ? undefined : this.#links.byName(device);
-    const own = this.#sourceAddress(instance, link);
+    const vmac = running.vmac === undefined ? undefined : this.#links.byName(running.vmac);
+    const isOnVmac = running.vmac !== undefined && instance.vmac_xmit_base !== true;
+    const speaker = isOnVmac ? vmac : link;
+    const own = this.#sourceAddress(instance, link, speaker);
     if (own !== undefined) {
       if (compareAddress(own, running.router.address) !== 0) forgetPackets(running);
       running.router = virtualRouter(instance, own, running.standing?.priority);
     }
     const isLost = link === undefined && (device !== undefined || !isUnicast);
-    const kind = isLost ? undefined : portKind(instance, link, own);
+    const isHomeless = isOnVmac && vmac === undefined;
+    const kind = isLost || isHomeless ? undefined : portKind(instance, speaker, own);
     if (running.port !== undefined && (kind === undefined || !isSameKind(running.port, kind))) {
       this.leave(running);
     }
     if (isLost) return "no-link";
     if (link !== undefined && (!link.up || !link.running)) return "link-down";
+    if (running.vmac !== undefined && vmac === undefined) return "no-vmac";
+    // Whether it can carry packets is the link below's to say, and that may have said it just now.
+    if (vmac?.up === false) return "vmac-down";
     if (this.#hasBrokenRoute(instance)) return "route-link";
     if (own === undefined) return sourceOf(instance) === undefined ? "no-address" : "no-source";
     if (running.port === undefined) this.#joinPort(running, kind!);
@@ -84,7 +91,11 @@ export class Footing {
   }
 
   /** Where an instance's adverts come from; undefined while there is no such address. */
-  #sourceAddress(instance: VrrpInstance, link: Link | undefined): Address | undefined {
+  #sourceAddress(
+    instance: VrrpInstance,
+    link: Link | undefined,
+    speaker: Link | undefined,
+  ): Address | undefined {
     const { family, unicast_peer } = instance;
     const wanted = sourceOf(instance);
     const isUnicast = unicast_peer.length > 0;
@@ -95,6 +106,8 @@ export class Footing {
       return mayBeForeign || this.#links.isUsable(address) ? address : undefined;
     }
     if (link === undefined) return undefined;
+    // A VMAC has one for this alone.
+    if (speaker !== link && family === 6) return speaker && this.#links.linkLocal(speaker.index);
     // RFC 9568 §5.1.2.1: link-local; towards peers, what reaches them.
     const peer = parseAddress(unicast_peer[0]?.address ?? "");
     const linkLocal = peer === undefined || isLinkLocal(peer);

@@ -5,24 +5,28 @@
  * are there only when something is configured.
  */
 
-import type { VrrpInstance } from "../config/vrrp.ts";
+import type { VrrpGlobals, VrrpInstance } from "../config/vrrp.ts";
 import { type Address, compareAddress, formatAddress } from "../lib/address.ts";
 import type { Loop } from "../loop.ts";
+import type { FromRole } from "../parent/channel.ts";
 import { IFA_F_DADFAILED, type InterfaceAddress } from "../netlink/address.ts";
 import { changedAddresses, type Held, heldAddresses } from "./addresses.ts";
 import type { Change } from "./diff.ts";
 import type { Footing } from "./footing.ts";
 import type { Holder } from "./holder.ts";
+import { isGuarded, needsPremises, type Placed } from "./instance.ts";
 import type { LinkTable } from "./links.ts";
 import { repairLine, retreatLine } from "./log.ts";
 import type { Neighbourhood } from "./neighbourhood.ts";
 import { type AddressListener, gatherEvidence, type Kernel } from "./perform.ts";
+import type { Premises } from "./premises.ts";
 import type { Running } from "./reception.ts";
 import { nameCulprit } from "./repair.ts";
 import { type Loss, type RemovedAddress, Repairs } from "./repairs.ts";
 import type { StaticItems } from "./routes.ts";
 import type { Routing } from "./routing.ts";
 import type { Statics } from "./statics.ts";
+import type { SavedSettings } from "./sysctl_perform.ts";
 
 /** The parts of the role that are needed here. */
 export interface Parts {
@@ -31,6 +35,8 @@ export interface Parts {
   readonly links: LinkTable;
   readonly neighbourhood: Neighbourhood;
   readonly footing: Footing;
+  /** Takes what the parent should know. */
+  readonly tell: (message: FromRole) => void;
 }
 
 /** What the instances of a process hold. */
@@ -41,6 +47,9 @@ export class Holdings implements AddressListener {
   /** Undefined until there is a route, a rule or a static item. */
   #routing: Routing | undefined;
   #statics: Statics | undefined;
+  /** Undefined until an instance wants a link of its own or a firewall. */
+  #premises: Premises | undefined;
+  #globals: VrrpGlobals = {};
 
   constructor(holder: Holder, parts: Parts) {
     this.#holder = holder;
@@ -48,8 +57,37 @@ export class Holdings implements AddressListener {
     this.#repairs = new Repairs(parts.links);
   }
 
+  /** What holds for the role as a whole. */
+  setGlobals(globals: VrrpGlobals): void {
+    this.#globals = globals;
+    this.#premises?.setGlobals(globals);
+  }
+
+  /** Takes over the settings of the kernel that a predecessor has changed. */
+  inherit(saved: SavedSettings): void {
+    if (Object.keys(saved).length > 0) this.#premisesWanted().inherit(saved);
+  }
+
+  /** Where an instance lives: see premises.ts. Its addresses there stay if it is to go on as MASTER. */
+  place(key: string, instance: VrrpInstance, keepsAddresses: boolean): Placed {
+    const premises = needsPremises(instance) ? this.#premisesWanted() : this.#premises;
+    return premises?.place(key, instance, keepsAddresses) ?? { instance, vmac: undefined };
+  }
+
+  /** An instance is no more. */
+  forget(key: string): void {
+    this.#premises?.forget(key);
+  }
+
+  /** All has happened: what nobody needs any more goes. */
+  sweep(): void {
+    this.#premises?.sweep();
+  }
+
   /** A MASTER takes its addresses. */
   take(running: Running): void {
+    this.#premises?.moved(running.instance);
+    if (isGuarded(running.instance)) this.#detailed(running, "setting firewall drop rule");
     if (running.held.length > 0) this.#detailed(running, "setting VIPs.");
     for (const held of running.held) this.#parts.kernel.queueAdd(held);
     this.#routingFor(running.instance)?.take(running);
@@ -60,12 +98,14 @@ export class Holdings implements AddressListener {
     this.#routingFor(running.instance)?.leave(running);
     if (running.held.length > 0) this.#detailed(running, "removing VIPs.");
     for (const held of running.held) this.#parts.kernel.queueRemove(held);
+    this.#premises?.moved(running.instance);
+    if (isGuarded(running.instance)) this.#detailed(running, "removing firewall drop rule");
   }
 
   /** A reload has changed what a MASTER holds. */
-  change(running: Running, before: VrrpInstance): void {
+  change(running: Running, before: VrrpInstance, { made = [] }: Placed): void {
     const { kernel, neighbourhood } = this.#parts;
-    const { removed, added } = changedAddresses(before, running.instance);
+    const { removed, added } = changedAddresses(before, running.instance, made);
     const routing = this.#routingFor(before) ?? this.#routingFor(running.instance);
     routing?.removeOld(running, before);
     for (const held of removed) {
@@ -82,11 +122,13 @@ export class Holdings implements AddressListener {
 
   /** Takes away all that was once added for a change, whether or not it is there. */
   withdraw(change: Change): void {
+    if (change.type === "globals") this.setGlobals(change.globals);
     if (change.type === "static") this.#staticsWanted().withdraw(change.items);
     if (change.type !== "add") return;
     const { instance } = change;
     this.#routingFor(instance)?.withdraw(instance);
     for (const held of heldAddresses(instance)) this.#parts.kernel.queueRemove(held);
+    if (needsPremises(instance)) this.#premisesWanted().withdraw(instance);
   }
 
   /** Takes away what a predecessor has left on the links: what this instance names, and nothing else. */
@@ -102,13 +144,15 @@ export class Holdings implements AddressListener {
     this.#staticsWanted().configure(items);
   }
 
-  /** The daemon ends, and with it what follows nobody. */
-  stop(): void {
+  /** The daemon ends, and with it what follows nobody, and the links of its own unless addresses stay. */
+  stop(keepAddresses: boolean): void {
     this.#statics?.stop();
+    if (!keepAddresses) this.#premises?.end();
   }
 
   /** Links, or addresses that are not the instances', have changed. */
-  linksChanged(): void {
+  linksChanged(now: number): void {
+    this.#premises?.linksChanged(now);
     this.#statics?.linksChanged();
     this.#routing?.linksChanged();
   }
@@ -211,6 +255,15 @@ export class Holdings implements AddressListener {
     const { kernel, links } = this.#parts;
     const { Statics } = require("./statics.ts") as typeof import("./statics.ts");
     return this.#statics = new Statics(this.#holder, kernel, links, this.#routingWanted());
+  }
+
+  #premisesWanted(): Premises {
+    if (this.#premises !== undefined) return this.#premises;
+    const { kernel, links, tell } = this.#parts;
+    const { Premises } = require("./premises.ts") as typeof import("./premises.ts");
+    this.#premises = new Premises(this.#holder, kernel, links, tell);
+    this.#premises.setGlobals(this.#globals);
+    return this.#premises;
   }
 
   #isHeldByAnother(running: Running, { device, address }: Held): boolean {

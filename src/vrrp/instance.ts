@@ -3,7 +3,7 @@
  * has been counted.
  */
 
-import type { VrrpInstance } from "../config/vrrp.ts";
+import type { VirtualAddress, VrrpInstance } from "../config/vrrp.ts";
 import type { Address } from "../lib/address.ts";
 import type { VirtualRouter } from "./state.ts";
 
@@ -35,6 +35,35 @@ export interface Counters {
   other_master_rcvd: number;
   /** and answers of other stations to the question who has our addresses. */
   address_conflict: number;
+}
+
+/** An instance on the links it lives on. */
+export interface Placed {
+  /** With its addresses on their links. */
+  readonly instance: VrrpInstance;
+  /** The VMAC that it speaks from, by name; undefined: it has none. */
+  readonly vmac: string | undefined;
+  /** The links that were made for it just now: what it holds on them is not there yet. */
+  readonly made?: readonly string[];
+}
+
+/** Whether an instance needs more than the links there are, see premises.ts. */
+export function needsPremises(instance: VrrpInstance): boolean {
+  return wantsVmacs(instance) || isGuarded(instance) || instance.promote_secondaries === true;
+}
+
+/** Whether an instance wants links of its own, see vmac.ts. */
+function wantsVmacs(instance: VrrpInstance): boolean {
+  const { use_vmac, use_ipvlan, use_vmac_addr } = instance;
+  if (use_vmac !== undefined || use_ipvlan !== undefined || use_vmac_addr === true) return true;
+  const { virtual_ipaddress, virtual_ipaddress_excluded } = instance;
+  const isOnVmac = (one: VirtualAddress): boolean => one.use_vmac === true;
+  return virtual_ipaddress.some(isOnVmac) || virtual_ipaddress_excluded.some(isOnVmac);
+}
+
+/** Whether the addresses of an instance accept nothing while it is MASTER (RFC 9568 §6.1, Accept_Mode). */
+export function isGuarded({ accept, priority }: VrrpInstance): boolean {
+  return !accept && priority !== OWNER;
 }
 
 /** All zero. */
@@ -109,6 +138,9 @@ export type FaultReason =
   | "no-link"
   | "link-down"
   | "no-address"
+  /** The same of the link of its own that it speaks from or holds its addresses on. */
+  | "no-vmac"
+  | "vmac-down"
   | "no-source"
   /** A link that a route or rule needs. */
   | "route-link"
@@ -123,9 +155,14 @@ export function explainFault(
   reason: FaultReason,
   instance: VrrpInstance,
   tracked = "",
+  vmac = "",
 ): string {
   const link = instance.interface ?? "";
   switch (reason) {
+    case "no-vmac":
+      return `interface ${vmac} does not exist`;
+    case "vmac-down":
+      return `interface ${vmac} is down`;
     case "no-link":
       return `interface ${link} does not exist`;
     case "link-down":
@@ -160,5 +197,5 @@ export function trackedLinks({ virtual_routes, virtual_rules }: VrrpInstance): s
 
 /** The source address that the configuration asks for, as text. */
 export function sourceOf(instance: VrrpInstance): string | undefined {
-  return instance.unicast_src_ip ?? instance.mcast_src_ip;
+  return instance.unicast_src_ip ?? instance.mcast_src_ip ?? instance.use_ipvlan?.address;
 }

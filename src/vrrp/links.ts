@@ -79,6 +79,23 @@ export class LinkTable {
     return this.#links.get(index);
   }
 
+  /** Every link. */
+  all(): Iterable<Link> {
+    return this.#links.values();
+  }
+
+  /** The addresses of a link, in the kernel's order. */
+  addressesOf(index: number): readonly InterfaceAddress[] {
+    return this.#addresses.get(index) ?? [];
+  }
+
+  /** The first link-local address of a link, whether or not it is preferred. */
+  linkLocal(index: number): Address | undefined {
+    return this.addressesOf(index).find(({ address, flags }) =>
+      isLinkLocal(address) && (flags & IFA_F_DADFAILED) === 0
+    )?.address;
+  }
+
   /** Whether a link holds an address, whatever its prefix. */
   holds(index: number, address: Address): boolean {
     const list = this.#addresses.get(index) ?? [];

@@ -108,13 +108,14 @@ export class Neighbourhood {
 
   #attend(running: Running, duties: Duties, now: number): void {
     const { instance, held } = running;
+    const home = running.vmac ?? instance.interface;
     if (duties.probeAt <= now) {
       duties.probeAt = Infinity;
       for (const one of held.slice(0, MOST_PROBES)) this.#probe(running, one);
     }
     if (duties.extraAt <= now) {
       const isWanted = (one: Held): boolean =>
-        instance.garp_extra_if_all === true || one.device !== instance.interface;
+        instance.garp_extra_if_all === true || one.device !== home;
       for (const one of held.filter(isWanted)) this.announce(running, one, 1);
       duties.extraAt = now + (instance.garp_extra_if ?? 0);
     }

@@ -66,6 +66,14 @@ export interface AddOptions {
   readonly refused?: () => void;
 }
 
+/** Keeps away packets for addresses that are not to be reached. */
+export interface Guard {
+  /** Addresses are about to come: those that need it are guarded. */
+  close(): void;
+  /** Addresses have gone: the rest is not guarded any more. */
+  open(): void;
+}
+
 /** Is told what becomes of our addresses while the link table is brought up to date. */
 export interface AddressListener {
   /** Whether an address comes and goes by our own doing, so that nobody need look at the links again. */
@@ -99,6 +107,8 @@ export class Kernel {
   readonly ports = new Ports(this.refused);
   /** The socket for announcements. */
   readonly announcer: Announcer;
+  /** Undefined while no address needs one. */
+  guard: Guard | undefined;
 
   /** Fills `links` and keeps it current; `announcer` is a packet socket. Throws SysError when the kernel gives no netlink socket. */
   constructor(
@@ -182,6 +192,29 @@ export class Kernel {
     return this.#coming.has(what);
   }
 
+  /** Makes changes at once, ahead of all that is queued; the verdict on each, undefined for success. */
+  perform(requests: readonly Request[]): (SysError | undefined)[] {
+    try {
+      return this.#netlink.perform(requests);
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      return requests.map(() => error);
+    }
+  }
+
+  /** The link of a name, brought up to date with the kernel; undefined when there is none. */
+  refresh(name: string): Link | undefined {
+    try {
+      const doing = `asking for the link ${name}`;
+      this.#netlink.dump(encodeGetLink(name), doing, (message) => this.#hear(message));
+    } catch (error) {
+      const isMissing = error instanceof SysError && error.code === ENODEV;
+      if (!isMissing) this.#refused(error);
+      return undefined;
+    }
+    return this.#links.byName(name);
+  }
+
   /** Hands every object of a dump to `each`; a refusal is logged, and there are none. */
   dump(request: Uint8Array, doing: string, each: (message: Message) => void): void {
     try {
@@ -227,7 +260,9 @@ export class Kernel {
   /** Lets everything that is queued happen. */
   flush(): void {
     this.ports.flush();
+    this.guard?.close();
     if (this.#requests.length > 0) this.#flushRequests();
+    this.guard?.open();
     this.announcer.flush();
   }
 

@@ -140,6 +140,9 @@ class VrrpRole {
         this.#configured = true;
         this.#router.configure(message.changes, now);
         return;
+      case "settings":
+        this.#router.inherit(message.saved);
+        return;
       case "bfd":
         for (const change of diffBfd(this.#bfdInstances, message.instances)) {
           this.#bfd.configure(change, now);

@@ -24,12 +24,13 @@ import { lowerPriority, noteLine, transitionLines } from "./log.ts";
 import { Neighbourhood } from "./neighbourhood.ts";
 import { preparePackets, signPackets } from "./packets.ts";
 import { Kernel } from "./perform.ts";
-import { deafPort } from "./ports.ts";
+import { rehearseLife } from "./rehearsal.ts";
 import { type Listener, Reception, type Running } from "./reception.ts";
 import { type InstanceEvent, stepAlone } from "./repair.ts";
 import { noteRival, type RivalReport } from "./rival.ts";
 import { notePeer, reconfigure, startRunning } from "./running.ts";
 import { StartDelay } from "./start_delay.ts";
+import type { SavedSettings } from "./sysctl_perform.ts";
 import type { Action, Event, State, Step } from "./state.ts";
 import { SCRIPT_PENDING } from "./sync_group.ts";
 import { activeDownIntervalUs, deadline } from "./timers.ts";
@@ -91,6 +92,7 @@ export class Router implements Listener, Holder {
       links: this.#links,
       neighbourhood: this.#neighbourhood,
       footing: this.#footing,
+      tell,
     });
     loop.watch(this.#kernel.monitor.fd, () => {
       if (this.#kernel.readMonitor(this.#holdings)) this.#linksChanged = true;
@@ -157,6 +159,7 @@ export class Router implements Listener, Holder {
         this.#running.delete(change.key);
         this.#footing.instancesChanged();
         this.#footing.leave(running);
+        this.#holdings.forget(change.key);
         return;
       }
     }
@@ -164,6 +167,7 @@ export class Router implements Listener, Holder {
 
   #setGlobals(globals: VrrpGlobals, now: number): void {
     this.#footing.setGlobals(globals);
+    this.#holdings.setGlobals(globals);
     this.#reception.mentionsUnknown = globals.log_unknown_vrids === true;
     this.#neighbourhood.configure(globals);
     const seconds = this.#delay.begin(globals, now);
@@ -179,8 +183,9 @@ export class Router implements Listener, Holder {
   }
 
   #add(change: Extract<Change, { type: "add" }>, now: number): void {
-    const { key, instance, slot, adoptedAt } = change;
-    const running: Running = startRunning(key, slot, instance, (at) => {
+    const { key, slot, adoptedAt } = change;
+    const placed = this.#holdings.place(key, change.instance, adoptedAt !== undefined);
+    const running: Running = startRunning(key, slot, placed, (at) => {
       this.#dispatch(running, TIMER, at);
     });
     this.#running.set(key, running);
@@ -209,12 +214,14 @@ export class Router implements Listener, Holder {
     }
   }
 
-  #change(running: Running, next: VrrpInstance, now: number): void {
+  #change(running: Running, wanted: VrrpInstance, now: number): void {
     const before = running.instance;
-    reconfigure(running, next);
+    const placed = this.#holdings.place(running.key, wanted, false);
+    const next = placed.instance;
+    reconfigure(running, placed);
     this.#tracked.weigh(running);
     this.#footing.instancesChanged();
-    if (running.state.name === "MASTER") this.#holdings.change(running, before);
+    if (running.state.name === "MASTER") this.#holdings.change(running, before, placed);
     this.#reassess(running, now);
     if (before.kernel_rx_buf_size !== next.kernel_rx_buf_size) {
       this.#footing.sizeBuffer(running.port);
@@ -222,6 +229,11 @@ export class Router implements Listener, Holder {
     this.#schedule(running);
     const isNews = before.priority !== next.priority || before.advert_int !== next.advert_int;
     if (isNews) this.#dispatch(running, { type: "reconfiguration" }, now);
+  }
+
+  /** Takes over the settings of the kernel that a predecessor has changed. */
+  inherit(saved: SavedSettings): void {
+    this.#holdings.inherit(saved);
   }
 
   /** Takes away what a predecessor may have left. */
@@ -236,7 +248,7 @@ export class Router implements Listener, Holder {
       this.#dispatch(running, { type: "shutdown" }, now, keepAddresses);
     }
     this.#perform(this.#groups.stop(), now);
-    this.#holdings.stop();
+    this.#holdings.stop(keepAddresses);
   }
 
   /** The end of a turn: everything queued happens. */
@@ -244,30 +256,19 @@ export class Router implements Listener, Holder {
     if (this.#linksChanged) {
       this.#linksChanged = false;
       for (const running of this.#running.values()) this.#reassess(running, now);
-      this.#holdings.linksChanged();
+      this.#holdings.linksChanged(now);
     }
     this.#holdings.repair(now);
     this.#kernel.flush();
+    this.#holdings.sweep();
   }
 
-  /**
-   * Goes through a take-over and a farewell with a copy of an instance; nothing reaches the network or the
-   * ledger, and nobody may listen. The first run of code is slow, and must not be when it matters.
-   */
+  /** Rehearses an election, see rehearsal.ts; nobody may listen. */
   rehearse(now: number): void {
     const [model] = this.#running.values();
     if (model?.port === undefined) return;
     this.#kernel.flush();
-    const { key, instance, port, router } = model;
-    // A name of its own: nothing that is queued for the model may be taken back.
-    const actor: Running = startRunning(`${key} rehearsal`, -1, instance, () => {});
-    actor.port = deafPort(port);
-    actor.router = router;
-    this.#dispatch(actor, { type: "startup" }, now);
-    for (let turn = 0; turn < 2; turn++) {
-      this.#dispatch(actor, { type: "timer" }, deadline(router, actor.state));
-    }
-    this.#dispatch(actor, { type: "shutdown" }, now);
+    const actor = rehearseLife(model, (...event) => this.#dispatch(...event), now);
     this.#loop.schedule(actor, Infinity);
     this.#kernel.rehearse();
   }

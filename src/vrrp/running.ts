@@ -12,7 +12,13 @@ import { type AuthState, authState } from "./auth.ts";
 import type { Rival } from "./rival.ts";
 import type { State, VirtualRouter } from "./state.ts";
 import type { Standing } from "./tracking.ts";
-import { type Counters, type FaultReason, freshCounters, virtualRouter } from "./instance.ts";
+import {
+  type Counters,
+  type FaultReason,
+  freshCounters,
+  type Placed,
+  virtualRouter,
+} from "./instance.ts";
 
 /** One instance; its own deadline in the loop. */
 export interface RunningInstance<Port, Packets> extends Deadline {
@@ -21,6 +27,8 @@ export interface RunningInstance<Port, Packets> extends Deadline {
   /** Its place in the ledger, -1 for none. */
   readonly slot: number;
   instance: VrrpInstance;
+  /** The VMAC it speaks from; undefined: the link of its configuration. */
+  vmac: string | undefined;
   router: VirtualRouter;
   state: State;
   /** Why it may not take part. */
@@ -66,7 +74,7 @@ export interface RunningInstance<Port, Packets> extends Deadline {
 export function startRunning<Port, Packets>(
   key: string,
   slot: number,
-  instance: VrrpInstance,
+  { instance, vmac }: Placed,
   fire: (now: number) => void,
 ): RunningInstance<Port, Packets> {
   const nowhere = new Uint8Array(instance.family === 4 ? 4 : 16);
@@ -74,6 +82,7 @@ export function startRunning<Port, Packets>(
     key,
     slot,
     instance,
+    vmac,
     router: virtualRouter(instance, nowhere),
     state: { name: "INIT" },
     fault: undefined,
@@ -104,10 +113,11 @@ export function startRunning<Port, Packets>(
 /** Gives a running instance its new configuration; its state and counters stay. */
 export function reconfigure<Port, Packets>(
   running: RunningInstance<Port, Packets>,
-  next: VrrpInstance,
+  { instance: next, vmac }: Placed,
 ): void {
   const { address, priority } = running.router;
   running.instance = next;
+  running.vmac = vmac;
   // The priority is weighed anew together with what is tracked, see Tracked.weigh.
   running.router = virtualRouter(next, address, priority);
   running.held = heldAddresses(next);

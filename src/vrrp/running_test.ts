@@ -4,13 +4,18 @@ import { expect, test } from "bun:test";
 import { instanceWith, virtualAddress } from "../../test/support/instances.ts";
 import type { AuthHmac, VrrpInstance } from "../config/vrrp.ts";
 import { parseAddress } from "../lib/address.ts";
+import type { Placed } from "./instance.ts";
 import { receiveBytes, reconfigure, type RunningInstance, startRunning } from "./running.ts";
 
 const GROUP = parseAddress("224.0.0.18");
 const PEER = { unicast_peer: [{ address: "192.0.2.9" }] };
 
+const placed = (rest: Partial<VrrpInstance> = {}): Placed => ({
+  instance: instanceWith(rest),
+  vmac: undefined,
+});
 const start = (rest: Partial<VrrpInstance>): RunningInstance<unknown, unknown> =>
-  startRunning("key", 0, instanceWith(rest), () => {});
+  startRunning("key", 0, placed(rest), () => {});
 
 test("how checksums are made, and whether there is something to learn", () => {
   const table: [Partial<VrrpInstance>, string, boolean, boolean][] = [
@@ -34,9 +39,9 @@ test("a reload keeps what a peer has taught, unless it may not be", () => {
   const running = start({ version: 3, ...PEER });
   running.style = "group";
   running.knowsStyle = true;
-  reconfigure(running, instanceWith({ version: 3, ...PEER, priority: 50 }));
+  reconfigure(running, placed({ version: 3, ...PEER, priority: 50 }));
   expect<string>(running.style).toBe("group");
-  reconfigure(running, instanceWith({ version: 3, ...PEER, old_unicast_checksum: "never" }));
+  reconfigure(running, placed({ version: 3, ...PEER, old_unicast_checksum: "never" }));
   expect<string>(running.style).toBe("pseudo");
 });
 
@@ -53,11 +58,11 @@ test("a reload keeps sequence numbers, and forgets packets and keys", () => {
   running.packets = [];
   running.farewell = [];
   const keys = [{ id: 2, key: "bb".repeat(32) }];
-  reconfigure(running, instanceWith({ auth_hmac: { ...hmac, keys, active_key: 2 } }));
+  reconfigure(running, placed({ auth_hmac: { ...hmac, keys, active_key: 2 } }));
   expect(running.auth).toMatchObject({ stamps: { sent: 77n } });
   expect([...running.auth!.keys.keys()]).toEqual([2]);
   expect([running.packets, running.farewell]).toEqual([undefined, undefined]);
-  reconfigure(running, instanceWith());
+  reconfigure(running, placed());
   expect(running.auth).toBeUndefined();
 });
 

@@ -56,6 +56,8 @@ export interface PriorityNews {
 /** What is needed of an instance that runs. */
 interface Weighed {
   readonly instance: VrrpInstance;
+  /** The VMAC it speaks from. */
+  readonly vmac: string | undefined;
   router: VirtualRouter;
   readonly state: State;
   /** Undefined when it tracks nothing. */
@@ -163,9 +165,11 @@ export class Tracked {
 
   /** Says in the log what keeps an instance from taking part, all of it, whenever that changes. */
   explainFault(running: Weighed, fault: FaultReason | undefined): void {
-    const { standing: known, instance, why: before } = running;
+    const { standing: known, instance, vmac, why: before } = running;
     const bad = (known?.faults ?? []).map((one) => describeTracker(one, this.#read(one)));
-    const other = fault === undefined || fault === "tracked" ? [] : [explainFault(fault, instance)];
+    const other = fault === undefined || fault === "tracked"
+      ? []
+      : [explainFault(fault, instance, "", vmac)];
     running.why = [...other, ...bad].join(", ");
     if (running.why === before || running.why === "") return;
     const still = before === "" ? "" : "still in FAULT: ";

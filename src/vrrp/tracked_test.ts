@@ -45,7 +45,12 @@ function scene(trackers: readonly Tracker[], more: Parameters<typeof instanceWit
   const news: TrackedNews[] = [];
   const tracked = new Tracked(links, (message) => news.push(message));
   tracked.configure({ of: { V: trackers }, says: [] });
-  const running = startRunning<never, never>("V", -1, instanceWith(more), () => {});
+  const running = startRunning<never, never>(
+    "V",
+    -1,
+    { instance: instanceWith(more), vmac: undefined },
+    () => {},
+  );
   const texts = (): string[] => news.flatMap((one) => one.type === "log" ? [one.text] : []);
   return { links, tracked, running, news, texts };
 }

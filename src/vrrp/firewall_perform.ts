@@ -1,0 +1,196 @@
+/**
+ * Keeps the tables of firewall.ts in the kernel: made when the first thing asks for them, current at every
+ * turn's end, gone with the last. An address is guarded before it is there, and until it is gone.
+ */
+
+import { EEXIST, ENOENT } from "../../ffi/constants.ts";
+import { SysError } from "../../ffi/libc.ts";
+import { Netlink } from "../../ffi/netlink.ts";
+import { formatAddress } from "../lib/address.ts";
+import type { LogLevel } from "../lib/log.ts";
+import { encodeBatch } from "../netlink/nftables.ts";
+import {
+  addMembers,
+  type FirewallOptions,
+  type GuardedAddress,
+  type GuardedVmac,
+  isIdle,
+  makeTable,
+  type Members,
+  removeMembers,
+  removeTable,
+  type Structure,
+  tableOf,
+} from "./firewall.ts";
+import { isLinkLocal } from "./links.ts";
+import type { Guard } from "./perform.ts";
+
+/** linux/netlink.h */
+const NETLINK_NETFILTER = 12;
+
+/** A table and what is in it now. */
+export interface Guarding extends Members {
+  readonly structure: Structure;
+}
+
+/** A table that is there. */
+interface Made {
+  readonly structure: Structure;
+  readonly text: string;
+  readonly vmacs: Map<string, GuardedVmac>;
+  readonly addresses: Map<string, GuardedAddress>;
+}
+
+/** The tables of a process. */
+export class Firewall implements Guard {
+  readonly #log: (level: LogLevel, text: string) => void;
+  readonly #wanted: () => readonly Guarding[];
+  readonly #made = new Map<string, Made>();
+  #netlink: Netlink | undefined;
+  #isStale = false;
+  /** The kernel has no nftables: that is told once. */
+  #isMissing = false;
+
+  /** `wanted` says what is to be guarded whenever something has changed. */
+  constructor(log: (level: LogLevel, text: string) => void, wanted: () => readonly Guarding[]) {
+    this.#log = log;
+    this.#wanted = wanted;
+  }
+
+  /** Whether there is no table. */
+  get isEmpty(): boolean {
+    return this.#made.size === 0;
+  }
+
+  /** Something that matters has changed. */
+  changed(): void {
+    this.#isStale = true;
+  }
+
+  /** See {@link Guard}: tables are made, and members added. */
+  close(): void {
+    if (!this.#isStale) return;
+    for (const wanted of this.#wanted()) {
+      if (isIdle(wanted.structure)) continue;
+      const made = this.#made.get(keyOf(wanted.structure));
+      if (made?.text === JSON.stringify(wanted.structure)) this.#add(made, wanted);
+      else this.#make(wanted, made);
+    }
+  }
+
+  /** See {@link Guard}: what is left over goes. */
+  open(): void {
+    if (!this.#isStale) return;
+    this.#isStale = false;
+    const all = this.#wanted().filter(({ structure }) => !isIdle(structure));
+    const wanted = new Map(all.map((one) => [keyOf(one.structure), one]));
+    for (const [key, made] of this.#made) {
+      const members = wanted.get(key);
+      if (members !== undefined) {
+        this.#drop(made, members);
+        continue;
+      }
+      this.#made.delete(key);
+      this.#transact(removeTable(made.structure), `removing the table ${key}`, ENOENT);
+    }
+  }
+
+  /** The tables go, with all that is in them. */
+  stop(): void {
+    for (const [key, { structure }] of this.#made) {
+      this.#transact(removeTable(structure), `removing the table ${key}`, ENOENT);
+    }
+    this.#made.clear();
+  }
+
+  /** Takes away the tables that a predecessor with these options has left. */
+  withdraw(options: FirewallOptions): void {
+    for (const family of [4, 6] as const) {
+      const structure = { family, options, guardsVmacs: false, guardsAddresses: false };
+      this.#transact(removeTable(structure), `removing the table ${keyOf(structure)}`, ENOENT);
+    }
+  }
+
+  #make({ structure, ...wanted }: Guarding, before: Made | undefined): void {
+    const key = keyOf(structure);
+    const doing = `making the table ${key}`;
+    // What was guarded before may still be there.
+    const vmacs = new Map([...before?.vmacs ?? [], ...vmacsByKey(wanted)]);
+    const addresses = new Map([...before?.addresses ?? [], ...addressesByKey(wanted)]);
+    const members = {
+      vmacs: structure.guardsVmacs ? [...vmacs.values()] : [],
+      addresses: structure.guardsAddresses ? [...addresses.values()] : [],
+    };
+    const make = (isNew: boolean): SysError | undefined =>
+      this.#transact(makeTable(structure, members, isNew), doing, isNew ? EEXIST : 0);
+    let refusal = make(before === undefined);
+    if (refusal?.code === EEXIST) {
+      this.#log("info", `Table ${key} is there already, of a predecessor - replacing it`);
+      refusal = make(false);
+    }
+    if (refusal !== undefined) return;
+    const text = JSON.stringify(structure);
+    const made = { vmacs: vmacsByKey(members), addresses: addressesByKey(members) };
+    this.#made.set(key, { structure, text, ...made });
+  }
+
+  #add({ structure, vmacs, addresses }: Made, wanted: Members): void {
+    const newVmacs = [...vmacsByKey(wanted)].filter(([key]) => !vmacs.has(key));
+    const newAddresses = [...addressesByKey(wanted)].filter(([key]) => !addresses.has(key));
+    const added = {
+      vmacs: newVmacs.map(([, one]) => one),
+      addresses: newAddresses.map(([, one]) => one),
+    };
+    this.#transact(addMembers(structure, added), `adding to the table ${keyOf(structure)}`, 0);
+    for (const [key, one] of newVmacs) vmacs.set(key, one);
+    for (const [key, one] of newAddresses) addresses.set(key, one);
+  }
+
+  #drop({ structure, vmacs, addresses }: Made, wanted: Members): void {
+    const kept = { vmacs: vmacsByKey(wanted), addresses: addressesByKey(wanted) };
+    const oldVmacs = [...vmacs].filter(([key]) => !kept.vmacs.has(key));
+    const oldAddresses = [...addresses].filter(([key]) => !kept.addresses.has(key));
+    const removed = {
+      vmacs: oldVmacs.map(([, one]) => one),
+      addresses: oldAddresses.map(([, one]) => one),
+    };
+    const doing = `removing from the table ${keyOf(structure)}`;
+    this.#transact(removeMembers(structure, removed), doing, ENOENT);
+    for (const [key] of oldVmacs) vmacs.delete(key);
+    for (const [key] of oldAddresses) addresses.delete(key);
+  }
+
+  /** The refusal of a batch, if it was; all but the expected ones are logged. */
+  #transact(changes: readonly Uint8Array[], doing: string, expected: number): SysError | undefined {
+    if (changes.length === 0 || this.#isMissing) return undefined;
+    try {
+      this.#netlink ??= new Netlink(NETLINK_NETFILTER);
+      const batch = encodeBatch(changes).map((bytes) => ({ bytes, doing }));
+      const refusal = this.#netlink.transact(batch);
+      if (refusal !== undefined && refusal.code !== expected) this.#log("error", refusal.message);
+      return refusal;
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      this.#isMissing = true;
+      const effect = "addresses accept everything, and VMACs report their groups";
+      this.#log("error", `No nftables, so that ${effect}: ${error.message}`);
+      return error;
+    }
+  }
+}
+
+function keyOf(structure: Structure): string {
+  const { family, name } = tableOf(structure);
+  return `${family} ${name}`;
+}
+
+function vmacsByKey({ vmacs }: Members): Map<string, GuardedVmac> {
+  return new Map(vmacs.map((one) => [`${one.index} ${one.base}`, one]));
+}
+
+function addressesByKey({ addresses }: Members): Map<string, GuardedAddress> {
+  return new Map(addresses.map((one) => {
+    const { address, index } = one;
+    return [`${formatAddress(address)}${isLinkLocal(address) ? `%${index}` : ""}`, one];
+  }));
+}

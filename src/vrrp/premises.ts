@@ -1,0 +1,207 @@
+/**
+ * Where instances live when the links there are will not do: on VMACs of their own, and behind a firewall
+ * when their addresses accept nothing. Loaded only when an instance asks for either.
+ */
+
+import type { VrrpGlobals, VrrpInstance } from "../config/vrrp.ts";
+import type { Family } from "../lib/address.ts";
+import type { FromRole } from "../parent/channel.ts";
+import type { GuardedVmac } from "./firewall.ts";
+import { Firewall, type Guarding } from "./firewall_perform.ts";
+import type { Holder } from "./holder.ts";
+import type { Held } from "./addresses.ts";
+import { isGuarded, type Placed } from "./instance.ts";
+import type { LinkTable } from "./links.ts";
+import type { Guard, Kernel } from "./perform.ts";
+import { type SavedSettings, Sysctls } from "./sysctl_perform.ts";
+import type { Setting } from "./vmac.ts";
+import { Vmacs } from "./vmac_perform.ts";
+
+/** The VMACs and the firewall of a process. */
+export class Premises implements Guard {
+  readonly #holder: Holder;
+  readonly #links: LinkTable;
+  readonly #tell: (message: FromRole) => void;
+  readonly #sysctls: Sysctls;
+  readonly #vmacs: Vmacs;
+  readonly #firewall: Firewall;
+  #globals: VrrpGlobals = {};
+  #isEnding = false;
+  /** What the parent was told last. */
+  #told = "";
+  /** Something that the settings depend on has changed. */
+  #isStale = false;
+
+  /** `tell` takes what the parent keeps for whoever comes after us. */
+  constructor(
+    holder: Holder,
+    kernel: Kernel,
+    links: LinkTable,
+    tell: (message: FromRole) => void,
+  ) {
+    this.#holder = holder;
+    this.#links = links;
+    this.#tell = tell;
+    this.#sysctls = new Sysctls((level, text) => holder.log(level, text));
+    const log = holder.log.bind(holder);
+    this.#firewall = new Firewall((level, text) => log(level, text), () => this.#guarding());
+    this.#vmacs = new Vmacs(kernel, links, {
+      log: (level, text) => log(level, text),
+      set: (path, value) => this.#sysctls.set(path, value),
+      original: (path) => this.#sysctls.original(path),
+      made: () => {
+        this.#firewall.changed();
+        this.#firewall.close();
+      },
+    });
+    kernel.guard = this;
+  }
+
+  /** What holds for the role as a whole. */
+  setGlobals(globals: VrrpGlobals): void {
+    this.#globals = globals;
+    this.#vmacs.naming = globals;
+    this.#firewall.changed();
+  }
+
+  /** Takes over the settings that a predecessor has changed. */
+  inherit(saved: SavedSettings): void {
+    this.#sysctls.inherit(saved);
+    this.#isStale = true;
+  }
+
+  /** Makes the VMACs of an instance; see {@link Vmacs.place}. */
+  place(key: string, instance: VrrpInstance, keepsAddresses: boolean): Placed {
+    this.#firewall.changed();
+    this.#isStale = true;
+    return this.#vmacs.place(key, instance, keepsAddresses);
+  }
+
+  /** An instance is no more. */
+  forget(key: string): void {
+    this.#firewall.changed();
+    this.#isStale = true;
+    this.#vmacs.forget(key);
+  }
+
+  /** An instance has taken or left its addresses. */
+  moved(instance: VrrpInstance): void {
+    if (isGuarded(instance)) this.#firewall.changed();
+  }
+
+  /**
+   * Links have changed: VMACs that are missing are made again. Their instances are in FAULT already, and
+   * come back when the kernel tells of the new ones.
+   */
+  linksChanged(now: number): void {
+    this.#firewall.changed();
+    // The links below may be new, too.
+    if (this.#vmacs.linksChanged(now)) this.#isStale = true;
+  }
+
+  /** See {@link Guard}. */
+  close(): void {
+    if (this.#isStale) this.#settle();
+    this.#isStale = false;
+    this.#firewall.close();
+  }
+
+  /** See {@link Guard}. */
+  open(): void {
+    this.#firewall.open();
+  }
+
+  /** The parent keeps for the next role what outlives this one. */
+  #report(): void {
+    const { saved } = this.#sysctls;
+    const hasLinks = !this.#vmacs.all().next().done;
+    const isEmpty = !hasLinks && this.#firewall.isEmpty && Object.keys(saved).length === 0;
+    const told = JSON.stringify([saved, isEmpty]);
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#tell({ type: "premises", saved, isEmpty });
+  }
+
+  /** The daemon ends: with the next {@link Premises.sweep} all goes. */
+  end(): void {
+    this.#isEnding = true;
+  }
+
+  /** After all else has happened: what nobody needs any more goes. */
+  sweep(): void {
+    if (!this.#isEnding) {
+      if (this.#vmacs.sweep()) this.#settle();
+      this.#report();
+      return;
+    }
+    this.#isEnding = false;
+    this.#vmacs.stop();
+    this.#firewall.stop();
+    this.#sysctls.settle([]);
+    this.#report();
+  }
+
+  /** Takes away what a predecessor has made for an instance. */
+  withdraw(instance: VrrpInstance): void {
+    this.#vmacs.withdraw(instance);
+    this.#firewall.withdraw(this.#globals);
+    this.#sysctls.settle([]);
+  }
+
+  #settle(): void {
+    const all = [...this.#holder.all()];
+    const secondaries = all.flatMap(({ instance, held }) =>
+      instance.promote_secondaries === true ? secondariesOf(held) : []
+    );
+    this.#sysctls.settle([...this.#vmacs.settings(), ...secondaries]);
+  }
+
+  /** What the tables are to be, one for each family. */
+  #guarding(): Guarding[] {
+    const guarded = [...this.#holder.all()].filter(({ instance }) => isGuarded(instance));
+    const there = guarded.filter(({ state }) => state.name === "MASTER").flatMap(({ held }) =>
+      held
+    );
+    const { nftables, nftables_priority, nftables_counters } = this.#globals;
+    const options = {
+      ...(nftables === undefined ? {} : { nftables }),
+      ...(nftables_priority === undefined ? {} : { nftables_priority }),
+      ...(nftables_counters === true ? { nftables_counters } : {}),
+    };
+    return ([4, 6] as const).map((family) => {
+      const isOurs = ({ address }: Held): boolean => address.length === (family === 4 ? 4 : 16);
+      const vmacs = this.#guardedVmacs(family);
+      return {
+        structure: {
+          family,
+          options,
+          guardsVmacs: vmacs.length > 0,
+          guardsAddresses: guarded.some(({ held }) => held.some(isOurs)),
+        },
+        vmacs,
+        addresses: there.filter(isOurs).map(({ address, device }) => ({
+          address,
+          index: this.#links.byName(device)?.index ?? 0,
+        })),
+      };
+    });
+  }
+
+  #guardedVmacs(family: Family): GuardedVmac[] {
+    return [...this.#vmacs.all()].flatMap(({ spec, name }) => {
+      const index = this.#links.byName(name)?.index;
+      const base = this.#links.byName(spec.base)?.index;
+      const isMissing = index === undefined || base === undefined;
+      return isMissing || spec.family !== family || spec.mac === undefined ? [] : [{ index, base }];
+    });
+  }
+}
+
+/** `promote_secondaries`: an address that goes does not take those of its subnet with it (IPv4). */
+function secondariesOf(held: readonly Held[]): Setting[] {
+  const devices = held.filter(({ address }) => address.length === 4).map(({ device }) => device);
+  return [...new Set(devices)].map((device) => [
+    `net/ipv4/conf/${device}/promote_secondaries`,
+    "1",
+  ]);
+}

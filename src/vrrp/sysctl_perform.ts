@@ -1,0 +1,94 @@
+/**
+ * Settings of the kernel that hold as long as we need them: each is remembered as it was, verified when it
+ * has been set, and put back in the end unless somebody else has changed it meanwhile.
+ */
+
+import { SysError } from "../../ffi/libc.ts";
+import { readSysctl, writeSysctl } from "../../ffi/sysctl.ts";
+import type { LogLevel } from "../lib/log.ts";
+import type { Setting } from "./vmac.ts";
+
+/** What settings were before they were changed, and what they were changed to, by path below /proc/sys. */
+export type SavedSettings = Readonly<Record<string, { readonly was: string; readonly is: string }>>;
+
+/** The settings a process has changed. */
+export class Sysctls {
+  readonly #log: (level: LogLevel, text: string) => void;
+  #saved: SavedSettings = {};
+
+  constructor(log: (level: LogLevel, text: string) => void) {
+    this.#log = log;
+  }
+
+  /** What is to be known to whoever comes after us. */
+  get saved(): SavedSettings {
+    return this.#saved;
+  }
+
+  /** Takes over what a predecessor has changed. */
+  inherit(saved: SavedSettings): void {
+    this.#saved = { ...saved, ...this.#saved };
+  }
+
+  /** What a setting was before it was changed; undefined when there is no such setting. */
+  original(path: string): string | undefined {
+    return this.#saved[path]?.was ?? readSysctl(path);
+  }
+
+  /** These, and no others, are to be other than they were. */
+  settle(wanted: readonly Setting[]): void {
+    const next = new Map(wanted);
+    const saved: Record<string, { was: string; is: string }> = {};
+    for (const [path, { was, is }] of Object.entries(this.#saved)) {
+      if (next.has(path)) saved[path] = { was, is };
+      else if (readSysctl(path) === is) this.#reset(path, was);
+    }
+    for (const [path, value] of wanted) {
+      const was = readSysctl(path);
+      if (was === undefined || was === value) continue;
+      saved[path] ??= { was, is: value };
+      if (isShared(path)) {
+        this.#log("info", `NOTICE: setting sysctl ${dotted(path)} from ${was} to ${value}`);
+      }
+      this.set(path, value);
+    }
+    this.#saved = saved;
+  }
+
+  /**
+   * Sets what nobody will miss: a setting of a link of our own. It is set even to what it is, for those that
+   * were never set follow the default. A refusal is logged.
+   */
+  set(path: string, value: string): void {
+    // Without IPv6 in the kernel there is nothing to set.
+    if (readSysctl(path) === undefined) return;
+    try {
+      writeSysctl(path, value);
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      this.#log("error", error.message);
+      return;
+    }
+    const after = readSysctl(path);
+    if (after === value) return;
+    this.#log("error", `sysctl ${dotted(path)} is ${after} after it was set to ${value}`);
+  }
+
+  #reset(path: string, value: string): void {
+    if (isShared(path)) {
+      this.#log("info", `NOTICE: resetting sysctl ${dotted(path)} to ${value}`);
+    }
+    this.set(path, value);
+  }
+}
+
+/** Whether a setting counts for more than one link. */
+function isShared(path: string): boolean {
+  return /\/conf\/(all|default)\//.test(path);
+}
+
+/** As sysctl(8) writes it: a dot in the name of a link is a slash there. */
+function dotted(path: string): string {
+  const swapped: Readonly<Record<string, string>> = { "/": ".", ".": "/" };
+  return path.replace(/[./]/g, (mark) => swapped[mark]!);
+}

@@ -1,0 +1,397 @@
+/**
+ * Makes the VMACs that instances ask for, looks after them, and takes them away. What a predecessor has left
+ * is taken over as it is, addresses and all when it was MASTER; so a role that was started again goes on
+ * where the last one stopped. See vmac.ts for what they are.
+ */
+
+import { EADDRNOTAVAIL, EEXIST, ENODEV } from "../../ffi/constants.ts";
+import type { Request } from "../../ffi/netlink.ts";
+import type { VrrpInstance } from "../config/vrrp.ts";
+import { type Address, formatAddress } from "../lib/address.ts";
+import type { LogLevel } from "../lib/log.ts";
+import {
+  encodeDeleteAddress,
+  encodeNewAddress,
+  IFA_F_NODAD,
+  type InterfaceAddress,
+  RT_SCOPE_LINK,
+} from "../netlink/address.ts";
+import {
+  encodeDeleteLink,
+  encodeNewLink,
+  encodeSetLink,
+  type Link,
+  type NewLink,
+} from "../netlink/link.ts";
+import type { Placed } from "./instance.ts";
+import { isLinkLocal, type LinkTable } from "./links.ts";
+import type { Kernel } from "./perform.ts";
+import { MOST_REPAIRS, WINDOW_US } from "./repair.ts";
+import {
+  baseSettings,
+  fitnessOf,
+  hasIpv6,
+  linkLocalOf,
+  mayAdopt,
+  namesOf,
+  onVmacs,
+  ownVmac,
+  rpFilterSettings,
+  type Setting,
+  settingsOf,
+  type VmacNaming,
+  vmacsOf,
+  type VmacSpec,
+} from "./vmac.ts";
+
+const LOOPBACK = "lo";
+/** Prefix of a link-local address. */
+const LINK_LOCAL_LENGTH = 64;
+
+/** A VMAC that is there, or will be as soon as the link below is. */
+export interface Vmac {
+  spec: VmacSpec;
+  name: string;
+  /** The instances it is for, by key, and the name of each. */
+  readonly users: Map<string, string>;
+  /** When it was made again because somebody else had removed it. */
+  remadeAt: readonly number[];
+}
+
+/** What VMACs need besides links. */
+export interface Surroundings {
+  log(level: LogLevel, text: string): void;
+  /** Changes a setting of the kernel below /proc/sys, and says what it was before any change. */
+  set(path: string, value: string): void;
+  original(path: string): string | undefined;
+  /** A link is there and not yet switched on: it has not said anything so far. */
+  made(): void;
+}
+
+/** The VMACs of a process. */
+export class Vmacs {
+  readonly #kernel: Kernel;
+  readonly #links: LinkTable;
+  readonly #around: Surroundings;
+  readonly #all = new Map<string, Vmac>();
+  /** What begins generated names. */
+  naming: VmacNaming = {};
+
+  constructor(
+    kernel: Kernel,
+    links: LinkTable,
+    around: Surroundings,
+  ) {
+    this.#kernel = kernel;
+    this.#links = links;
+    this.#around = around;
+  }
+
+  /** All of them. */
+  all(): IterableIterator<Vmac> {
+    return this.#all.values();
+  }
+
+  /**
+   * Makes the VMACs of an instance, and says where that puts it. Those of before that it has no use for any
+   * more go with the next {@link Vmacs.sweep}. `keepsAddresses`: it goes on where a predecessor stopped.
+   */
+  place(key: string, instance: VrrpInstance, keepsAddresses: boolean): Placed {
+    const specs = vmacsOf(instance, this.naming);
+    const wanted = new Set(specs.map((one) => one.key));
+    for (const vmac of this.#all.values()) {
+      if (!wanted.has(vmac.spec.key)) vmac.users.delete(key);
+    }
+    const made = specs.filter((spec) => this.#use(key, instance.name, spec, keepsAddresses));
+    const names = new Map(specs.map((one) => [one.key, this.#all.get(one.key)!.name]));
+    const own = ownVmac(instance, this.naming);
+    return {
+      instance: onVmacs(instance, names, this.naming),
+      vmac: own && names.get(own.key),
+      made: made.map((spec) => names.get(spec.key)!),
+    };
+  }
+
+  /** An instance is no more. */
+  forget(key: string): void {
+    for (const vmac of this.#all.values()) vmac.users.delete(key);
+  }
+
+  /** Takes away those that nobody uses; whether there were any. */
+  sweep(): boolean {
+    let isAny = false;
+    for (const [key, vmac] of this.#all) {
+      if (vmac.users.size > 0) continue;
+      this.#all.delete(key);
+      this.#remove(vmac);
+      isAny = true;
+    }
+    return isAny;
+  }
+
+  /** Takes all away. */
+  stop(): void {
+    for (const vmac of this.#all.values()) this.#remove(vmac);
+    this.#all.clear();
+  }
+
+  /** Takes away what a predecessor has made for an instance. */
+  withdraw(instance: VrrpInstance): void {
+    for (const spec of vmacsOf(instance, this.naming)) {
+      const link = this.#find(spec);
+      if (link !== undefined) this.#delete(link);
+    }
+  }
+
+  /** Links have changed: what is missing is made again. Whether anything was. */
+  linksChanged(now: number): boolean {
+    let isNew = false;
+    for (const vmac of this.#all.values()) {
+      const base = this.#links.byName(vmac.spec.base);
+      if (base === undefined) continue;
+      const link = this.#links.byName(vmac.name);
+      if (link === undefined) {
+        vmac.remadeAt = vmac.remadeAt.filter((at) => now - at < WINDOW_US);
+        if (vmac.remadeAt.length >= MOST_REPAIRS) continue;
+        vmac.remadeAt = [...vmac.remadeAt, now];
+        if (this.#make(vmac, base, false) !== undefined) isNew = true;
+      } else if (link.linkIndex === base.index) this.#lookAfter(vmac, link, base);
+    }
+    return isNew;
+  }
+
+  /** Its link is as large as the one below, and has its link-local address. */
+  #lookAfter({ spec }: Vmac, link: Link, base: Link): void {
+    if (link.mtu !== base.mtu) {
+      const bytes = encodeSetLink({ index: link.index, mtu: base.mtu });
+      this.#do([{ bytes, doing: `setting the MTU of ${link.name} to ${base.mtu}` }]);
+      this.#kernel.refresh(link.name);
+    }
+    if (link.up) this.#address(spec, link, base);
+  }
+
+  // --- making ---
+
+  /** Whether a link was made for it. */
+  #use(key: string, user: string, spec: VmacSpec, keepsAddresses: boolean): boolean {
+    const base = this.#links.byName(spec.base);
+    const known = this.#all.get(spec.key);
+    const isShared = known !== undefined && [...known.users.keys()].some((one) => one !== key);
+    if (known !== undefined && (isShared || known.spec.name === spec.name)) {
+      known.users.set(key, user);
+      if (!isShared) known.spec = spec;
+      const isMissing = this.#links.byName(known.name) === undefined;
+      return isMissing && base !== undefined && this.#make(known, base, true) !== undefined;
+    }
+    if (known !== undefined) {
+      // With another name it is another link, and there cannot be two with one MAC address.
+      this.#all.delete(spec.key);
+      this.#remove(known);
+    }
+    const link = this.#find(spec);
+    const name = link?.name ?? this.#freeName(spec, user);
+    const vmac: Vmac = { spec, name, users: new Map([[key, user]]), remadeAt: [] };
+    this.#all.set(spec.key, vmac);
+    if (base === undefined) return false;
+    if (link === undefined) return this.#make(vmac, base, true) !== undefined;
+    this.#adopt(vmac, link, base, keepsAddresses);
+    return false;
+  }
+
+  /** The link of the kernel that is this VMAC. */
+  #find(spec: VmacSpec): Link | undefined {
+    const base = this.#links.byName(spec.base);
+    if (base === undefined) return undefined;
+    for (const link of this.#links.all()) {
+      const isTaken = [...this.#all.values()].some((one) =>
+        one.spec.key !== spec.key && one.name === link.name
+      );
+      const isNamed = spec.name === undefined || spec.name === link.name;
+      if (!isTaken && isNamed && mayAdopt(link, spec, base.index)) return link;
+    }
+    return undefined;
+  }
+
+  /** The best name that nothing else has. */
+  #freeName(spec: VmacSpec, user: string): string {
+    const base = this.#links.byName(spec.base)?.index ?? 0;
+    for (const name of namesOf(spec)) {
+      const isAsked = name === spec.name;
+      const holder = [...this.#all.values()].find((one) => one.name === name);
+      if (holder !== undefined && holder.users.size > 0) {
+        const text = `VMAC interface name ${name} is already used - ignoring`;
+        if (isAsked) this.#around.log("warning", `(${user}) ${text}`);
+        continue;
+      }
+      if (holder !== undefined) {
+        this.#all.delete(holder.spec.key);
+        this.#remove(holder);
+      }
+      const link = this.#links.byName(name);
+      if (link === undefined) return name;
+      if (!isAsked) continue;
+      // A link that the configuration names is made what it is to be, if it is of that kind.
+      if (fitnessOf(link, spec, base) !== "foreign") return name;
+      const text = `interface ${name} already exists and is not a private macvlan`;
+      this.#around.log("warning", `(${user}) ${text}; ignoring vmac if_name`);
+    }
+    return spec.key;
+  }
+
+  #make(vmac: Vmac, base: Link, isFirst: boolean): Link | undefined {
+    const { spec } = vmac;
+    const [user = ""] = vmac.users.values();
+    const other = this.#links.byName(vmac.name);
+    if (other !== undefined) {
+      const text =
+        `VMAC ${vmac.name} already exists but is incompatible. It will be deleted/updated`;
+      this.#around.log("warning", `(${user}) ${text}`);
+      this.#delete(other);
+    }
+    const doing = `creating VMAC interface ${vmac.name}`;
+    const bytes = encodeNewLink(newLink(spec, vmac.name, base));
+    const [refusal] = this.#kernel.perform([{ bytes, doing }]);
+    if (refusal !== undefined && refusal.code !== EEXIST) {
+      // While it is missing nobody need hear of it every time a link changes.
+      if (isFirst) this.#around.log("error", `(${user}): ${refusal.message}`);
+      return undefined;
+    }
+    const link = this.#kernel.refresh(vmac.name);
+    if (link === undefined) return undefined;
+    if (isFirst) {
+      this.#around.log("info", `(${user}): Success creating VMAC interface ${vmac.name}`);
+    } else this.#around.log("info", `(${user}): Success re-creating VMAC interface ${vmac.name}`);
+    return this.#prepare(vmac, link, base);
+  }
+
+  #adopt(vmac: Vmac, link: Link, base: Link, keepsAddresses: boolean): void {
+    const [user = ""] = vmac.users.values();
+    this.#around.log("info", `(${user}) Found matching interface ${link.name}`);
+    if (!keepsAddresses) this.#strip(link);
+    this.#prepare(vmac, link, base);
+  }
+
+  /** Takes away the addresses somebody else has left. */
+  #strip(link: Link): void {
+    this.#do(
+      this.#links.addressesOf(link.index).map(({ index, address, prefixLength, peer }) => ({
+        bytes: encodeDeleteAddress({
+          index,
+          address,
+          prefixLength,
+          ...(peer === undefined ? {} : { peer }),
+        }),
+        doing: `removing ${formatAddress(address)} from ${link.name}`,
+      })),
+    );
+  }
+
+  /** Settings first, so that nothing is said or answered wrongly; then it is switched on. */
+  #prepare({ spec, name }: Vmac, link: Link, base: Link): Link | undefined {
+    for (const [path, value] of settingsOf(spec, name)) this.#around.set(path, value);
+    const { index } = link;
+    if (this.#around.original(`net/ipv6/conf/${name}/disable_ipv6`) !== undefined) {
+      const bytes = encodeSetLink({ index, addrGenMode: "none" });
+      this.#do([{ bytes, doing: `setting the address generation mode of ${name}` }]);
+    }
+    this.#around.made();
+    const bytes = encodeSetLink({ index, up: true });
+    if (!link.up) this.#do([{ bytes, doing: `switching on ${name}` }]);
+    const up = this.#kernel.refresh(name);
+    if (up !== undefined) this.#address(spec, up, base);
+    return up;
+  }
+
+  /** The address it speaks from: a link-local one, and what the configuration says. */
+  #address(spec: VmacSpec, link: Link, base: Link): void {
+    const { source } = spec;
+    const add = (address: Address, prefixLength: number): void => {
+      if (this.#links.holds(link.index, address)) return;
+      const isV6 = address.length === 16;
+      const bytes = encodeNewAddress({
+        index: link.index,
+        address,
+        prefixLength,
+        // Nothing else is to speak from it.
+        ...(isV6 ? { flags: IFA_F_NODAD, preferredLifetime: 0 } : {}),
+        ...(isLinkLocal(address) ? { scope: RT_SCOPE_LINK } : {}),
+      });
+      const doing = `adding ${formatAddress(address)} to ${link.name}`;
+      const [refusal] = this.#kernel.perform([{ bytes, doing }]);
+      if (refusal !== undefined && refusal.code !== EEXIST) this.#kernel.refused(refusal);
+      else this.#links.setAddress(asHeard(link.index, address, prefixLength));
+    };
+    if (source !== undefined) add(source.address, source.prefixLength);
+    if (!hasIpv6(spec) || (source !== undefined && isLinkLocal(source.address))) return;
+    if (this.#links.linkLocal(link.index) !== undefined) return;
+    add(linkLocalOf(spec, base, this.#links.linkLocal(base.index)), LINK_LOCAL_LENGTH);
+  }
+
+  // --- taking away ---
+
+  #remove({ spec, name, users }: Vmac): void {
+    const link = this.#links.byName(name);
+    const base = this.#links.byName(spec.base);
+    if (link === undefined || base === undefined) return;
+    if (fitnessOf(link, spec, base.index) !== "same") return;
+    const [user = "VMAC"] = users.values();
+    if (this.#delete(link)) {
+      this.#around.log("info", `(${user}) Success removing VMAC interface ${name}`);
+    }
+  }
+
+  #delete(link: Link): boolean {
+    const doing = `removing VMAC interface ${link.name}`;
+    const [refusal] = this.#kernel.perform([{ bytes: encodeDeleteLink(link.index), doing }]);
+    this.#links.removeLink(link.index);
+    if (refusal === undefined) return true;
+    if (refusal.code !== ENODEV) this.#kernel.refused(refusal);
+    return false;
+  }
+
+  /** What the links that are not ours are to be told because of them. */
+  settings(): Setting[] {
+    const wanted: Setting[] = [];
+    let needsRpFilter = false;
+    for (const { spec } of this.#all.values()) {
+      wanted.push(...baseSettings(spec));
+      if (spec.family === 4 && spec.mac !== undefined) needsRpFilter = true;
+    }
+    if (needsRpFilter) {
+      const own = new Set([...this.#all.values()].map(({ name }) => name));
+      const others = [...this.#links.all()].map(({ name }) => name)
+        .filter((name) => name !== LOOPBACK && !own.has(name));
+      wanted.push(...rpFilterSettings(others, (path) => this.#around.original(path)));
+    }
+    return wanted;
+  }
+
+  #do(requests: readonly Request[]): void {
+    if (requests.length === 0) return;
+    for (const refusal of this.#kernel.perform(requests)) {
+      if (refusal !== undefined && refusal.code !== EADDRNOTAVAIL) this.#kernel.refused(refusal);
+    }
+  }
+}
+
+function newLink(spec: VmacSpec, name: string, base: Link): NewLink {
+  const group = spec.group ?? base.group;
+  const common = { name, linkIndex: base.index, ...(group === undefined ? {} : { group }) };
+  return spec.mac === undefined
+    ? { ...common, kind: "ipvlan", mode: "l2", isolation: spec.isolation }
+    : { ...common, kind: "macvlan", mode: "private", address: spec.mac };
+}
+
+/** An address that we have just added. */
+function asHeard(index: number, address: Address, prefixLength: number): InterfaceAddress {
+  const forever = 0xffffffff;
+  return {
+    index,
+    address,
+    prefixLength,
+    scope: isLinkLocal(address) ? RT_SCOPE_LINK : 0,
+    flags: IFA_F_NODAD,
+    preferredLifetime: forever,
+    validLifetime: forever,
+  };
+}
