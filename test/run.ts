@@ -154,8 +154,8 @@ const LAYERS: readonly Layer[] = [
     about: "keepalived and upkeep on one wire",
     tests: ["test/parity"],
     testSeconds: 120,
-    seconds: 360,
-    commands: [...NAMESPACE_COMMANDS, "keepalived"],
+    seconds: 480,
+    commands: [...NAMESPACE_COMMANDS, "keepalived", "nft"],
     executable: true,
   },
   {

@@ -13,6 +13,7 @@ import { IFA_F_DADFAILED, type InterfaceAddress } from "../netlink/address.ts";
 import { changedAddresses, type Held, heldAddresses } from "./addresses.ts";
 import type { Change } from "./diff.ts";
 import type { Footing } from "./footing.ts";
+import type { Groups } from "./groups.ts";
 import type { Holder } from "./holder.ts";
 import { isGuarded, needsPremises, type Placed } from "./instance.ts";
 import type { LinkTable } from "./links.ts";
@@ -35,6 +36,7 @@ export interface Parts {
   readonly links: LinkTable;
   readonly neighbourhood: Neighbourhood;
   readonly footing: Footing;
+  readonly groups: Groups<Running>;
   /** Takes what the parent should know. */
   readonly tell: (message: FromRole) => void;
 }
@@ -259,9 +261,8 @@ export class Holdings implements AddressListener {
 
   #premisesWanted(): Premises {
     if (this.#premises !== undefined) return this.#premises;
-    const { kernel, links, tell } = this.#parts;
     const { Premises } = require("./premises.ts") as typeof import("./premises.ts");
-    this.#premises = new Premises(this.#holder, kernel, links, tell);
+    this.#premises = new Premises(this.#holder, this.#parts);
     this.#premises.setGlobals(this.#globals);
     return this.#premises;
   }

@@ -17,6 +17,15 @@ import { type SavedSettings, Sysctls } from "./sysctl_perform.ts";
 import type { Setting } from "./vmac.ts";
 import { Vmacs } from "./vmac_perform.ts";
 
+/** The parts of the role that are needed here. */
+interface Parts {
+  readonly kernel: Kernel;
+  readonly links: LinkTable;
+  readonly groups: { together(one: string, other: string): boolean };
+  /** Takes what the parent keeps for whoever comes after us. */
+  readonly tell: (message: FromRole) => void;
+}
+
 /** The VMACs and the firewall of a process. */
 export class Premises implements Guard {
   readonly #holder: Holder;
@@ -32,13 +41,7 @@ export class Premises implements Guard {
   /** Something that the settings depend on has changed. */
   #isStale = false;
 
-  /** `tell` takes what the parent keeps for whoever comes after us. */
-  constructor(
-    holder: Holder,
-    kernel: Kernel,
-    links: LinkTable,
-    tell: (message: FromRole) => void,
-  ) {
+  constructor(holder: Holder, { kernel, links, groups, tell }: Parts) {
     this.#holder = holder;
     this.#links = links;
     this.#tell = tell;
@@ -49,6 +52,7 @@ export class Premises implements Guard {
       log: (level, text) => log(level, text),
       set: (path, value) => this.#sysctls.set(path, value),
       original: (path) => this.#sysctls.original(path),
+      together: (one, other) => groups.together(one, other),
       made: () => {
         this.#firewall.changed();
         this.#firewall.close();

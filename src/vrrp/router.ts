@@ -92,6 +92,7 @@ export class Router implements Listener, Holder {
       links: this.#links,
       neighbourhood: this.#neighbourhood,
       footing: this.#footing,
+      groups: this.#groups,
       tell,
     });
     loop.watch(this.#kernel.monitor.fd, () => {

@@ -64,13 +64,15 @@ export interface Surroundings {
   /** Changes a setting of the kernel below /proc/sys, and says what it was before any change. */
   set(path: string, value: string): void;
   original(path: string): string | undefined;
+  /** Whether two instances are in one sync group. */
+  together(one: string, other: string): boolean;
   /** A link is there and not yet switched on: it has not said anything so far. */
   made(): void;
 }
 
 /** The VMACs of a process. */
 export class Vmacs {
-  readonly #kernel: Kernel;
+  readonly #kernel: Pick<Kernel, "perform" | "refresh" | "refused">;
   readonly #links: LinkTable;
   readonly #around: Surroundings;
   readonly #all = new Map<string, Vmac>();
@@ -78,7 +80,7 @@ export class Vmacs {
   naming: VmacNaming = {};
 
   constructor(
-    kernel: Kernel,
+    kernel: Pick<Kernel, "perform" | "refresh" | "refused">,
     links: LinkTable,
     around: Surroundings,
   ) {
@@ -97,19 +99,36 @@ export class Vmacs {
    * more go with the next {@link Vmacs.sweep}. `keepsAddresses`: it goes on where a predecessor stopped.
    */
   place(key: string, instance: VrrpInstance, keepsAddresses: boolean): Placed {
-    const specs = vmacsOf(instance, this.naming);
+    const asked = vmacsOf(instance, this.naming);
+    const rival = this.#rivalOf(key, instance.name, asked);
+    const specs = rival === undefined ? asked : [];
     const wanted = new Set(specs.map((one) => one.key));
     for (const vmac of this.#all.values()) {
       if (!wanted.has(vmac.spec.key)) vmac.users.delete(key);
     }
     const made = specs.filter((spec) => this.#use(key, instance.name, spec, keepsAddresses));
     const names = new Map(specs.map((one) => [one.key, this.#all.get(one.key)!.name]));
+    if (rival !== undefined) {
+      const { name } = instance;
+      this.#around.log(
+        "error",
+        `(${rival}) uses same VMAC as VRRP instance ${name}, disabling ${name}`,
+      );
+      const why = `it has the VMAC of ${rival}, and no sync group makes them move as one`;
+      return { instance: { ...instance, configuration_fault: why }, vmac: undefined };
+    }
     const own = ownVmac(instance, this.naming);
     return {
       instance: onVmacs(instance, names, this.naming),
       vmac: own && names.get(own.key),
       made: made.map((spec) => names.get(spec.key)!),
     };
+  }
+
+  /** Who else is on a VMAC of these and may be MASTER when this instance is not. */
+  #rivalOf(key: string, name: string, specs: readonly VmacSpec[]): string | undefined {
+    const users = specs.flatMap((spec) => [...this.#all.get(spec.key)?.users ?? []]);
+    return users.find(([other, user]) => other !== key && !this.#around.together(name, user))?.[1];
   }
 
   /** An instance is no more. */
@@ -219,7 +238,8 @@ export class Vmacs {
       const isAsked = name === spec.name;
       const holder = [...this.#all.values()].find((one) => one.name === name);
       if (holder !== undefined && holder.users.size > 0) {
-        const text = `VMAC interface name ${name} is already used - ignoring`;
+        const [other = ""] = holder.users.values();
+        const text = `VRRP instance ${other} is already using ${name} - ignoring name`;
         if (isAsked) this.#around.log("warning", `(${user}) ${text}`);
         continue;
       }

@@ -67,8 +67,8 @@ export function ruleset(network: Network, host: string): string {
   return network.run(host, "nft", "list", "ruleset").replace(/packets \d+ bytes \d+/g, "packets");
 }
 
-/** Whether a host hears an answer to a ping. */
-export function answersPing(network: Network, from: string, address: string): boolean {
-  const words = ["ping", "-n", "-c", "1", "-W", "1", address];
+/** Whether a host hears an answer to one of some pings. */
+export function answersPing(network: Network, from: string, address: string, tries = 1): boolean {
+  const words = ["ping", "-n", "-c", String(tries), "-i", "0.2", "-W", "0.5", address];
   return Bun.spawnSync([...network.enter(from), ...words]).success;
 }
