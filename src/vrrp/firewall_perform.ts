@@ -46,15 +46,24 @@ export class Firewall implements Guard {
   readonly #log: (level: LogLevel, text: string) => void;
   readonly #wanted: () => readonly Guarding[];
   readonly #made = new Map<string, Made>();
-  #netlink: Netlink | undefined;
+  readonly #open: () => Pick<Netlink, "transact">;
+  #netlink: Pick<Netlink, "transact"> | undefined;
+  /** What the kernel did not make, as text: it is not asked for the same again. */
+  readonly #refused = new Map<string, string>();
   #isStale = false;
-  /** The kernel has no nftables: that is told once. */
-  #isMissing = false;
 
-  /** `wanted` says what is to be guarded whenever something has changed. */
-  constructor(log: (level: LogLevel, text: string) => void, wanted: () => readonly Guarding[]) {
+  /**
+   * `wanted` says what is to be guarded whenever something has changed; `open` opens a socket when it is
+   * needed, and throws SysError.
+   */
+  constructor(
+    log: (level: LogLevel, text: string) => void,
+    wanted: () => readonly Guarding[],
+    open: () => Pick<Netlink, "transact"> = () => new Netlink(NETLINK_NETFILTER),
+  ) {
     this.#log = log;
     this.#wanted = wanted;
+    this.#open = open;
   }
 
   /** Whether there is no table. */
@@ -72,9 +81,11 @@ export class Firewall implements Guard {
     if (!this.#isStale) return;
     for (const wanted of this.#wanted()) {
       if (isIdle(wanted.structure)) continue;
-      const made = this.#made.get(keyOf(wanted.structure));
-      if (made?.text === JSON.stringify(wanted.structure)) this.#add(made, wanted);
-      else this.#make(wanted, made);
+      const key = keyOf(wanted.structure);
+      const text = JSON.stringify(wanted.structure);
+      const made = this.#made.get(key);
+      if (made?.text === text) this.#add(made, wanted);
+      else if (this.#refused.get(key) !== text) this.#make(wanted, made);
     }
   }
 
@@ -128,8 +139,14 @@ export class Firewall implements Guard {
       this.#log("info", `Table ${key} is there already, of a predecessor - replacing it`);
       refusal = make(false);
     }
-    if (refusal !== undefined) return;
     const text = JSON.stringify(structure);
+    if (refusal !== undefined) {
+      this.#refused.set(key, text);
+      const effect = "addresses accept everything, and VMACs report their memberships";
+      this.#log("warning", `Without the table ${key} ${effect}`);
+      return;
+    }
+    this.#refused.delete(key);
     const made = { vmacs: vmacsByKey(members), addresses: addressesByKey(members) };
     this.#made.set(key, { structure, text, ...made });
   }
@@ -162,18 +179,16 @@ export class Firewall implements Guard {
 
   /** The refusal of a batch, if it was; all but the expected ones are logged. */
   #transact(changes: readonly Uint8Array[], doing: string, expected: number): SysError | undefined {
-    if (changes.length === 0 || this.#isMissing) return undefined;
+    if (changes.length === 0) return undefined;
     try {
-      this.#netlink ??= new Netlink(NETLINK_NETFILTER);
+      this.#netlink ??= this.#open();
       const batch = encodeBatch(changes).map((bytes) => ({ bytes, doing }));
       const refusal = this.#netlink.transact(batch);
       if (refusal !== undefined && refusal.code !== expected) this.#log("error", refusal.message);
       return refusal;
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
-      this.#isMissing = true;
-      const effect = "addresses accept everything, and VMACs report their groups";
-      this.#log("error", `No nftables, so that ${effect}: ${error.message}`);
+      this.#log("error", error.message);
       return error;
     }
   }

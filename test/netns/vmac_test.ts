@@ -317,6 +317,27 @@ test("a role that comes back too late for its peers withdraws VMAC and settings 
   expect(arpSettings(network, "a", "eth0")).toEqual(before);
 });
 
+test("a BACKUP's role dies and the daemon is stopped before the next one is there: nothing stays", async () => {
+  using network = new Network(["a", "b"]);
+  const before = arpSettings(network, "a", "eth0");
+  await using b = new Daemon(network, "b", vmac("", { state: "MASTER" }));
+  await b.waitForLog("(V) Entering MASTER STATE");
+  await using a = new Daemon(network, "a", vmac("", { priority: 100 }));
+  for (const delay of ["", "delayed 1 seconds"]) {
+    await a.waitForLog("(V) Entering BACKUP STATE");
+    const { vrrp } = a.pids();
+    // What it has made is told to the parent in the same turn as this.
+    await a.waitForLog("Startup complete");
+    process.kill(vrrp, "SIGKILL");
+    await a.waitForLog(`VRRP child process(${vrrp}) died: Respawning`);
+    if (delay !== "") await a.waitForLog(delay);
+  }
+  expect(await a.stop()).toBe(0);
+  expect(vmacNames(network, "a")).toEqual([]);
+  expect(arpSettings(network, "a", "eth0")).toEqual(before);
+  expect(network.run("a", "nft", "list", "tables")).toBe("");
+});
+
 test("a reload puts an instance on a VMAC and takes it off: it stays MASTER, adverts flow", async () => {
   using network = new Network(["a"]);
   const before = arpSettings(network, "a", "eth0");

@@ -1,0 +1,72 @@
+/** Instances on ipvlans of their own. Many kernels are built without: then these are skipped. */
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { Capture } from "../support/capture.ts";
+import { instance } from "../support/configs.ts";
+import { Daemon } from "../support/daemon.ts";
+import { Network } from "../support/namespaces.ts";
+import { linksOf, vmacNames } from "../support/vmac.ts";
+import { poll } from "../support/waiting.ts";
+
+setDefaultTimeout(60_000);
+
+const VIP = "10.0.0.100/32";
+
+/** Whether the kernel has ipvlans. */
+function isBuilt(): boolean {
+  using network = new Network(["a"]);
+  const words = ["ip", "link", "add", "probe", "link", "eth0", "type", "ipvlan", "mode", "l2"];
+  return Bun.spawnSync([...network.enter("a"), ...words]).success;
+}
+
+const ifBuilt = test.skipIf(!isBuilt());
+
+ifBuilt("an ipvlan: the MAC address of the link below, a source address of its own", async () => {
+  using network = new Network(["a", "b"]);
+  await using capture = await Capture.start(network);
+  const config = (number: number, priority: number): string =>
+    instance({ priority, more: `use_ipvlan 10.0.0.2${number}/24 private` });
+  await using a = new Daemon(network, "a", config(1, 200));
+  await a.waitForLog("(V): Success creating VMAC interface vrrp.7", 20_000);
+  await a.waitForLog("(V) Entering MASTER STATE", 20_000);
+  const base = linksOf(network, "a").get("eth0")!.address;
+  const advert = await capture.waitForAdvert(() => true, 20_000);
+  expect(advert).toMatchObject({ source: "10.0.0.21", sourceMac: base });
+  await poll(() => network.addresses("a", "vrrp.7").length === 2, 5000, "no address");
+  expect(network.addresses("a", "vrrp.7").toSorted()).toEqual([VIP, "10.0.0.21/24"].toSorted());
+  const { linkinfo } = linksOf(network, "a").get("vrrp.7")!;
+  expect(linkinfo).toMatchObject({ info_kind: "ipvlan", info_data: { mode: "l2" } });
+  await using b = new Daemon(network, "b", config(2, 100));
+  await b.waitForLog("(V) Entering BACKUP STATE", 20_000);
+  const { ifindex } = linksOf(network, "a").get("vrrp.7")!;
+  process.kill(a.pids().vrrp, "SIGKILL");
+  await a.waitForLog("(V) Found matching interface vrrp.7", 20_000);
+  expect(linksOf(network, "a").get("vrrp.7")!.ifindex).toBe(ifindex);
+  expect(await a.stop(20_000)).toBe(0);
+  expect(vmacNames(network, "a")).toEqual([]);
+  await b.waitForLog("(V) Entering MASTER STATE", 20_000);
+  await poll(() => network.addresses("b", "vrrp.7").includes(VIP), 5000, "no address");
+});
+
+ifBuilt("over IPv6 it speaks from a link-local address that only it has", async () => {
+  using network = new Network(["a"], { ipv6: true });
+  await using capture = await Capture.start(network);
+  const config = (vrid: number): string =>
+    instance({
+      name: `V${vrid}`,
+      vrid,
+      state: "MASTER",
+      addresses: [`fe80::${vrid}`],
+      more: `use_ipvlan own${vrid}`,
+    });
+  await using a = new Daemon(network, "a", config(7) + config(8));
+  await a.waitForLog("(V8) Entering MASTER STATE", 20_000);
+  const seven = await capture.waitForAdvert(({ vrid }) => vrid === 7, 20_000);
+  const eight = await capture.waitForAdvert(({ vrid }) => vrid === 8, 20_000);
+  expect(seven.source).toMatch(/5e:7\w\w:/);
+  expect(eight.source).toMatch(/5e:8\w\w:/);
+  expect(seven.sourceMac).toBe(eight.sourceMac);
+  expect(vmacNames(network, "a")).toEqual(["own7", "own8"]);
+  expect(await a.stop(20_000)).toBe(0);
+  expect(vmacNames(network, "a")).toEqual([]);
+});
