@@ -13,6 +13,7 @@
  * ```
  */
 
+import { assert } from "../lib/assert.ts";
 import { AF_INET6, AF_UNSPEC } from "./family.ts";
 import {
   AttributeReader,
@@ -384,6 +385,14 @@ export function encodeSetLink(link: LinkSettings & { readonly index: number }): 
 export function encodeDeleteLink(index: number): Uint8Array {
   const w = new AttributeWriter();
   writeLink(w, index, {});
+  return request(RTM_DELLINK, 0, w);
+}
+
+/** Removes every link of a group at once, which takes no longer than one; not of group 0. */
+export function encodeDeleteGroup(group: number): Uint8Array {
+  assert(group > 0, "the group of all others is not removed");
+  const w = new AttributeWriter();
+  writeLink(w, 0, { group });
   return request(RTM_DELLINK, 0, w);
 }
 

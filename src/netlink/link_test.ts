@@ -8,6 +8,7 @@ import virtual from "../../test/golden/netlink/virtual_links.json";
 import { mutants } from "../../test/support/mutants.ts";
 import {
   decodeLink,
+  encodeDeleteGroup,
   encodeDeleteLink,
   encodeDumpLinks,
   encodeGetLink,
@@ -91,6 +92,8 @@ const OURS: Record<string, Uint8Array> = {
     index: INDEX.x6,
     address: hex("020000000006"),
   }),
+  "ip link set dev x2 mtu 1400": encodeSetLink({ index: INDEX.x2, mtu: 1400 }),
+  "ip link del group 7": encodeDeleteGroup(7),
   "ip link del dev x6": encodeDeleteLink(INDEX.x6),
 };
 

@@ -89,14 +89,8 @@ export type FromRole =
     readonly peer: string;
     readonly peerPriority: number;
   }
-  /** What would be left of it besides addresses, should it die: the next role is told of it. */
-  | {
-    readonly type: "premises";
-    /** What it has changed in the kernel's settings. */
-    readonly saved: SavedSettings;
-    /** Neither settings nor links or tables of its own. */
-    readonly isEmpty: boolean;
-  }
+  /** What is changed in the kernel's settings: kept for the next role, should this one die. */
+  | { readonly type: "settings"; readonly saved: SavedSettings }
   /** A sync group has changed its state; its members' messages come before and after as it has. */
   | {
     readonly type: "group";
@@ -116,6 +110,8 @@ export const LEDGER_FD = 4;
 export const ANNOUNCE_FD = 5;
 /** The stop line's descriptor in the role. */
 export const STOP_FD = 6;
+/** The place in the ledger that is not 0 while the role has links, tables or settings of its own. */
+export const PREMISES_SLOT = 0;
 /** Names the role in its environment; deleted by the role at once. */
 export const ROLE_VARIABLE = "UPKEEP_ROLE";
 /** In the environment of the daemon that has left its terminal: where it was called; deleted at once. */

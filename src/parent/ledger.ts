@@ -14,6 +14,7 @@
 import { AF_PACKET, SO_SNDBUF, SOCK_RAW, SOL_SOCKET } from "../../ffi/constants.ts";
 import { mapShared } from "../../ffi/memory.ts";
 import { openSharedMemory } from "../../ffi/process.ts";
+import { PREMISES_SLOT } from "./channel.ts";
 import { openSocket, setOption, socketPair } from "../../ffi/socket.ts";
 
 /** Instances beyond this number are not adopted after a crash, they start as BACKUP. */
@@ -27,7 +28,7 @@ export const LEDGER_BYTES = SLOTS * Float64Array.BYTES_PER_ELEMENT;
 export interface Ledger {
   /** To be inherited by the role. */
   readonly fd: number;
-  /** Moments of last adverts (microseconds on the monotonic clock; 0 is not MASTER), by slot. */
+  /** Moments of last adverts (microseconds on the monotonic clock; 0 is not MASTER), by slot; see slotOf. */
   readonly lastAdvertAt: Float64Array;
   /** A packet socket, to be inherited too; undefined without the right to one. */
   readonly announceFd: number | undefined;
@@ -71,7 +72,8 @@ export function openLedger(fd: number): Float64Array {
   return new Float64Array(mapShared(fd, LEDGER_BYTES));
 }
 
-/** The slot of the `index`-th instance, or -1 when there are too many. */
+/** The slot of the `index`-th instance, or -1 when there are too many; the first one is PREMISES_SLOT. */
 export function slotOf(index: number): number {
-  return index < SLOTS ? index : -1;
+  const slot = PREMISES_SLOT + 1 + index;
+  return slot < SLOTS ? slot : -1;
 }

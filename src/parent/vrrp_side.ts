@@ -8,6 +8,7 @@ import type { DaemonOptions } from "../cli/options.ts";
 import type { BfdInstance } from "../config/bfd.ts";
 import type { Config } from "../config/load.ts";
 import { type Change, diff, hasStatics, hasVrrpWork, leftovers } from "../vrrp/diff.ts";
+import type { SavedSettings } from "../vrrp/sysctl_perform.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
 import { encodeFrame, FrameReader, type FromRole, type ToRole } from "./channel.ts";
 import type { FromAnyRole } from "./common_channel.ts";
@@ -19,11 +20,8 @@ import { type Role, spawnRole } from "./supervisor.ts";
 
 const REHEARSALS = 20;
 
-/** What a role has, besides addresses, that outlives it. */
-type Premises = Extract<FromRole, { readonly type: "premises" }>;
-
 /** What the vrrp role says that is news to others. */
-export type VrrpNews = Exclude<FromRole, FromAnyRole | Premises>;
+export type VrrpNews = Exclude<FromRole, FromAnyRole | { readonly type: "settings" }>;
 
 /** What the side needs of its daemon. */
 export interface VrrpHousehold extends Household {
@@ -50,8 +48,8 @@ export class VrrpSide implements Side {
   #config: Config | undefined;
   /** BFD sessions that are Up, or were when the last role died. */
   readonly #up = new Set<string>();
-  /** For the next role to take over, or away. */
-  #premises: Premises = { type: "premises", saved: {}, isEmpty: true };
+  /** What a role has changed in the kernel's settings, for the next one to put back. */
+  #saved: SavedSettings = {};
 
   constructor(household: VrrpHousehold, ledger: Ledger) {
     const { argv0, argv, options, pidFile } = household;
@@ -66,8 +64,8 @@ export class VrrpSide implements Side {
       isNeeded: () => this.#isNeeded,
       brief: () => this.#brief(),
       hear: (message) => {
-        if (message.type === "premises") {
-          this.#premises = message;
+        if (message.type === "settings") {
+          this.#saved = message.saved;
           return;
         }
         if (message.type === "bfd") this.#noteBfd(message.instance, message.isUp);
@@ -123,9 +121,8 @@ export class VrrpSide implements Side {
 
   /** Whether a role that is gone has left nothing on the links that must be taken off. */
   get isClean(): boolean {
-    const isUnused = !hasStatics(this.#config) && this.#premises.isEmpty &&
-      this.#ledger.lastAdvertAt.every((at) => at === 0);
-    return isUnused || this.#household.options.dontReleaseVrrp;
+    return this.#household.options.dontReleaseVrrp ||
+      (!hasStatics(this.#config) && this.#ledger.lastAdvertAt.every((at) => at === 0));
   }
 
   /** Takes off the links what a dead role has left there; `ended` is called when that is done. */
@@ -135,7 +132,7 @@ export class VrrpSide implements Side {
     try {
       const role = spawnRole(argv0, argv, this.#ledger);
       this.#keeper.attend(role, ended);
-      role.tell({ type: "settings", saved: this.#premises.saved });
+      role.tell({ type: "settings", saved: this.#saved });
       role.tell({ type: "withdraw", changes: leftovers(this.#config, keepStatics) });
     } catch (error) {
       this.#household.say(
@@ -164,7 +161,7 @@ export class VrrpSide implements Side {
 
   /** A new role goes on from what is known of the world of the one before. */
   #brief(): void {
-    this.#keeper.tell({ type: "settings", saved: this.#premises.saved });
+    this.#keeper.tell({ type: "settings", saved: this.#saved });
     const wasUp = [...this.#up];
     this.tellTracked(wasUp.map((name) => ({ kind: "bfd", name, reading: true })));
     this.#tell(diff(undefined, this.#config), wasUp);

@@ -37,6 +37,7 @@ export interface Parts {
   readonly neighbourhood: Neighbourhood;
   readonly footing: Footing;
   readonly groups: Groups<Running>;
+  readonly ledger: Float64Array;
   /** Takes what the parent should know. */
   readonly tell: (message: FromRole) => void;
 }

@@ -5,7 +5,7 @@
 
 import type { VrrpGlobals, VrrpInstance } from "../config/vrrp.ts";
 import type { Family } from "../lib/address.ts";
-import type { FromRole } from "../parent/channel.ts";
+import { type FromRole, PREMISES_SLOT } from "../parent/channel.ts";
 import type { GuardedVmac } from "./firewall.ts";
 import { Firewall, type Guarding } from "./firewall_perform.ts";
 import type { Holder } from "./holder.ts";
@@ -22,6 +22,8 @@ interface Parts {
   readonly kernel: Kernel;
   readonly links: LinkTable;
   readonly groups: { together(one: string, other: string): boolean };
+  /** See ledger.ts. */
+  readonly ledger: Float64Array;
   /** Takes what the parent keeps for whoever comes after us. */
   readonly tell: (message: FromRole) => void;
 }
@@ -30,6 +32,7 @@ interface Parts {
 export class Premises implements Guard {
   readonly #holder: Holder;
   readonly #links: LinkTable;
+  readonly #ledger: Float64Array;
   readonly #tell: (message: FromRole) => void;
   readonly #sysctls: Sysctls;
   readonly #vmacs: Vmacs;
@@ -37,11 +40,13 @@ export class Premises implements Guard {
   #globals: VrrpGlobals = {};
   #isEnding = false;
   /** What the parent was told last. */
-  #told = "";
+  #told = "{}";
+  readonly #withdrawn: VrrpInstance[] = [];
   /** Something that the settings depend on has changed. */
   #isStale = false;
 
-  constructor(holder: Holder, { kernel, links, groups, tell }: Parts) {
+  constructor(holder: Holder, { kernel, links, groups, ledger, tell }: Parts) {
+    this.#ledger = ledger;
     this.#holder = holder;
     this.#links = links;
     this.#tell = tell;
@@ -120,10 +125,11 @@ export class Premises implements Guard {
     const { saved } = this.#sysctls;
     const hasLinks = !this.#vmacs.all().next().done;
     const isEmpty = !hasLinks && this.#firewall.isEmpty && Object.keys(saved).length === 0;
-    const told = JSON.stringify([saved, isEmpty]);
+    this.#ledger[PREMISES_SLOT] = isEmpty ? 0 : 1;
+    const told = JSON.stringify(saved);
     if (told === this.#told) return;
     this.#told = told;
-    this.#tell({ type: "premises", saved, isEmpty });
+    this.#tell({ type: "settings", saved });
   }
 
   /** The daemon ends: with the next {@link Premises.sweep} all goes. */
@@ -133,6 +139,11 @@ export class Premises implements Guard {
 
   /** After all else has happened: what nobody needs any more goes. */
   sweep(): void {
+    if (this.#withdrawn.length > 0) {
+      this.#vmacs.withdraw(this.#withdrawn.splice(0));
+      this.#firewall.withdraw(this.#globals);
+      this.#sysctls.settle([]);
+    }
     if (!this.#isEnding) {
       if (this.#vmacs.sweep()) this.#settle();
       this.#report();
@@ -145,11 +156,9 @@ export class Premises implements Guard {
     this.#report();
   }
 
-  /** Takes away what a predecessor has made for an instance. */
+  /** With the next {@link Premises.sweep} goes what a predecessor has made for an instance. */
   withdraw(instance: VrrpInstance): void {
-    this.#vmacs.withdraw(instance);
-    this.#firewall.withdraw(this.#globals);
-    this.#sysctls.settle([]);
+    this.#withdrawn.push(instance);
   }
 
   #settle(): void {

@@ -93,6 +93,7 @@ export class Router implements Listener, Holder {
       neighbourhood: this.#neighbourhood,
       footing: this.#footing,
       groups: this.#groups,
+      ledger,
       tell,
     });
     loop.watch(this.#kernel.monitor.fd, () => {

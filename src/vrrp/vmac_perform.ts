@@ -17,6 +17,7 @@ import {
   RT_SCOPE_LINK,
 } from "../netlink/address.ts";
 import {
+  encodeDeleteGroup,
   encodeDeleteLink,
   encodeNewLink,
   encodeSetLink,
@@ -47,6 +48,8 @@ import {
 const LOOPBACK = "lo";
 /** Prefix of a link-local address. */
 const LINK_LOCAL_LENGTH = 64;
+/** The first group of links that is tried for those that are to go together. */
+const FAREWELL_GROUP = 0x56_4d_41_43;
 
 /** A VMAC that is there, or will be as soon as the link below is. */
 export interface Vmac {
@@ -138,28 +141,22 @@ export class Vmacs {
 
   /** Takes away those that nobody uses; whether there were any. */
   sweep(): boolean {
-    let isAny = false;
-    for (const [key, vmac] of this.#all) {
-      if (vmac.users.size > 0) continue;
-      this.#all.delete(key);
-      this.#remove(vmac);
-      isAny = true;
-    }
-    return isAny;
+    const useless = [...this.#all.values()].filter(({ users }) => users.size === 0);
+    for (const { spec } of useless) this.#all.delete(spec.key);
+    this.#remove(...useless);
+    return useless.length > 0;
   }
 
   /** Takes all away. */
   stop(): void {
-    for (const vmac of this.#all.values()) this.#remove(vmac);
+    this.#remove(...this.#all.values());
     this.#all.clear();
   }
 
-  /** Takes away what a predecessor has made for an instance. */
-  withdraw(instance: VrrpInstance): void {
-    for (const spec of vmacsOf(instance, this.naming)) {
-      const link = this.#find(spec);
-      if (link !== undefined) this.#delete(link);
-    }
+  /** Takes away what a predecessor has made for instances. */
+  withdraw(instances: readonly VrrpInstance[]): void {
+    const specs = instances.flatMap((one) => vmacsOf(one, this.naming));
+    this.#delete(specs.flatMap((spec) => this.#find(spec) ?? []));
   }
 
   /** Links have changed: what is missing is made again. Whether anything was. */
@@ -266,7 +263,7 @@ export class Vmacs {
       const text =
         `VMAC ${vmac.name} already exists but is incompatible. It will be deleted/updated`;
       this.#around.log("warning", `(${user}) ${text}`);
-      this.#delete(other);
+      this.#delete([other]);
     }
     const doing = `creating VMAC interface ${vmac.name}`;
     const bytes = encodeNewLink(newLink(spec, vmac.name, base));
@@ -288,7 +285,9 @@ export class Vmacs {
     const [user = ""] = vmac.users.values();
     this.#around.log("info", `(${user}) Found matching interface ${link.name}`);
     if (!keepsAddresses) this.#strip(link);
-    this.#prepare(vmac, link, base);
+    // What goes on as it was needs nothing, and its peers are waiting.
+    if (keepsAddresses && link.up) this.#address(vmac.spec, link, base);
+    else this.#prepare(vmac, link, base);
   }
 
   /** Takes away the addresses somebody else has left. */
@@ -349,24 +348,50 @@ export class Vmacs {
 
   // --- taking away ---
 
-  #remove({ spec, name, users }: Vmac): void {
-    const link = this.#links.byName(name);
-    const base = this.#links.byName(spec.base);
-    if (link === undefined || base === undefined) return;
-    if (fitnessOf(link, spec, base.index) !== "same") return;
-    const [user = "VMAC"] = users.values();
-    if (this.#delete(link)) {
-      this.#around.log("info", `(${user}) Success removing VMAC interface ${name}`);
+  #remove(...vmacs: readonly Vmac[]): void {
+    const found = vmacs.flatMap((vmac) => {
+      const link = this.#links.byName(vmac.name);
+      const base = this.#links.byName(vmac.spec.base);
+      const isOurs = link !== undefined && base !== undefined &&
+        fitnessOf(link, vmac.spec, base.index) === "same";
+      return isOurs ? [{ vmac, link }] : [];
+    });
+    const refused = this.#delete(found.map(({ link }) => link));
+    for (const { vmac, link } of found) {
+      if (refused.has(link)) continue;
+      const [user = "VMAC"] = vmac.users.values();
+      this.#around.log("info", `(${user}) Success removing VMAC interface ${vmac.name}`);
     }
   }
 
-  #delete(link: Link): boolean {
-    const doing = `removing VMAC interface ${link.name}`;
-    const [refusal] = this.#kernel.perform([{ bytes: encodeDeleteLink(link.index), doing }]);
-    this.#links.removeLink(link.index);
-    if (refusal === undefined) return true;
-    if (refusal.code !== ENODEV) this.#kernel.refused(refusal);
-    return false;
+  /** Removes links; those that were not. Each by itself takes tens of milliseconds, all together as long. */
+  #delete(links: readonly Link[]): Set<Link> {
+    const requests = links.map(({ index, name }) => ({
+      bytes: encodeDeleteLink(index),
+      doing: `removing VMAC interface ${name}`,
+    }));
+    const isDone = links.length > 1 && this.#deleteTogether(links);
+    const verdicts = isDone ? [] : this.#kernel.perform(requests);
+    const refused = links.filter((link, i) => {
+      const verdict = verdicts[i];
+      this.#links.removeLink(link.index);
+      if (verdict !== undefined && verdict.code !== ENODEV) this.#kernel.refused(verdict);
+      return verdict !== undefined;
+    });
+    return new Set(refused);
+  }
+
+  /** Puts links into a group that nobody else uses and removes that; whether the kernel has done it. */
+  #deleteTogether(links: readonly Link[]): boolean {
+    const taken = new Set([...this.#links.all()].map(({ group }) => group));
+    let group = FAREWELL_GROUP;
+    while (taken.has(group)) group++;
+    const doing = "removing VMAC interfaces";
+    const moves = links.map(({ index }) => ({ bytes: encodeSetLink({ index, group }), doing }));
+    const [refusal] = this.#kernel.perform(moves).filter((one) => one !== undefined);
+    if (refusal !== undefined) return false;
+    const [verdict] = this.#kernel.perform([{ bytes: encodeDeleteGroup(group), doing }]);
+    return verdict === undefined;
   }
 
   /** What the links that are not ours are to be told because of them. */

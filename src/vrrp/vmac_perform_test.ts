@@ -19,7 +19,9 @@ import { Vmacs } from "./vmac_perform.ts";
 
 const EPERM = 1;
 const IFLA_MTU = 4;
-const IFLA_LINKINFO_HEAD = 16;
+const IFLA_IFNAME = 3;
+/** struct ifinfomsg */
+const HEAD_LENGTH = 16;
 const BASE = { index: 2, name: "eth0", mac: Uint8Array.of(2, 0, 0, 0, 0, 1) };
 
 /** A kernel with eth0; `refuses` says with which errno it refuses the request of that number. */
@@ -83,7 +85,13 @@ class FakeKernel {
       return 0;
     }
     if (type === RTM_DELLINK) {
-      this.links.removeLink(get32(payload, 4));
+      const index = get32(payload, 4);
+      const { group } = readLink(payload, 1, "all", 0);
+      for (const one of [...this.links.all()]) {
+        if (index === 0 ? one.group === group : one.index === index) {
+          this.links.removeLink(one.index);
+        }
+      }
       return 0;
     }
     if ((flags & NLM_F_CREATE) === 0) return this.#change(payload);
@@ -99,26 +107,26 @@ class FakeKernel {
 
   #change(payload: Uint8Array): number {
     const before = this.links.byIndex(get32(payload, 4))!;
-    const asked = decodeLink(withName(payload, before.name));
+    const { mtu, group } = readLink(payload, before.index, before.name, before.mtu);
     const isUp = get32(payload, 12) !== 0;
     this.links.setLink({
       ...before,
-      ...(asked === undefined ? {} : { mtu: asked.mtu }),
+      mtu,
+      ...(group === undefined ? {} : { group }),
       ...(isUp ? { up: true, running: true } : {}),
     });
     return 0;
   }
 }
 
-/** A change of a link with its name, so that it can be read as a link; without an MTU it is none. */
-function withName(payload: Uint8Array, name: string): Uint8Array {
+/** What a request says of a link; what it does not say is as given. */
+function readLink(payload: Uint8Array, index: number, name: string, mtu: number): Link {
   const w = new AttributeWriter();
-  w.text(3, name); // IFLA_IFNAME
-  return Uint8Array.of(
-    ...payload.subarray(0, IFLA_LINKINFO_HEAD),
-    ...w.finish(),
-    ...payload.subarray(IFLA_LINKINFO_HEAD),
-  );
+  w.text(IFLA_IFNAME, name);
+  w.u32(IFLA_MTU, mtu);
+  const [head, rest] = [payload.slice(0, HEAD_LENGTH), payload.subarray(HEAD_LENGTH)];
+  put32(head, 4, index);
+  return decodeLink(Uint8Array.of(...head, ...w.finish(), ...rest))!;
 }
 
 function link(rest: Partial<Link> & Pick<Link, "index" | "name">): Link {
@@ -308,4 +316,24 @@ test("settings of the links below: each once, and of IPv4 alone", () => {
     [`${conf}/arp_filter`]: "1",
     [`${conf}/arp_announce`]: "2",
   });
+});
+
+test("many go together, whatever else is in groups; one by one when the kernel will not have that", () => {
+  for (const isRefused of [false, true]) {
+    const kernel = new FakeKernel();
+    const group = 0x56_4d_41_43;
+    kernel.links.setLink(link({ index: 3, name: "other", kind: "dummy", group }));
+    const vmacs = kernel.vmacs();
+    for (const vrid of [1, 2, 3]) {
+      vmacs.place(`${vrid}`, one({ virtual_router_id: vrid }), false);
+    }
+    kernel.doings.length = 0;
+    if (isRefused) kernel.refuses.set(3, EPERM);
+    vmacs.stop();
+    expect(kernel.names).toEqual(["other"]);
+    const together = Array.from({ length: 4 }, () => "removing VMAC interfaces");
+    const each = [1, 2, 3].map((vrid) => `removing VMAC interface vrrp.${vrid}`);
+    expect(kernel.doings).toEqual(isRefused ? [...together, ...each] : together);
+    expect(kernel.logged.filter((text) => text.includes("Success removing"))).toHaveLength(3);
+  }
 });
