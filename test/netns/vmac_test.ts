@@ -311,7 +311,7 @@ test("a role that comes back too late for its peers withdraws VMAC and settings 
     900,
     "settings are left",
   );
-  expect(network.run("a", "nft", "list", "tables")).toBe("");
+  await poll(() => network.run("a", "nft", "list", "tables") === "", 900, "a table is left");
   await a.waitForLog("(V) Entering MASTER STATE");
   expect(await a.stop()).toBe(0);
   expect(arpSettings(network, "a", "eth0")).toEqual(before);
