@@ -101,8 +101,8 @@ test("a source address that comes and goes: FAULT without it", async () => {
   await using capture = await Capture.start(network);
   const more = "unicast_src_ip 10.0.0.77\nunicast_peer {\n10.0.0.9\n}";
   await using a = new Daemon(network, "a", instance({ more }));
-  await a.waitForLog("(V) Entering FAULT STATE (init)");
   await a.waitForLog("(V) no interface has the source address 10.0.0.77");
+  await a.waitForLog("(V) Entering FAULT STATE (init)");
   network.run("a", "ip", "address", "add", "10.0.0.77/24", "dev", "eth0");
   await a.waitForLog(BACKUP);
   await a.waitForLog(MASTER);
