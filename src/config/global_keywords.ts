@@ -163,6 +163,18 @@ export const globalDefs = lazyBlock({
       notABool("checker_log_all_failures"),
     ),
   dynamic_interfaces: () => dynamicInterfaces(),
+  notify_timeout: () => ({
+    ...seconds(
+      "SECS - end notify scripts that take longer; range 0.001..86400; default never",
+      undefined,
+      {
+        min: 0.001,
+        max: 86_400,
+        says: (text) => `notify_timeout '${text}' must be in [0.001, 86400] - ignoring`,
+      },
+    ),
+    ours: true,
+  }),
   notify_webhook: () => webhookLine("all events"),
   no_email_faults: () => flag("- no mails about FAULT; default off"),
   default_interface: () => defaultInterface(),
@@ -351,9 +363,9 @@ export const globalDefs = lazyBlock({
       notBool("vrrp_notify_priority_changes"),
     ),
   fifo_write_vrrp_states_on_reload: () =>
-    later(flag(
+    flag(
       "- write every state to the FIFOs again after a reload; default off",
-    )),
+    ),
   ...fifoRows("lvs_notify_fifo", "events of virtual and real servers"),
   ...roleRows("checker"),
   ...roleRows("bfd"),

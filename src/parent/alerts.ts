@@ -173,10 +173,9 @@ function keyOf(event: ServerEvent): string {
 function mailingServers({ virtual_servers = [] }: Config): ReadonlySet<string> {
   return new Set(virtual_servers.flatMap(({ target, protocol, smtp_alert, real_servers }) => {
     const service = serviceName(target, (protocol ?? "none").toLowerCase());
-    const servers = real_servers.filter((one) => one.smtp_alert).map(({ address, port }) => {
-      const own = port === 0 && target.type === "address" ? target.port : port;
-      return `${service} ${serverName(address, (protocol ?? "none").toLowerCase(), own)}`;
-    });
+    const servers = real_servers.filter((one) => one.smtp_alert).map(({ address, port }) =>
+      `${service} ${serverName(address, (protocol ?? "none").toLowerCase(), port)}`
+    );
     return smtp_alert ? [service, ...servers] : servers;
   }));
 }

@@ -273,6 +273,7 @@ export class Daemon {
       pidFile: this.#pathOf(options.vrrpPidFile),
       tracked: () => this.#watch?.results ?? [],
       news: (message) => this.#publish(message),
+      reloaded: () => this.#notifier.repeatStates(),
       forget: () => {
         this.#states.clear();
         this.#instances.clear();

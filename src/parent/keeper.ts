@@ -62,6 +62,8 @@ export interface Kept<To extends object, From extends { readonly type: string }>
   brief(): void;
   /** Hears what is not common to all roles. */
   hear(message: Exclude<From, FromAnyRole>): void;
+  /** It has performed what it was told, at its start or after that. */
+  configured?(isReload: boolean): void;
   /** The role is dead, and will be for so many seconds. */
   absent?(seconds: number): void;
   /** Looks after what a role leaves behind that does not come back. */
@@ -170,6 +172,7 @@ export class Keeper<To extends object, From extends { readonly type: string }> {
         return;
       case "configured":
         log.write(speaker, "info", this.#isReload ? "Reload complete" : "Startup complete");
+        this.#kept.configured?.(this.#isReload);
         this.#isReload = true;
         return;
       case "crash":

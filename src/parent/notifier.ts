@@ -14,9 +14,7 @@ import type { FromCheckers } from "./checkers_channel.ts";
 import type { Change } from "./alerts.ts";
 import { FifoWriter } from "./fifo.ts";
 import { type Runnable, type RunningScript, runScript, vetScript } from "./script.ts";
-
-/** How long a script keeps the next one of its instance waiting, in milliseconds. */
-const PATIENCE_MS = 5000;
+import { ScriptQueue, type Waiting } from "./script_queue.ts";
 
 /** What the role says that is for scripts and FIFOs. */
 type News = Extract<FromRole, { type: "state" | "group" | "priority" | "lower-priority" }>;
@@ -55,75 +53,6 @@ interface Told {
 
 type Say = (level: LogLevel, text: string) => void;
 
-interface Waiting {
-  readonly script: Runnable;
-  readonly words: readonly string[];
-  readonly context: Readonly<Record<string, string>>;
-  readonly what: string;
-}
-
-/** The scripts of one instance, in order. */
-class Queue {
-  readonly #say: Say;
-  readonly #waiting: Waiting[] = [];
-  #current: { readonly script: RunningScript; readonly timer: NodeJS.Timeout } | undefined;
-  #onIdle: (() => void)[] = [];
-
-  constructor(say: Say) {
-    this.#say = say;
-  }
-
-  get isIdle(): boolean {
-    return this.#current === undefined && this.#waiting.length === 0;
-  }
-
-  /** One that is repetitive is left out while another one like it waits. */
-  add(entry: Waiting, isRepetitive: boolean): void {
-    if (isRepetitive && this.#waiting.some(({ what }) => what === entry.what)) return;
-    this.#waiting.push(entry);
-    if (this.#current === undefined) this.#next();
-  }
-
-  /** Resolves when nothing is left to run. */
-  idle(): Promise<void> {
-    if (this.isIdle) return Promise.resolve();
-    return new Promise((resolve) => this.#onIdle.push(resolve));
-  }
-
-  #next(): void {
-    this.#current = undefined;
-    const entry = this.#waiting.shift();
-    if (entry === undefined) {
-      for (const resolve of this.#onIdle.splice(0)) resolve();
-      return;
-    }
-    const { what } = entry;
-    try {
-      const script = runScript(entry.script, entry.words, entry.context);
-      const timer = setTimeout(() => {
-        this.#say(
-          "warning",
-          `${what} has run for ${PATIENCE_MS / 1000} s, the next one starts beside it`,
-        );
-        this.#next();
-      }, PATIENCE_MS);
-      timer.unref();
-      const current = { script, timer };
-      this.#current = current;
-      void script.ended.then(({ status, signal, durationMs }) => {
-        clearTimeout(timer);
-        const how = signal === null ? `status ${status}` : `signal ${signal}`;
-        const took = `after ${(durationMs / 1000).toFixed(1)} s`;
-        if (status !== 0) this.#say("warning", `${what} ended with ${how} ${took}`);
-        if (this.#current === current) this.#next();
-      });
-    } catch (error) {
-      this.#say("error", `${what} cannot be run: ${String(error)}`);
-      this.#next();
-    }
-  }
-}
-
 /** Which FIFOs an event goes to besides the one for all. */
 type FifoName = "vrrp_notify_fifo" | "lvs_notify_fifo";
 
@@ -137,7 +66,7 @@ export class Notifier {
   readonly #say: Say;
   readonly #world: () => World;
   readonly #alert: (change: Change) => void;
-  readonly #queues = new Map<string, Queue>();
+  readonly #queues = new Map<string, ScriptQueue>();
   readonly #vetted = new Map<string, Runnable | undefined>();
   readonly #readers = new Map<string, { readonly line: string; readonly script: RunningScript }>();
   #fifos: readonly OpenFifo[] = [];
@@ -146,6 +75,8 @@ export class Notifier {
   #groups = new Map<string, VrrpSyncGroup>();
   /** Taken out of the configuration, but not yet gone. */
   readonly #removed = new Map<string, VrrpInstance>();
+  /** What FIFOs were told last, by kind and name. */
+  readonly #last = new Map<string, { readonly state: string; readonly priority: number }>();
 
   /**
    * `say` takes log lines; `world` shows the machine when a script has to be looked at; `alert` takes what
@@ -191,6 +122,7 @@ export class Notifier {
         this.#tellOfLowerPriority(news);
         return;
       case "priority":
+        this.#last.set(`INSTANCE ${news.instance}`, news);
         // No script is run for these.
         if (!news.isWanted) return;
         this.#write(`INSTANCE "${news.instance}" ${news.state}_PRIORITY ${news.priority}\n`);
@@ -253,7 +185,21 @@ export class Notifier {
       this.#run(kind, owner, "notify", notify, [kind, name, state, `${priority}`], told);
     }
     this.#write(`${kind} "${name}" ${state} ${priority}\n`);
+    this.#last.set(`${kind} ${name}`, told);
     this.#alert({ type: "change", kind, owner, ...told });
+  }
+
+  /** A reload is over: the FIFOs are told all states again, where that is asked for. */
+  repeatStates(): void {
+    if (this.#config?.globals.fifo_write_vrrp_states_on_reload !== true) return;
+    const all = [
+      ...[...this.#groups.keys()].map((name) => ["GROUP", name] as const),
+      ...[...this.#instances.keys()].map((name) => ["INSTANCE", name] as const),
+    ];
+    for (const [kind, name] of all) {
+      const last = this.#last.get(`${kind} ${name}`);
+      if (last !== undefined) this.#write(`${kind} "${name}" ${last.state} ${last.priority}\n`);
+    }
   }
 
   /** Resolves when every script has ended, or after `ms`. */
@@ -309,7 +255,12 @@ export class Notifier {
     const runnable = this.#vet(script, what);
     if (runnable === undefined) return;
     let queue = this.#queues.get(key);
-    if (queue === undefined) this.#queues.set(key, queue = new Queue(this.#say));
+    if (queue === undefined) {
+      this.#queues.set(
+        key,
+        queue = new ScriptQueue(this.#say, () => this.#config?.globals.notify_timeout),
+      );
+    }
     const isRepetitive = context["UPKEEP_STATE"] === "MASTER_RX_LOWER_PRI";
     queue.add({ script: runnable, words, context, what }, isRepetitive);
   }

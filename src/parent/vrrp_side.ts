@@ -34,6 +34,8 @@ export interface VrrpHousehold extends Household {
   tracked(): readonly TrackResult[];
   /** Something has happened to an instance, a group or a BFD session. */
   news(message: VrrpNews): void;
+  /** A reload is over. */
+  reloaded(): void;
   /** The role is dead; nothing is known of its instances. */
   forget(): void;
 }
@@ -70,6 +72,9 @@ export class VrrpSide implements Side {
         }
         if (message.type === "bfd") this.#noteBfd(message.instance, message.isUp);
         household.news(message);
+      },
+      configured: (isReload) => {
+        if (isReload) household.reloaded();
       },
       absent: (seconds) => {
         if (this.#config === undefined || seconds * 1_000_000 <= patienceUs(this.#config)) return;

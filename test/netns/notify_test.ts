@@ -268,3 +268,39 @@ test("a script gets all groups of its user where that is asked for, and nothing 
   expect(Bun.spawnSync([UPKEEP], { env }).stdout.toString()).toBe("65533 4 65531\n");
   expect(await daemon.stop()).toBe(0);
 });
+
+test("notify_timeout ends a script that takes too long, and the next one starts", async () => {
+  using network = new Network(["left"]);
+  using notes = new Notes("[ $1 = slow ] && exec sleep 60");
+  const more = `notify_master "${notes.script} slow"\nnotify "${notes.script} next"`;
+  const config = "global_defs {\nnotify_timeout 0.3\n}\n" +
+    instance({ priority: 255, state: "MASTER", more });
+  await using daemon = new Daemon(network, "left", config);
+  await daemon.waitForLog("is ended: it has run for 0.3 s");
+  await daemon.waitForLog("ended with signal SIGTERM");
+  await notes.has(2);
+  expect(daemon.log).not.toContain("starts beside it");
+});
+
+test("after a reload the FIFO is told all states again where that is asked for", async () => {
+  using network = new Network(["left"]);
+  const fifo = new Fifo();
+  await using _closing = { [Symbol.asyncDispose]: () => fifo.close() };
+  const config = (priority: number, flag = "fifo_write_vrrp_states_on_reload"): string =>
+    `global_defs {\nvrrp_notify_fifo ${fifo.path}\n${flag}\n}\n` +
+    "vrrp_sync_group G {\ngroup {\nV\n}\n}\n" + instance({ priority });
+  await using daemon = new Daemon(network, "left", config(100));
+  await fifo.has('GROUP "G" MASTER 0');
+  const before = fifo.lines.length;
+  daemon.rewrite(config(90));
+  daemon.signal("SIGHUP");
+  await fifo.has('INSTANCE "V" MASTER 90');
+  expect(fifo.lines.slice(before)).toEqual(['GROUP "G" MASTER 0', 'INSTANCE "V" MASTER 90']);
+  daemon.rewrite(config(80, ""));
+  daemon.signal("SIGHUP");
+  await daemon.waitForLog("Reload complete");
+  await daemon.waitForLog("Reload complete");
+  expect(await daemon.stop()).toBe(0);
+  await fifo.has('INSTANCE "V" STOP 80');
+  expect(fifo.lines.slice(before + 2)).toEqual(['INSTANCE "V" STOP 80', 'GROUP "G" STOP 0']);
+});
