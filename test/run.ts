@@ -122,13 +122,13 @@ const LAYERS: readonly Layer[] = [
   },
   {
     name: "uml",
-    about: "virtual servers in a kernel that has IPVS, beside keepalived",
+    about: "virtual servers, ipvlans and VRFs in a kernel that has them, beside keepalived",
     tests: ["test/uml"],
     testSeconds: 60,
     seconds: 300,
     commands: [
       ...["linux.uml", "modprobe", "ipvsadm", "iptables-legacy", "keepalived"],
-      ...["ip", "nsenter", "ps"],
+      ...["ip", "nsenter", "ping", "ps", "tcpdump"],
     ],
     executable: true,
     inGuest: true,

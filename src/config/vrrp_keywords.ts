@@ -114,7 +114,7 @@ export const vrrpInstance = block(() => ({
   ),
   old_unicast_checksum: oldUnicastChecksum(),
   vrf: later(vrf()),
-  dont_track_primary: later(flag("- the state of its own interface does not count; default off")),
+  dont_track_primary: flag("- the state of its own interface does not count; default off"),
   ...trackRows(),
   mcast_src_ip: sourceAddress(
     "IPADDR - source of adverts; default the first address of the interface",

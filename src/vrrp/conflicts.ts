@@ -96,7 +96,9 @@ export class ConflictWatch {
       this.#announcer.send(owner, link, encodeArpProbe({ mac, address }));
       return;
     }
-    const source = this.#links.primaryAddress(index, 6, () => false, true);
+    // A VMAC has only one that is deprecated.
+    const source = this.#links.primaryAddress(index, 6, () => false, true) ??
+      this.#links.linkLocal(index);
     if (source === undefined) return;
     if (!this.#hearsNd) this.#hearNd();
     this.#announcer.send(owner, link, encodeSolicitationFrame({ mac, address, source }));

@@ -6,7 +6,7 @@
 import { EEXIST, ENOENT } from "../../ffi/constants.ts";
 import { SysError } from "../../ffi/libc.ts";
 import { Netlink } from "../../ffi/netlink.ts";
-import { formatAddress } from "../lib/address.ts";
+import { type Family, formatAddress } from "../lib/address.ts";
 import type { LogLevel } from "../lib/log.ts";
 import { encodeBatch } from "../netlink/nftables.ts";
 import {
@@ -74,6 +74,16 @@ export class Firewall implements Guard {
   /** Something that matters has changed. */
   changed(): void {
     this.#isStale = true;
+  }
+
+  /** A VMAC is about to be switched on: it is in its table before it says anything. */
+  admit(family: Family, vmac: GuardedVmac): void {
+    const made = [...this.#made.values()].find(({ structure }) =>
+      structure.family === family && structure.guardsVmacs
+    );
+    this.#isStale = true;
+    if (made === undefined) this.close();
+    else this.#add(made, { vmacs: [vmac], addresses: [] });
   }
 
   /** See {@link Guard}: tables are made, and members added. */

@@ -75,6 +75,24 @@ test("a table is made once, its members come before addresses do and go after th
   expect([asked.splice(0), firewall.isEmpty]).toEqual([["-table"], true]);
 });
 
+test("a VMAC is in its table before it is switched on", () => {
+  const { firewall, wanted, asked } = scene();
+  const vmacs = [{ index: 5, base: 2 }, { index: 6, base: 2 }];
+  const now = (count: number): Guarding => ({
+    ...guarding([], { guardsVmacs: true, guardsAddresses: false }),
+    vmacs: vmacs.slice(0, count),
+  });
+  wanted.now = [now(1)];
+  firewall.admit(4, vmacs[0]!);
+  expect(asked.splice(0)).toEqual(["table set chain rule element"]);
+  firewall.admit(4, vmacs[1]!);
+  expect(asked.splice(0)).toEqual(["element"]);
+  // It is gone again before the turn ends.
+  firewall.close();
+  firewall.open();
+  expect(asked.splice(0)).toEqual(["-element"]);
+});
+
 test("nothing is asked when nothing has changed", () => {
   const { firewall, wanted, asked } = scene();
   wanted.now = [guarding(["192.0.2.1"])];

@@ -9,7 +9,7 @@ import { type FromRole, PREMISES_SLOT } from "../parent/channel.ts";
 import type { GuardedVmac } from "./firewall.ts";
 import { Firewall, type Guarding } from "./firewall_perform.ts";
 import type { Holder } from "./holder.ts";
-import type { Held } from "./addresses.ts";
+import { type Held, heldAddresses } from "./addresses.ts";
 import { isGuarded, type Placed } from "./instance.ts";
 import type { LinkTable } from "./links.ts";
 import type { Guard, Kernel } from "./perform.ts";
@@ -42,6 +42,8 @@ export class Premises implements Guard {
   /** What the parent was told last. */
   #told = "{}";
   readonly #withdrawn: VrrpInstance[] = [];
+  /** How long the addresses are, in bytes, that an instance is to guard as MASTER; by its key. */
+  readonly #guards = new Map<string, ReadonlySet<number>>();
   /** Something that the settings depend on has changed. */
   #isStale = false;
 
@@ -58,9 +60,8 @@ export class Premises implements Guard {
       set: (path, value) => this.#sysctls.set(path, value),
       original: (path) => this.#sysctls.original(path),
       together: (one, other) => groups.together(one, other),
-      made: () => {
-        this.#firewall.changed();
-        this.#firewall.close();
+      made: ({ family, mac }, index, base) => {
+        if (mac !== undefined) this.#firewall.admit(family, { index, base });
       },
     });
     kernel.guard = this;
@@ -83,6 +84,10 @@ export class Premises implements Guard {
   place(key: string, instance: VrrpInstance, keepsAddresses: boolean): Placed {
     this.#firewall.changed();
     this.#isStale = true;
+    if (isGuarded(instance)) {
+      const lengths = heldAddresses(instance).map(({ address }) => address.length);
+      this.#guards.set(key, new Set(lengths));
+    } else this.#guards.delete(key);
     return this.#vmacs.place(key, instance, keepsAddresses);
   }
 
@@ -90,6 +95,7 @@ export class Premises implements Guard {
   forget(key: string): void {
     this.#firewall.changed();
     this.#isStale = true;
+    this.#guards.delete(key);
     this.#vmacs.forget(key);
   }
 
@@ -171,9 +177,8 @@ export class Premises implements Guard {
 
   /** What the tables are to be, one for each family. */
   #guarding(): Guarding[] {
-    const guarded = [...this.#holder.all()].filter(({ instance }) => isGuarded(instance));
-    const there = guarded.filter(({ state }) => state.name === "MASTER").flatMap(({ held }) =>
-      held
+    const there = [...this.#holder.all()].flatMap(({ state, instance, held }) =>
+      state.name === "MASTER" && isGuarded(instance) ? held : []
     );
     const { nftables, nftables_priority, nftables_counters } = this.#globals;
     const options = {
@@ -182,14 +187,15 @@ export class Premises implements Guard {
       ...(nftables_counters === true ? { nftables_counters } : {}),
     };
     return ([4, 6] as const).map((family) => {
-      const isOurs = ({ address }: Held): boolean => address.length === (family === 4 ? 4 : 16);
+      const length = family === 4 ? 4 : 16;
+      const isOurs = ({ address }: Held): boolean => address.length === length;
       const vmacs = this.#guardedVmacs(family);
       return {
         structure: {
           family,
           options,
           guardsVmacs: vmacs.length > 0,
-          guardsAddresses: guarded.some(({ held }) => held.some(isOurs)),
+          guardsAddresses: [...this.#guards.values()].some((lengths) => lengths.has(length)),
         },
         vmacs,
         addresses: there.filter(isOurs).map(({ address, device }) => ({

@@ -225,9 +225,7 @@ export class Router implements Listener, Holder {
     this.#footing.instancesChanged();
     if (running.state.name === "MASTER") this.#holdings.change(running, before, placed);
     this.#reassess(running, now);
-    if (before.kernel_rx_buf_size !== next.kernel_rx_buf_size) {
-      this.#footing.sizeBuffer(running.port);
-    }
+    this.#footing.sizeBuffer(running.port);
     this.#schedule(running);
     const isNews = before.priority !== next.priority || before.advert_int !== next.advert_int;
     if (isNews) this.#dispatch(running, { type: "reconfiguration" }, now);

@@ -3,7 +3,6 @@
  * has been set, and put back in the end unless somebody else has changed it meanwhile.
  */
 
-import { SysError } from "../../ffi/libc.ts";
 import { readSysctl, writeSysctl } from "../../ffi/sysctl.ts";
 import type { LogLevel } from "../lib/log.ts";
 import type { Setting } from "./vmac.ts";
@@ -62,11 +61,9 @@ export class Sysctls {
   set(path: string, value: string): void {
     // Without IPv6 in the kernel there is nothing to set.
     if (readSysctl(path) === undefined) return;
-    try {
-      writeSysctl(path, value);
-    } catch (error) {
-      if (!(error instanceof SysError)) throw error;
-      this.#log("error", error.message);
+    const refusal = writeSysctl(path, value);
+    if (refusal !== undefined) {
+      this.#log("error", refusal.message);
       return;
     }
     const after = readSysctl(path);

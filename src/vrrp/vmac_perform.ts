@@ -69,8 +69,8 @@ export interface Surroundings {
   original(path: string): string | undefined;
   /** Whether two instances are in one sync group. */
   together(one: string, other: string): boolean;
-  /** A link is there and not yet switched on: it has not said anything so far. */
-  made(): void;
+  /** A link of this index is there and not yet switched on: it has not said anything so far. */
+  made(spec: VmacSpec, index: number, base: number): void;
 }
 
 /** The VMACs of a process. */
@@ -219,11 +219,12 @@ export class Vmacs {
     const base = this.#links.byName(spec.base);
     if (base === undefined) return undefined;
     for (const link of this.#links.all()) {
+      const isNamed = spec.name === undefined || spec.name === link.name;
+      if (!isNamed || !mayAdopt(link, spec, base.index)) continue;
       const isTaken = [...this.#all.values()].some((one) =>
         one.spec.key !== spec.key && one.name === link.name
       );
-      const isNamed = spec.name === undefined || spec.name === link.name;
-      if (!isTaken && isNamed && mayAdopt(link, spec, base.index)) return link;
+      if (!isTaken) return link;
     }
     return undefined;
   }
@@ -313,7 +314,7 @@ export class Vmacs {
       const bytes = encodeSetLink({ index, addrGenMode: "none" });
       this.#do([{ bytes, doing: `setting the address generation mode of ${name}` }]);
     }
-    this.#around.made();
+    this.#around.made(spec, index, base.index);
     const bytes = encodeSetLink({ index, up: true });
     if (!link.up) this.#do([{ bytes, doing: `switching on ${name}` }]);
     const up = this.#kernel.refresh(name);
@@ -421,7 +422,13 @@ export class Vmacs {
 
 function newLink(spec: VmacSpec, name: string, base: Link): NewLink {
   const group = spec.group ?? base.group;
-  const common = { name, linkIndex: base.index, ...(group === undefined ? {} : { group }) };
+  const common = {
+    name,
+    linkIndex: base.index,
+    ...(group === undefined ? {} : { group }),
+    // Its routes are those of the link below.
+    ...(base.vrfTable === undefined || base.master === undefined ? {} : { master: base.master }),
+  };
   return spec.mac === undefined
     ? { ...common, kind: "ipvlan", mode: "l2", isolation: spec.isolation }
     : { ...common, kind: "macvlan", mode: "private", address: spec.mac };

@@ -121,3 +121,49 @@ test("unplugged and back at a stroke, many times: it settles where it should", a
   await capture.waitForAdvert((advert) => advert.atUs > atUs + 400_000);
   expect(capture.adverts.every(({ source }) => source === A)).toBe(true);
 });
+
+test("a link that addresses go to is off: FAULT, unless they are not tracked", async () => {
+  using network = new Network(["a"], { hasSecondLink: true });
+  const config = instance({
+    name: "A",
+    priority: 150,
+    addresses: ["10.0.0.100/32"],
+    more: "virtual_ipaddress_excluded { 10.1.0.100/32 dev eth1 }",
+  }) +
+    instance({ name: "B", vrid: 8, priority: 150, addresses: ["10.1.0.101/32 dev eth1 no_track"] });
+  await using daemon = new Daemon(network, "a", config);
+  await daemon.waitForLog("(A) Entering MASTER STATE");
+  network.run("a", "ip", "link", "set", "eth1", "down");
+  await daemon.waitForLog("(A) an interface of its addresses is down or missing (eth1)");
+  await daemon.waitForLog("(A) Entering FAULT STATE");
+  network.run("a", "ip", "link", "set", "eth1", "up");
+  await daemon.waitForLog("(A) Entering MASTER STATE");
+  await poll(() => network.addresses("a", "eth1").includes("10.1.0.100/32"), 1000, "no address");
+  expect(daemon.log).not.toContain("(B) Entering FAULT");
+  expect(await daemon.stop()).toBe(0);
+});
+
+test("dont_track_primary: its own link may be off", async () => {
+  using network = new Network(["a"]);
+  await using capture = await Capture.start(network);
+  const more = "dont_track_primary";
+  const config = instance({ name: "A", priority: 150, more }) +
+    instance({
+      name: "B",
+      vrid: 8,
+      priority: 150,
+      addresses: ["10.0.0.101"],
+      more: `use_vmac\n${more}`,
+    });
+  await using daemon = new Daemon(network, "a", config);
+  await daemon.waitForLog("(B) Entering MASTER STATE");
+  network.run("a", "ip", "link", "set", "eth0", "down");
+  await daemon.waitForLog("while sending an advert over eth0");
+  network.run("a", "ip", "link", "set", "eth0", "up");
+  const sinceUs = nowUs();
+  for (const one of [7, 8]) await capture.waitForAdvert(({ vrid }) => vrid === one, 5000, sinceUs);
+  expect(daemon.log).not.toContain("FAULT");
+  expect(network.addresses("a")).toContain(VIP);
+  expect(network.addresses("a", "vrrp.8")).toEqual(["10.0.0.101/32"]);
+  expect(await daemon.stop()).toBe(0);
+});

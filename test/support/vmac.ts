@@ -13,6 +13,7 @@ export interface ShownLink {
   readonly group: string;
   /** The link below. */
   readonly link?: string;
+  readonly master?: string;
   readonly inet6_addr_gen_mode?: string;
   readonly linkinfo?: {
     readonly info_kind: string;

@@ -1,27 +1,21 @@
-/** Instances on ipvlans of their own. Many kernels are built without: then these are skipped. */
+/** Instances on links that many kernels are built without: ipvlans, and macvlans in a VRF. */
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Capture } from "../support/capture.ts";
 import { instance } from "../support/configs.ts";
-import { Daemon } from "../support/daemon.ts";
+import { Daemon, UPKEEP } from "../support/daemon.ts";
 import { Network } from "../support/namespaces.ts";
-import { linksOf, vmacNames } from "../support/vmac.ts";
+import { IN_GUEST } from "../support/uml.ts";
+import { answersPing, linksOf, vmacNames } from "../support/vmac.ts";
 import { poll } from "../support/waiting.ts";
 
 setDefaultTimeout(60_000);
 
 const VIP = "10.0.0.100/32";
 
-/** Whether the kernel has ipvlans. */
-function isBuilt(): boolean {
-  using network = new Network(["a"]);
-  const words = ["ip", "link", "add", "probe", "link", "eth0", "type", "ipvlan", "mode", "l2"];
-  return Bun.spawnSync([...network.enter("a"), ...words]).success;
-}
+const inGuest = test.skipIf(!IN_GUEST);
 
-const ifBuilt = test.skipIf(!isBuilt());
-
-ifBuilt("an ipvlan: the MAC address of the link below, a source address of its own", async () => {
+inGuest("an ipvlan: the MAC address of the link below, a source address of its own", async () => {
   using network = new Network(["a", "b"]);
   await using capture = await Capture.start(network);
   const config = (number: number, priority: number): string =>
@@ -48,7 +42,7 @@ ifBuilt("an ipvlan: the MAC address of the link below, a source address of its o
   await poll(() => network.addresses("b", "vrrp.7").includes(VIP), 5000, "no address");
 });
 
-ifBuilt("over IPv6 it speaks from a link-local address that only it has", async () => {
+inGuest("over IPv6 it speaks from a link-local address that only it has", async () => {
   using network = new Network(["a"], { ipv6: true });
   await using capture = await Capture.start(network);
   const config = (vrid: number): string =>
@@ -67,6 +61,42 @@ ifBuilt("over IPv6 it speaks from a link-local address that only it has", async 
   expect(eight.source).toMatch(/5e:8\w\w:/);
   expect(seven.sourceMac).toBe(eight.sourceMac);
   expect(vmacNames(network, "a")).toEqual(["own7", "own8"]);
+  expect(await a.stop(20_000)).toBe(0);
+  expect(vmacNames(network, "a")).toEqual([]);
+});
+
+inGuest(
+  "a VMAC over a link that belongs to a VRF belongs to it, too, as keepalived's",
+  async () => {
+    for (const program of ["keepalived", UPKEEP]) {
+      using network = new Network(["a", "b"]);
+      const shell = (text: string): string => network.run("a", "sh", "-ec", text);
+      shell("ip link add red type vrf table 100; ip link set red up; ip link set eth0 master red");
+      const config = instance({ priority: 200, more: "use_vmac" });
+      await using a = new Daemon(network, "a", config, { program });
+      await a.waitForLog("(V) Entering MASTER STATE", 20_000);
+      await poll(() => network.addresses("a", "vrrp.7").includes(VIP), 5000, "no address");
+      expect(linksOf(network, "a").get("vrrp.7")).toMatchObject({ master: "red" });
+      expect(shell("ip route show table 100 type local")).toContain("10.0.0.100 dev vrrp.7");
+      expect(answersPing(network, "b", "10.0.0.100", 3)).toBe(true);
+      expect(await a.stop(20_000)).toBe(0);
+      expect(vmacNames(network, "a")).toEqual([]);
+    }
+  },
+);
+
+inGuest("a kernel without tables of IPv4 is told of once; all else is as ever", async () => {
+  using network = new Network(["a", "b"]);
+  const config = (more: string): string => instance({ priority: 200, more: `use_vmac\n${more}` });
+  await using a = new Daemon(network, "a", config("no_accept"));
+  await a.waitForLog("Without the table ip keepalived addresses accept everything", 20_000);
+  await a.waitForLog("(V) Entering MASTER STATE", 20_000);
+  await poll(() => network.addresses("a", "vrrp.7").includes(VIP), 5000, "no address");
+  expect(answersPing(network, "b", "10.0.0.100", 3)).toBe(true);
+  network.run("a", "ip", "link", "set", "eth0", "mtu", "1400");
+  await poll(() => linksOf(network, "a").get("vrrp.7")!.mtu === 1400, 5000, "another MTU");
+  expect(a.log.match(/Without the table/g)).toHaveLength(1);
+  expect(a.log.match(/EOPNOTSUPP/g)).toHaveLength(1);
   expect(await a.stop(20_000)).toBe(0);
   expect(vmacNames(network, "a")).toEqual([]);
 });
