@@ -179,9 +179,7 @@ export const globalDefs = lazyBlock({
   no_email_faults: () => flag("- no mails about FAULT; default off"),
   default_interface: () => defaultInterface(),
   disable_local_igmp: () =>
-    later(flag(
-      "- keep the kernel from reporting membership of 224.0.0.0/24; default off",
-    )),
+    flag("- keep the kernel from reporting membership of 224.0.0.0/24; default off"),
   v3_checksum_as_v2: () => flag("- default of v3_checksum_as_v2 in instances; default off"),
   lvs_timeouts: () => lvsTimeouts(),
   lvs_flush: () => flag("- remove every service of the kernel at start; default off"),

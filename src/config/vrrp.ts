@@ -114,6 +114,8 @@ export interface VrrpGlobals {
   /** Between unsolicited neighbour advertisements on one link. */
   readonly vrrp_gna_interval?: number;
   readonly garp_groups?: readonly GarpGroup[];
+  /** The kernel does not report membership of 224.0.0.0/24. */
+  readonly disable_local_igmp?: boolean;
   /** The table of the firewall, and how it is made. */
   readonly nftables?: string;
   readonly nftables_priority?: number;

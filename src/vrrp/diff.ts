@@ -111,6 +111,7 @@ const GLOBALS = [
   "vrrp_garp_interval",
   "vrrp_gna_interval",
   "nftables_counters",
+  "disable_local_igmp",
 ] as const;
 /** The same of those that count whatever they say. */
 const NAMED_GLOBALS = ["nftables", "nftables_priority", "vmac_prefix", "vmac_addr_prefix"] as const;

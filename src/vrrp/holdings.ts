@@ -63,6 +63,7 @@ export class Holdings implements AddressListener {
   /** What holds for the role as a whole. */
   setGlobals(globals: VrrpGlobals): void {
     this.#globals = globals;
+    if (globals.disable_local_igmp === true) this.#premisesWanted();
     this.#premises?.setGlobals(globals);
   }
 

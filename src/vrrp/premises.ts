@@ -17,6 +17,9 @@ import { type SavedSettings, Sysctls } from "./sysctl_perform.ts";
 import type { Setting } from "./vmac.ts";
 import { Vmacs } from "./vmac_perform.ts";
 
+/** Groups of 224.0.0.0/24 are nobody's to know: switches forward them anyway (RFC 4541 §2.1.2). */
+const NO_LOCAL_IGMP: Setting = ["net/ipv4/igmp_link_local_mcast_reports", "0"];
+
 /** The parts of the role that are needed here. */
 interface Parts {
   readonly kernel: Kernel;
@@ -61,7 +64,8 @@ export class Premises implements Guard {
       original: (path) => this.#sysctls.original(path),
       together: (one, other) => groups.together(one, other),
       made: ({ family, mac }, index, base) => {
-        if (mac !== undefined) this.#firewall.admit(family, { index, base });
+        if (mac === undefined || this.#isSilent(family)) return;
+        this.#firewall.admit(family, { index, base });
       },
     });
     kernel.guard = this;
@@ -72,6 +76,7 @@ export class Premises implements Guard {
     this.#globals = globals;
     this.#vmacs.naming = globals;
     this.#firewall.changed();
+    this.#isStale = true;
   }
 
   /** Takes over the settings that a predecessor has changed. */
@@ -172,7 +177,8 @@ export class Premises implements Guard {
     const secondaries = all.flatMap(({ instance, held }) =>
       instance.promote_secondaries === true ? secondariesOf(held) : []
     );
-    this.#sysctls.settle([...this.#vmacs.settings(), ...secondaries]);
+    const igmp = this.#globals.disable_local_igmp === true ? [NO_LOCAL_IGMP] : [];
+    this.#sysctls.settle([...igmp, ...this.#vmacs.settings(), ...secondaries]);
   }
 
   /** What the tables are to be, one for each family. */
@@ -206,7 +212,13 @@ export class Premises implements Guard {
     });
   }
 
+  /** Whether nothing is reported anyway that VMACs would have to keep to themselves. */
+  #isSilent(family: Family): boolean {
+    return family === 4 && this.#globals.disable_local_igmp === true;
+  }
+
   #guardedVmacs(family: Family): GuardedVmac[] {
+    if (this.#isSilent(family)) return [];
     return [...this.#vmacs.all()].flatMap(({ spec, name }) => {
       const index = this.#links.byName(name)?.index;
       const base = this.#links.byName(spec.base)?.index;

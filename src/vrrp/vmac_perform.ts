@@ -293,8 +293,9 @@ export class Vmacs {
 
   /** Takes away the addresses somebody else has left. */
   #strip(link: Link): void {
+    const addresses = [...this.#links.addressesOf(link.index)];
     this.#do(
-      this.#links.addressesOf(link.index).map(({ index, address, prefixLength, peer }) => ({
+      addresses.map(({ index, address, prefixLength, peer }) => ({
         bytes: encodeDeleteAddress({
           index,
           address,
@@ -304,6 +305,7 @@ export class Vmacs {
         doing: `removing ${formatAddress(address)} from ${link.name}`,
       })),
     );
+    for (const address of addresses) this.#links.removeAddress(address);
   }
 
   /** Settings first, so that nothing is said or answered wrongly; then it is switched on. */

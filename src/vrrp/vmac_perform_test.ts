@@ -29,6 +29,7 @@ class FakeKernel {
   readonly links = new LinkTable();
   readonly logged: string[] = [];
   readonly doings: string[] = [];
+  readonly addresses: string[] = [];
   readonly settings = new Map<string, string>();
   refuses = new Map<number, number>();
   /** How often a VMAC was ready to be switched on. */
@@ -79,9 +80,9 @@ class FakeKernel {
     const [message] = messages(bytes);
     const { type, flags, payload } = message!;
     if (type === RTM_NEWADDR || type === RTM_DELADDR) {
+      // The table hears of it later.
       const address = decodeAddressMessage(payload)!;
-      if (type === RTM_NEWADDR) this.links.setAddress(address);
-      else this.links.removeAddress(address);
+      this.addresses.push(`${type === RTM_NEWADDR ? "+" : "-"}${formatAddress(address.address)}`);
       return 0;
     }
     if (type === RTM_DELLINK) {
@@ -260,6 +261,16 @@ test("a predecessor's is taken over: with its addresses when it goes on, without
     expect(kernel.links.byName("vrrp.7")!.index).toBe(index);
     expect(kernel.links.holds(index, address)).toBe(keeps);
   }
+});
+
+test("what is stripped and needed all the same is put back at once", () => {
+  const kernel = new FakeKernel();
+  kernel.vmacs().place("old", six, false);
+  const vmacs = kernel.vmacs();
+  vmacs.place("key", six, false);
+  const own = "fe80::ff:fe00:1";
+  expect(kernel.addresses).toEqual([`+${own}`, `-${own}`, `+${own}`]);
+  expect(kernel.links.linkLocal(kernel.links.byName("vrrp.7")!.index)).toBeDefined();
 });
 
 test("names: another's is gone around, an own one with nobody left is taken", () => {

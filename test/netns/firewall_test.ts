@@ -4,7 +4,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { instance } from "../support/configs.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Network, WIRE } from "../support/namespaces.ts";
-import { answersPing, ruleset } from "../support/vmac.ts";
+import { answersPing, ruleset, settings } from "../support/vmac.ts";
 import { poll, until, Waiting } from "../support/waiting.ts";
 
 setDefaultTimeout(60_000);
@@ -99,6 +99,44 @@ test("a table that a crash has left is replaced, and so is one of another name b
   await poll(() => ruleset(network, "a") === other, 1000, "another table");
   expect(await again.stop()).toBe(0);
   expect(ruleset(network, "a")).toBe("");
+});
+
+test("disable_local_igmp and promote_secondaries: settings for as long as the daemon runs", async () => {
+  using network = new Network(["a"], { hasSecondLink: true });
+  const paths = [
+    "net/ipv4/igmp_link_local_mcast_reports",
+    "net/ipv4/conf/eth1/promote_secondaries",
+  ];
+  const values = (): string => Object.values(settings(network, "a", ...paths)).join();
+  expect(values()).toBe("1,0");
+  const plain = instance({ state: "MASTER" });
+  const config = "global_defs { disable_local_igmp }\n" +
+    instance({
+      state: "MASTER",
+      addresses: ["10.0.0.100", "10.1.0.100 dev eth1"],
+      more: "use_vmac\n promote_secondaries",
+    });
+  await using a = new Daemon(network, "a", config);
+  await poll(() => values() === "0,1", 3000, "no settings");
+  await reload(a, plain);
+  await poll(() => values() === "1,0", 1000, "settings stay");
+  await reload(a, config);
+  await poll(() => values() === "0,1", 1000, "no settings");
+  expect(ruleset(network, "a")).toBe("");
+  expect(await a.stop()).toBe(0);
+  expect(values()).toBe("1,0");
+});
+
+test("a setting that somebody else has changed meanwhile stays as they have it", async () => {
+  using network = new Network(["a"]);
+  const paths = ["arp_ignore", "arp_filter"].map((key) => `net/ipv4/conf/eth0/${key}`);
+  const values = (): string => Object.values(settings(network, "a", ...paths)).join();
+  const config = instance({ state: "MASTER", more: "use_vmac" });
+  await using a = new Daemon(network, "a", config);
+  await poll(() => values() === "1,1", 3000, "no settings");
+  network.run("a", "sysctl", "-qw", "net.ipv4.conf.eth0.arp_ignore=2");
+  expect(await a.stop()).toBe(0);
+  expect(values()).toBe("2,0");
 });
 
 test("memberships of VMACs are reported by the link below alone", async () => {

@@ -296,6 +296,20 @@ test("a crash of everything leaves a VMAC: the next start takes it over, without
   expect(vmacNames(network, "a")).toEqual([]);
 });
 
+test("over IPv6, too: the address it speaks from is there at once", async () => {
+  using network = new Network(["a"], { ipv6: true });
+  const config = vmac("", { priority: 150, addresses: ["fe80::7", "fd00::100/64"] });
+  for (let crash = 0; crash < 2; crash++) {
+    await using a = new Daemon(network, "a", config);
+    await a.waitForLog("(V) Entering BACKUP STATE (init)");
+    await a.waitForLog("(V) Entering MASTER STATE");
+    expect(a.log).not.toContain("FAULT");
+    expect(a.log.includes("Found matching interface vrrp.7")).toBe(crash > 0);
+    await poll(() => network.addresses("a", "vrrp.7").length > 0, 1000, "no address");
+    await a.crash();
+  }
+});
+
 test("a role that comes back too late for its peers withdraws VMAC and settings first", async () => {
   using network = new Network(["a"]);
   const before = arpSettings(network, "a", "eth0");
