@@ -46,6 +46,7 @@ export class Mirror {
       const commands = diff(this.#table, wanted, ids);
       if (commands.length === 0) return;
       const stale = this.#perform(commands, attempt === ATTEMPTS);
+      if (stale === undefined) return this.#accept(ids, wanted);
       if (stale.size === 0 || attempt === ATTEMPTS) return;
       this.#attempt("reading the table", () => this.#read(stale));
     }
@@ -63,10 +64,20 @@ export class Mirror {
     }
   }
 
-  /** The services that must be read anew. */
-  #perform(commands: readonly Command[], isLast: boolean): ReadonlySet<string> {
+  /** Everything was done: the table is what was wanted. */
+  #accept(ids: ReadonlySet<string>, wanted: Table): void {
+    for (const id of ids) {
+      const entry = wanted.get(id);
+      if (entry === undefined) this.#table.delete(id);
+      else this.#table.set(id, entry);
+    }
+  }
+
+  /** Undefined when everything was done, else the services that must be read anew. */
+  #perform(commands: readonly Command[], isLast: boolean): ReadonlySet<string> | undefined {
     try {
       const { done, refusals, stale } = this.#ipvs.perform(commands);
+      if (stale.length === 0) return undefined;
       this.#table = apply(done, this.#table);
       if (isLast) { for (const text of refusals) this.#say("error", text); }
       return new Set(stale);

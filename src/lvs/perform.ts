@@ -117,22 +117,24 @@ export class Ipvs {
 
   /** Performs commands, in order. Throws SysError when the socket itself fails. */
   perform(commands: readonly Command[]): Outcome {
-    if (commands.length === 0) return { done: [], refusals: [], stale: [] };
-    const requests = commands.map((one) => new CommandRequest(this.#encode(one), one));
-    const verdicts = this.#socket.perform(requests);
     const done: Command[] = [];
     const refusals: string[] = [];
     const stale = new Set<string>();
-    for (const [i, command] of commands.entries()) {
-      const verdict = verdicts[i];
-      if (verdict === undefined) {
-        done.push(command);
-        continue;
+    // A datagram's worth at a time, so that no more than that is in memory as bytes.
+    for (let start = 0; start < commands.length; start += CHUNK) {
+      const part = commands.slice(start, start + CHUNK);
+      const requests = part.map((one) => new CommandRequest(this.#encode(one), one));
+      for (const [i, verdict] of this.#socket.perform(requests).entries()) {
+        const command = part[i]!;
+        if (verdict === undefined) {
+          done.push(command);
+          continue;
+        }
+        // Without its service a server is refused, too: that is no news.
+        const id = serviceId(command.service);
+        if (verdict.code !== ESRCH || !stale.has(id)) refusals.push(refusalText(command, verdict));
+        stale.add(id);
       }
-      // Without its service a server is refused, too: that is no news.
-      const id = serviceId(command.service);
-      if (verdict.code !== ESRCH || !stale.has(id)) refusals.push(refusalText(command, verdict));
-      stale.add(id);
     }
     return { done, refusals, stale: [...stale] };
   }

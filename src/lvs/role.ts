@@ -13,13 +13,15 @@ import { RoleChannel } from "../parent/channel.ts";
 import type { FromCheckers, ToCheckers } from "../parent/checkers_channel.ts";
 import { Balancer } from "./balancer.ts";
 import { Checking } from "./checking_perform.ts";
-import type { LvsChange } from "./changes.ts";
+import type { BalancerGlobals, LvsChange } from "./changes.ts";
 import type { Services } from "./checking.ts";
 import { Mirror } from "./mirror_perform.ts";
 import { Ipvs, NoIpvs } from "./perform.ts";
 
 /** How soon a channel that was full is tried again. */
 const RETRY_US = 20_000;
+/** Bytes that may wait before log lines are dropped: a line for each of many thousand servers. */
+const LOG_LIMIT = 16 * 1024 * 1024;
 /** keepalived's KEEPALIVED_EXIT_FATAL: starting again would not help. */
 const EXIT_FATAL = 1;
 /** sysexits.h EX_SOFTWARE: our own mistake, after which the parent starts the role again. */
@@ -32,7 +34,9 @@ type Channel = RoleChannel<ToCheckers, FromCheckers>;
 /** Runs the role until its parent ends it; the exit status. `channel` is the descriptor of the channel. */
 export async function runCheckersRole(channel: number): Promise<number> {
   for (const signal of INTERFACE_SIGNALS) setDisposition(signal, SIG_IGN);
-  const parent: Channel = new RoleChannel(channel);
+  // The executable's start is interpreted; what thousands of servers take is worth compiling.
+  Bun.unsafe.setJITPolicy(1);
+  const parent: Channel = new RoleChannel(channel, LOG_LIMIT);
   try {
     const role = new CheckersRole(parent);
     await role.run();
@@ -53,6 +57,10 @@ class CheckersRole {
   /** What was told of VRRP before there was a balancer. */
   readonly #early: Extract<ToCheckers, { type: "instance" }>[] = [];
   readonly #checking: Checking;
+  /** What holds for all checks, when the configuration on its way says it anew. */
+  #checkGlobals: BalancerGlobals | undefined;
+  /** Only a part of a configuration is here yet. */
+  #isPartial = false;
   /** A configuration was performed in this turn. */
   #configured = false;
   #pidFile: string | undefined;
@@ -85,11 +93,14 @@ class CheckersRole {
   #obey(message: ToCheckers): void {
     switch (message.type) {
       case "configure":
-        this.#log("info", `${this.#balancer === undefined ? "I" : "Rei"}nitializing ipvs`);
+        if (!this.#isPartial) {
+          this.#log("info", `${this.#balancer === undefined ? "I" : "Rei"}nitializing ipvs`);
+        }
         this.#balancer ??= this.#open();
         this.#balancer?.configure(message.changes);
-        this.#check(message.changes);
-        this.#configured = this.#balancer !== undefined;
+        this.#check(message.changes, message.isPart);
+        this.#isPartial = message.isPart && this.#balancer !== undefined;
+        this.#configured = this.#balancer !== undefined && !message.isPart;
         return;
       case "instance":
         if (this.#balancer === undefined) this.#early.push(message);
@@ -105,6 +116,7 @@ class CheckersRole {
         this.#claim(message.path);
         return;
       case "settle":
+        Bun.gc(true);
         releaseStartPages();
         return;
       case "shutdown":
@@ -137,10 +149,13 @@ class CheckersRole {
   }
 
   /** Runs the checks that the virtual servers ask for now. */
-  #check(changes: readonly LvsChange[]): void {
+  #check(changes: readonly LvsChange[], isPart: boolean): void {
     if (this.#balancer === undefined) return;
-    const globals = changes.find((change) => change.type === "globals")?.globals;
-    this.#checking.configure(globals);
+    this.#checkGlobals = changes.find((change) => change.type === "globals")?.globals ??
+      this.#checkGlobals;
+    if (isPart) return;
+    this.#checking.configure(this.#checkGlobals);
+    this.#checkGlobals = undefined;
   }
 
   #claim(path: string): void {
@@ -165,7 +180,7 @@ class CheckersRole {
   }
 
   #endTurn(now: number): void {
-    this.#balancer?.flush();
+    if (!this.#isPartial) this.#balancer?.flush();
     if (this.#configured) {
       this.#configured = false;
       this.#parent.outbox.push({ type: "configured" });

@@ -15,7 +15,7 @@ import {
 import type { Destination } from "../netlink/ipvs_destination.ts";
 import type { Balanced } from "./changes.ts";
 import { isSorry, type Pool, serverKey, weightOf } from "./quorum.ts";
-import { destinationId, type Entry } from "./table.ts";
+import type { Entry } from "./table.ts";
 
 const PROTOCOL_NUMBERS = { TCP: 6, UDP: 17, SCTP: 132 } as const;
 const FORWARDING = { NAT: "masquerade", DR: "route", TUN: "tunnel" } as const;
@@ -100,14 +100,18 @@ function netmaskOf(family: Family, server: VirtualServer | undefined): number {
 /** What the table is to hold for a service, as the health of its servers is. */
 export function entryOf(service: Service, { server }: Balanced, pool: Pool): Entry {
   const destinations = new Map<string, Destination>();
-  const add = (one: Destination): void => void destinations.set(destinationId(one), one);
+  const add = (name: string, one: Destination): void => {
+    // As destinationId would have it, without taking the address apart again.
+    const host = name.includes(":") ? `[${name}]` : name;
+    destinations.set(`${host}:${one.port}`, one);
+  };
   const keepsOut = isSorry(server, pool);
   for (const real of server.real_servers) {
     const state = pool.servers.get(serverKey(real));
     assert(state !== undefined, `a pool without ${real.address}`);
     const isIn = state.failing.length === 0 && !keepsOut;
     if (!isIn && !real.inhibit_on_failure) continue;
-    add({
+    add(real.address, {
       ...place(service, real, real.lvs_method),
       weight: isIn ? weightOf(state) : 0,
       upperThreshold: real.uthreshold,
@@ -117,7 +121,7 @@ export function entryOf(service: Service, { server }: Balanced, pool: Pool): Ent
   const { sorry_server: sorry } = server;
   if (sorry !== undefined && (keepsOut || sorry.inhibit)) {
     const bare = { weight: keepsOut ? SORRY_WEIGHT : 0, upperThreshold: 0, lowerThreshold: 0 };
-    add({ ...place(service, sorry, sorry.lvs_method), ...bare });
+    add(sorry.address, { ...place(service, sorry, sorry.lvs_method), ...bare });
   }
   return { service, destinations };
 }

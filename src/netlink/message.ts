@@ -316,49 +316,70 @@ export class AttributeReader {
   }
 }
 
+const NO_ROOM = new Uint8Array(0);
+/** All zero: what the last writer has left for the next, since thousands follow each other. */
+let spare: Uint8Array<ArrayBuffer> | undefined;
+
+function takeSpare(): Uint8Array<ArrayBuffer> {
+  const taken = spare ?? new Uint8Array(256);
+  spare = undefined;
+  return taken;
+}
+
 /** Builds a payload: the fixed part by `raw`, then attributes, each padded to 4 bytes. */
 export class AttributeWriter {
-  #bytes = new Uint8Array(128);
+  #bytes = takeSpare();
   #length = 0;
 
   /** Appends bytes as they are, padded to 4. */
   raw(bytes: Uint8Array): void {
-    const end = this.#length + align(bytes.length);
+    const start = this.#grow(bytes.length);
+    this.#bytes.set(bytes, start);
+  }
+
+  /** Makes room for so many bytes, padded to 4, all zero; where they begin. */
+  #grow(length: number): number {
+    const start = this.#length;
+    const end = start + align(length);
     if (end > this.#bytes.length) {
       const larger = new Uint8Array(2 * end);
       larger.set(this.#bytes);
       this.#bytes = larger;
     }
-    this.#bytes.set(bytes, this.#length);
     this.#length = end;
+    return start;
+  }
+
+  /** The head of an attribute and room for its value; where the value begins. */
+  #begin(type: number, length: number): number {
+    const start = this.#grow(NLA_HDRLEN + length);
+    put16(this.#bytes, start, attributeLength(NLA_HDRLEN + length));
+    put16(this.#bytes, start + 2, type);
+    return start + NLA_HDRLEN;
   }
 
   /** An attribute of bytes. */
   bytes(type: number, value: Uint8Array): void {
-    const header = new Uint8Array(NLA_HDRLEN);
-    put16(header, 0, attributeLength(NLA_HDRLEN + value.length));
-    put16(header, 2, type);
-    this.raw(header);
-    this.raw(value);
+    const at = this.#begin(type, value.length);
+    this.#bytes.set(value, at);
   }
 
   /** An attribute of one byte. */
   u8(type: number, value: number): void {
-    this.bytes(type, Uint8Array.of(value));
+    const at = this.#begin(type, 1);
+    this.#bytes[at] = value;
   }
 
   /** An attribute of 16 bits. */
   u16(type: number, value: number): void {
-    const bytes = new Uint8Array(2);
-    put16(bytes, 0, value);
-    this.bytes(type, bytes);
+    const at = this.#begin(type, 2);
+    put16(this.#bytes, at, value);
   }
 
   /** An attribute of 32 bits, signed or unsigned. */
   u32(type: number, value: number): void {
-    const bytes = new Uint8Array(4);
-    put32(bytes, 0, value);
-    this.bytes(type, bytes);
+    const at = this.#begin(type, 4);
+    put32(this.#bytes, at, value);
   }
 
   /** An attribute of 64 bits, unsigned. */
@@ -368,7 +389,9 @@ export class AttributeWriter {
 
   /** An attribute of 16 bits in network order. */
   be16(type: number, value: number): void {
-    this.bytes(type, Uint8Array.of(value >>> 8, value));
+    const at = this.#begin(type, 2);
+    this.#bytes[at] = value >>> 8;
+    this.#bytes[at + 1] = value;
   }
 
   /** An attribute of 32 bits in network order, signed or unsigned. */
@@ -394,9 +417,13 @@ export class AttributeWriter {
     put16(this.#bytes, start, attributeLength(this.#length - start));
   }
 
-  /** A copy of what was written. */
+  /** A copy of what was written; the writer is empty again. */
   finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
+    const copy = this.#bytes.slice(0, this.#length);
+    spare = this.#bytes.fill(0, 0, this.#length);
+    this.#bytes = NO_ROOM;
+    this.#length = 0;
+    return copy;
   }
 }
 

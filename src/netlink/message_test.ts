@@ -129,12 +129,13 @@ test("attributes are written with length, type and padding, and read back", () =
     w.nest(8, () => {});
   });
   w.bytes(9, hex("aabb"));
-  expect(w.finish().toHex()).toBe(
+  const written = w.finish();
+  expect(written.toHex()).toBe(
     `0a0b0c0d 05000100ff000000 06000200feff0000 08000300fdffffff 08000400feffffff 09000500657468300000 0000
      10000680 0700070001020300 04000800 06000900aabb0000`.replaceAll(/\s/g, ""),
   );
 
-  const r = new AttributeReader(w.finish().subarray(4));
+  const r = new AttributeReader(written.subarray(4));
   const seen: unknown[] = [];
   while (r.next()) {
     if (r.type === 1) seen.push(r.u8());
@@ -150,6 +151,20 @@ test("attributes are written with length, type and padding, and read back", () =
   }
   expect(seen).toEqual([255, 0xfffe, 0xfffffffd, -2, "eth0", [7, "010203"], [8, ""], "aabb"]);
   expect(r.short).toBeFalse();
+});
+
+test("writers that follow each other, or stand side by side, do not meet", () => {
+  const first = new AttributeWriter();
+  first.bytes(1, hex("ffffffffff"));
+  const second = new AttributeWriter();
+  second.u8(2, 0xaa);
+  const written = first.finish();
+  expect(second.finish().toHex()).toBe("05000200aa000000");
+  const third = new AttributeWriter();
+  third.bytes(3, hex("01"));
+  expect(third.finish().toHex()).toBe("0500030001000000");
+  expect(written.toHex()).toBe("09000100ffffffffff000000");
+  expect(first.finish().length).toBe(0);
 });
 
 test("the writer grows", () => {

@@ -133,13 +133,13 @@ export function encodeFrame(message: object): Uint8Array {
 /** Collects received bytes and hands out whole messages. */
 export class FrameReader<Received extends object> {
   #pending = new Uint8Array(0);
+  /** How much of it is waiting for more. */
+  #length = 0;
 
-  /** The messages that `bytes` completes, in order. */
+  /** The messages that `bytes` completes, in order; `bytes` is not kept. */
   push(bytes: Uint8Array): Received[] {
-    const all = new Uint8Array(this.#pending.length + bytes.length);
-    all.set(this.#pending);
-    all.set(bytes, this.#pending.length);
-    const view = new DataView(all.buffer);
+    const all = this.#length === 0 ? bytes : this.#append(bytes);
+    const view = new DataView(all.buffer, all.byteOffset, all.length);
     const out: Received[] = [];
     let offset = 0;
     while (all.length - offset >= HEADER_BYTES) {
@@ -151,15 +151,36 @@ export class FrameReader<Received extends object> {
       out.push(JSON.parse(new TextDecoder().decode(body)) as Received);
       offset = end;
     }
-    this.#pending = all.slice(offset);
+    this.#keep(all.subarray(offset));
     return out;
+  }
+
+  /** Everything that waits, with more; what grows doubles, so that a long frame is not copied often. */
+  #append(bytes: Uint8Array): Uint8Array {
+    const length = this.#length + bytes.length;
+    if (length > this.#pending.length) {
+      const larger = new Uint8Array(Math.max(length, 2 * this.#pending.length));
+      larger.set(this.#pending.subarray(0, this.#length));
+      this.#pending = larger;
+    }
+    this.#pending.set(bytes, this.#length);
+    this.#length = length;
+    return this.#pending.subarray(0, length);
+  }
+
+  #keep(rest: Uint8Array): void {
+    this.#length = rest.length;
+    if (rest.length === 0) this.#pending = new Uint8Array(0);
+    else if (rest.buffer !== this.#pending.buffer || rest.byteOffset > 0) {
+      this.#pending = rest.slice();
+    }
   }
 }
 
-/** Bytes that may wait before log lines are dropped. */
+/** Bytes that may wait before log lines are dropped; twice as many, and states are kept back too. */
 const LOG_LIMIT = 256 * 1024;
-/** Bytes that may wait before states are kept back too. */
-const STATE_LIMIT = 2 * LOG_LIMIT;
+/** Bytes that are sent at once. */
+const SEND_BYTES = 64 * 1024;
 
 /** What a role says. */
 type Said = FromRole | FromCheckers;
@@ -182,12 +203,17 @@ export class Outbox<Sent extends Said = FromRole> {
   readonly #send: (bytes: Uint8Array) => number;
   readonly #frames: Uint8Array[] = [];
   readonly #latest = new Map<string, Said>();
+  readonly #logLimit: number;
   #waiting = 0;
   #dropped = 0;
 
-  /** `send` takes as many bytes as fit and returns how many, or -1 when the parent is gone. */
-  constructor(send: (bytes: Uint8Array) => number) {
+  /**
+   * `send` takes as many bytes as fit and returns how many, or -1 when the parent is gone; `logLimit` is in
+   * bytes.
+   */
+  constructor(send: (bytes: Uint8Array) => number, logLimit = LOG_LIMIT) {
     this.#send = send;
+    this.#logLimit = logLimit;
   }
 
   /** Whether something waits that {@link Outbox.flush} should try again. */
@@ -197,12 +223,12 @@ export class Outbox<Sent extends Said = FromRole> {
 
   /** Queues a message. */
   push(message: Sent): void {
-    if (message.type === "log" && this.#waiting > LOG_LIMIT) {
+    if (message.type === "log" && this.#waiting > this.#logLimit) {
       this.#dropped++;
       return;
     }
     // While one is kept back, none overtakes it.
-    const isLate = this.#waiting > STATE_LIMIT || this.#latest.size > 0;
+    const isLate = this.#waiting > 2 * this.#logLimit || this.#latest.size > 0;
     const subject = isLate ? subjectOf(message) : undefined;
     if (subject === undefined) this.#queue(message);
     else this.#keepBack(subject, message);
@@ -217,7 +243,7 @@ export class Outbox<Sent extends Said = FromRole> {
   /** Sends what the other end takes now. */
   flush(): void {
     this.#sendFrames();
-    if (this.#waiting > LOG_LIMIT) return;
+    if (this.#waiting > this.#logLimit) return;
     for (const message of this.#latest.values()) this.#queue(message);
     this.#latest.clear();
     if (this.#dropped > 0) this.#queue({ type: "dropped", lines: this.#dropped });
@@ -233,20 +259,36 @@ export class Outbox<Sent extends Said = FromRole> {
 
   #sendFrames(): void {
     while (this.#frames.length > 0) {
-      const frame = this.#frames[0]!;
-      const sent = this.#send(frame);
+      const bytes = this.#takeFrames();
+      const sent = this.#send(bytes);
       if (sent < 0) {
         this.#frames.length = 0;
         this.#waiting = 0;
         return;
       }
       this.#waiting -= sent;
-      if (sent < frame.length) {
-        this.#frames[0] = frame.subarray(sent);
+      if (sent < bytes.length) {
+        this.#frames.unshift(bytes.subarray(sent));
         return;
       }
-      this.#frames.shift();
     }
+  }
+
+  /** The frames that are sent with one call: the first, and those that fit beside it. */
+  #takeFrames(): Uint8Array {
+    let [count, length] = [1, this.#frames[0]!.length];
+    while (count < this.#frames.length && length + this.#frames[count]!.length <= SEND_BYTES) {
+      length += this.#frames[count++]!.length;
+    }
+    const taken = this.#frames.splice(0, count);
+    if (count === 1) return taken[0]!;
+    const all = new Uint8Array(length);
+    let at = 0;
+    for (const frame of taken) {
+      all.set(frame, at);
+      at += frame.length;
+    }
+    return all;
   }
 }
 
@@ -259,10 +301,11 @@ export class RoleChannel<Received extends object = ToRole, Sent extends Said = F
   readonly #frames = new FrameReader<Received>();
   readonly #bytes = new Memory(64 * 1024);
 
-  /** `fd` is a connected stream socket. */
-  constructor(fd: number) {
+  /** `fd` is a connected stream socket; `logLimit` is the outbox's. */
+  constructor(fd: number, logLimit = LOG_LIMIT) {
     this.fd = fd;
-    this.outbox = new Outbox<Sent>((bytes) => sendNow(fd, Memory.of(bytes), 0, bytes.length));
+    const send = (bytes: Uint8Array): number => sendNow(fd, Memory.of(bytes), 0, bytes.length);
+    this.outbox = new Outbox<Sent>(send, logLimit);
   }
 
   /** Hands what the parent has said to `obey`; false when the parent is gone. */
@@ -270,7 +313,7 @@ export class RoleChannel<Received extends object = ToRole, Sent extends Said = F
     for (;;) {
       const count = receiveNow(this.fd, this.#bytes);
       if (count <= 0) return count === 0;
-      for (const message of this.#frames.push(this.#bytes.bytes.slice(0, count))) obey(message);
+      for (const message of this.#frames.push(this.#bytes.bytes.subarray(0, count))) obey(message);
     }
   }
 

@@ -361,3 +361,27 @@ test("a role whose parent does not read goes on, and says later what was lost", 
   closeDescriptor(ours);
   closeDescriptor(theirs);
 });
+
+test("a long message in small pieces, and what comes behind it", () => {
+  const long = log("x".repeat(300_000));
+  const bytes = join([encodeFrame(long), encodeFrame(log("short"))]);
+  for (const size of [1000, 65_536, bytes.length]) {
+    const reader = new FrameReader<FromRole>();
+    const heard: FromRole[] = [];
+    const buffer = new Uint8Array(size);
+    for (let at = 0; at < bytes.length; at += size) {
+      const piece = bytes.subarray(at, at + size);
+      buffer.set(piece);
+      heard.push(...reader.push(buffer.subarray(0, piece.length)));
+    }
+    expect([size, ...heard]).toEqual([size, long, log("short")]);
+  }
+});
+
+test("many messages leave with one call", () => {
+  const calls: number[] = [];
+  const outbox = new Outbox((bytes) => calls.push(bytes.length) && bytes.length);
+  for (let i = 0; i < 1000; i++) outbox.push(log(`line ${i}`));
+  outbox.flush();
+  expect(calls.length).toBe(1);
+});

@@ -13,6 +13,8 @@ export type ToCheckers =
   | {
     readonly type: "configure";
     readonly changes: readonly LvsChange[];
+    /** More of the same is to come: nothing is performed yet. */
+    readonly isPart: boolean;
     /** Whether lines for -D are wanted. */
     readonly detail: boolean;
   }

@@ -34,6 +34,9 @@ export interface CheckersHousehold extends Household {
   news(message: CheckersNews): void;
 }
 
+/** Changes in a message. */
+const PART = 64;
+
 /** The checkers role, kept. */
 export class CheckersSide implements Side {
   readonly #household: CheckersHousehold;
@@ -143,14 +146,19 @@ export class CheckersSide implements Side {
     }
     const results = this.#household.tracked();
     if (results.length > 0) this.tellTracked(results);
-    this.#keeper.tell({
-      type: "configure",
-      changes: changes.map((change) => this.#hasStarted ? withoutFlush(change) : change),
-      detail: options.logDetail > 0,
-    });
+    // A few at a time, so that neither end needs memory for all of them twice.
+    for (let at = 0; at === 0 || at < changes.length; at += PART) {
+      const part = changes.slice(at, at + PART);
+      this.#keeper.tell({
+        type: "configure",
+        changes: this.#hasStarted ? part.map(withoutFlush) : part,
+        isPart: at + PART < changes.length,
+        detail: options.logDetail > 0,
+      });
+    }
     this.#hasStarted = true;
     this.#keeper.tell({ type: "pid-file", path: pidFile });
-    this.#household.starting();
+    if (changes.length > 0) this.#household.starting();
   }
 }
 

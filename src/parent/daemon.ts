@@ -15,7 +15,6 @@ import { monotonicUs } from "../../ffi/timer.ts";
 import type { DaemonOptions } from "../cli/options.ts";
 import { type Config, load } from "../config/load.ts";
 import { formatProblem, isFatal, type Problem, refusalOf, startStatus } from "../config/problem.ts";
-import type { Files } from "../config/files.ts";
 import type { LogLevel } from "../lib/log.ts";
 import { absolutePath } from "../lib/path.ts";
 import { dumpConfig } from "../report/data.ts";
@@ -23,7 +22,7 @@ import type { State } from "../vrrp/state.ts";
 import { trackingOf } from "../vrrp/trackers.ts";
 import type { CheckersSide } from "./checkers_side.ts";
 import type { Happening } from "./alerts.ts";
-import { systemFiles } from "./files.ts";
+import { type SystemFiles, systemFiles } from "./files.ts";
 import type { EarlyRole } from "./early_role.ts";
 import { reapStrangers } from "./init.ts";
 import type { RunningLifeScript } from "./life_script.ts";
@@ -78,6 +77,8 @@ export class Daemon {
   /** Resolves with the exit status when the daemon has ended. */
   readonly ended: Promise<number>;
   #config: Config | undefined;
+  /** What that was read from. */
+  #source: SystemFiles | undefined;
   readonly #vrrp: VrrpSide;
   #checkers: CheckersSide | undefined;
   #stopping: { status: number } | undefined;
@@ -174,21 +175,21 @@ export class Daemon {
   }
 
   #firstConfiguration(): boolean {
-    const { config, problems } = this.#load();
+    const { config, problems, files } = this.#load();
     if (isFatal(problems)) {
       this.#stop(startStatus(problems));
       return false;
     }
     if (this.#options.dumpConf) { for (const line of dumpConfig(config)) this.#say("info", line); }
-    void this.#begin(config);
+    void this.#begin(config, files);
     return true;
   }
 
   /** The startup script first, if there is one. */
-  async #begin(config: Config): Promise<void> {
+  async #begin(config: Config, files: SystemFiles): Promise<void> {
     if (config.globals.startup_script !== undefined) await this.#runLifeScript("startup", config);
     if (this.#stopping !== undefined) return;
-    this.#apply(config);
+    this.#apply(config, files);
     notifySystemd("ready");
   }
 
@@ -203,7 +204,7 @@ export class Daemon {
     await this.#lifeScript.ended;
   }
 
-  #files(): Files {
+  #files(): SystemFiles {
     return systemFiles({
       configId: this.#options.configId,
       allIncludeChecks: this.#options.allConfig,
@@ -211,14 +212,19 @@ export class Daemon {
     });
   }
 
-  #load(): { config: Config; problems: readonly Problem[] } {
+  #load(): { config: Config; problems: readonly Problem[]; files: SystemFiles } {
     this.#say("info", `Configuration file ${this.#configFile}`);
-    const loaded = load(this.#configFile, this.#files());
+    const files = this.#files();
+    if (this.#config !== undefined && this.#source?.isStillSo() === true) {
+      this.#say("info", "The configuration is the one that runs");
+      return { config: this.#config, problems: [], files: this.#source };
+    }
+    const loaded = load(this.#configFile, files);
     const level = { fatal: "error", error: "warning", warning: "warning", lint: "info" } as const;
     for (const problem of loaded.problems) {
       this.#say(level[problem.severity], formatProblem(problem));
     }
-    return loaded;
+    return { ...loaded, files };
   }
 
   // --- the roles ---
@@ -229,8 +235,9 @@ export class Daemon {
   }
 
   /** Makes a configuration the running one. */
-  #apply(config: Config): void {
+  #apply(config: Config, source: SystemFiles): void {
     this.#config = config;
+    this.#source = source;
     this.#vrrp.configure(config);
     this.#notifier.configure(config);
     void this.#watchTracked();
@@ -407,7 +414,7 @@ export class Daemon {
     const startedAt = monotonicUs();
     notifySystemd("reloading");
     this.#say("info", "Reloading ...");
-    const { config, problems } = this.#load();
+    const { config, problems, files } = this.#load();
     // A file so broken that the keyword is lost in it is held to what the running one says.
     const isStrict = config.globals.reload_strict ?? this.#config.globals.reload_strict ?? false;
     const refusal = refusalOf(problems, isStrict);
@@ -415,7 +422,7 @@ export class Daemon {
       const why = refusal.severity === "fatal" ? "" : " (reload_strict)";
       this.#say("error", `Reload refused${why}: the running configuration stays as it is`);
     } else {
-      this.#apply(config);
+      this.#apply(config, files);
       this.#say("info", `Reload finished in ${monotonicUs() - startedAt} usec`);
     }
     notifySystemd("ready");

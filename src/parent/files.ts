@@ -14,6 +14,9 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTDIR: "Not a directory",
 };
 
+/** Characters. */
+const LONG_TEXT = 50_000;
+
 /** What reading needs to know of the command line. */
 export interface FilesOptions {
   readonly configId: string | undefined;
@@ -21,39 +24,32 @@ export interface FilesOptions {
   readonly cwd: string;
 }
 
+/** The machine as a configuration was read from it. */
+export interface SystemFiles extends Files {
+  /** Whether reading once more would find the same. */
+  isStillSo(): boolean;
+}
+
 /** The files, environment and links of this process. */
-export function systemFiles(options: FilesOptions): Files {
+export function systemFiles(options: FilesOptions): SystemFiles {
   const links = new Map<string, boolean>();
+  /** What was looked at: a way to look again, and what was there. */
+  const seen: { look(): unknown; readonly found: unknown }[] = [];
+  let isRandom = false;
+  const remember = <T>(found: T, digest: (found: T) => unknown, again: () => T): T => {
+    seen.push({ look: () => digest(again()), found: digest(found) });
+    return found;
+  };
   return {
-    read(path, bytes): string | Uint8Array | { readonly error: string } {
-      try {
-        return bytes === undefined ? readText(path) : readFile(path);
-      } catch (error) {
-        if (!(error instanceof SysError)) throw error;
-        return { error: REASONS[error.errno] ?? error.errno };
-      }
-    },
-    list(directory): readonly string[] | undefined {
-      try {
-        // Only a pattern needs it.
-        return process.getBuiltinModule("node:fs").readdirSync(directory);
-      } catch {
-        return undefined;
-      }
-    },
-    stat(path): ReturnType<Files["stat"]> {
-      const mode = fileMode(path);
-      if (mode === undefined) return undefined;
-      const type = mode & S_IFMT;
-      const kind = type === S_IFREG ? "file" : type === S_IFDIR ? "directory" : "other";
-      return { kind, executable: (mode & 0o111) !== 0, isOpenToOthers: (mode & 0o077) !== 0 };
-    },
+    read: (path, bytes) => remember(readAt(path, bytes), digestOf, () => readAt(path, bytes)),
+    list: (directory) => remember(listOf(directory), String, () => listOf(directory)),
+    stat: (path) => remember(statOf(path), JSON.stringify, () => statOf(path)),
     environment: (name) => process.env[name],
     // One answer for a whole reading: a thousand instances often name the same few links.
     hasLink(name): boolean {
       const known = links.get(name);
       if (known !== undefined) return known;
-      const exists = linkExists(name);
+      const exists = remember(linkExists(name), Boolean, () => linkExists(name));
       links.set(name, exists);
       return exists;
     },
@@ -64,6 +60,47 @@ export function systemFiles(options: FilesOptions): Files {
     configId: options.configId,
     cwd: options.cwd,
     allIncludeChecks: options.allIncludeChecks,
-    randomSeed: Date.now() & 0x7fffffff,
+    get randomSeed() {
+      isRandom = true;
+      return Date.now() & 0x7fffffff;
+    },
+    isStillSo: () => !isRandom && seen.every(({ look, found }) => look() === found),
   };
+}
+
+type Found = ReturnType<Files["read"]>;
+
+function readAt(path: string, bytes: "bytes" | undefined): Found {
+  try {
+    if (bytes !== undefined) return readFile(path);
+    const text = readText(path);
+    // The start is interpreted, but to read so much is worth being compiled.
+    if (text.length > LONG_TEXT) Bun.unsafe.setJITPolicy(1);
+    return text;
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    return { error: REASONS[error.errno] ?? error.errno };
+  }
+}
+
+/** What stands for a content without keeping it. */
+function digestOf(found: Found): unknown {
+  return typeof found === "string" || found instanceof Uint8Array ? Bun.hash(found) : found.error;
+}
+
+function listOf(directory: string): readonly string[] | undefined {
+  try {
+    // Only a pattern needs it.
+    return process.getBuiltinModule("node:fs").readdirSync(directory);
+  } catch {
+    return undefined;
+  }
+}
+
+function statOf(path: string): ReturnType<Files["stat"]> {
+  const mode = fileMode(path);
+  if (mode === undefined) return undefined;
+  const type = mode & S_IFMT;
+  const kind = type === S_IFREG ? "file" : type === S_IFDIR ? "directory" : "other";
+  return { kind, executable: (mode & 0o111) !== 0, isOpenToOthers: (mode & 0o077) !== 0 };
 }

@@ -80,3 +80,36 @@ test("environment, links, host and options are those of this process", () => {
     .toEqual({ hostName: hostname(), configId: "blue", cwd: "/etc", allIncludeChecks: true });
   expect(Number.isInteger(randomSeed)).toBeTrue();
 });
+
+test("what was looked at is still so, or is not", () => {
+  const options = { configId: undefined, allIncludeChecks: false, cwd: "/" };
+  mkdirSync(at("watched"));
+  const file = at("watched/a");
+  writeFileSync(file, "one");
+  const look = (): ReturnType<typeof systemFiles> => {
+    const seen = systemFiles(options);
+    seen.read(file);
+    seen.read(at("watched/missing"));
+    seen.list(at("watched"));
+    seen.stat(file);
+    seen.hasLink("lo");
+    return seen;
+  };
+  expect(look().isStillSo()).toBeTrue();
+  const rows: [what: string, change: () => void][] = [
+    ["another text of one length", () => writeFileSync(file, "two")],
+    ["a file that is there now", () => writeFileSync(at("watched/missing"), "")],
+    ["another in the folder", () => writeFileSync(at("watched/b"), "")],
+    ["a mode", () => chmodSync(file, 0o755)],
+    ["a file that is gone", () => rmSync(file)],
+  ];
+  for (const [what, change] of rows) {
+    const seen = look();
+    change();
+    expect([what, seen.isStillSo()]).toEqual([what, false]);
+    expect([what, look().isStillSo()]).toEqual([what, true]);
+  }
+  const random = systemFiles(options);
+  expect(random.randomSeed).toBeInteger();
+  expect(random.isStillSo()).toBeFalse();
+});

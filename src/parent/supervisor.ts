@@ -21,10 +21,15 @@ import { Stream } from "./stream.ts";
  * The runtime's settings for the tight loop, in a role's environment. Collecting and compiling happen in the
  * thread that needs them: there is no helper to wait for.
  */
-export const RUNTIME = {
+const WITHOUT_THREADS = {
   BUN_JSC_useConcurrentGC: "0",
   BUN_JSC_numberOfGCMarkers: "1",
   BUN_JSC_useConcurrentJIT: "0",
+};
+
+/** The same for the vrrp role, whose heap stays small. */
+export const RUNTIME = {
+  ...WITHOUT_THREADS,
   // A thread that prepares memory for a heap that will never be that large.
   BUN_JSC_useWarmUpMarkedBlocks: "0",
   // Bytes between two collections: short ones, and memory that stays where it is.
@@ -37,7 +42,7 @@ export const RUNTIME = {
  */
 export const OWN_ENVIRONMENT = { BUN_FEATURE_FLAG_NO_ORPHANS: undefined };
 
-/** The roles; the vrrp role alone runs the tight loop on these settings and inherits the ledger. */
+/** The roles; the vrrp role alone inherits the ledger. */
 export type RoleName = "vrrp" | "checkers" | "operate";
 
 /** What a role's owner wants to hear. */
@@ -46,6 +51,8 @@ export interface RoleEvents<From extends object = FromRole> {
   /** The process is gone: by exit status, or by signal (its number, or 0). */
   ended(status: number | null, signal: number): void;
 }
+
+const RUNTIMES = { vrrp: RUNTIME, checkers: WITHOUT_THREADS, operate: {} } as const;
 
 /** A process that has become a role. */
 export interface RoleProcess {
@@ -153,7 +160,7 @@ export function spawnRole<To extends object = ToRole, From extends object = From
       env: {
         ...process.env,
         ...OWN_ENVIRONMENT,
-        ...(name === "vrrp" ? RUNTIME : {}),
+        ...RUNTIMES[name],
         [ROLE_VARIABLE]: name,
       },
       onExit: ({ signalCode }, status) =>

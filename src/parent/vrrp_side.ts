@@ -184,7 +184,7 @@ export class VrrpSide implements Side {
     });
     this.#keeper.tell({ type: "bfd", instances: this.#bfdInstances, wasUp });
     this.#keeper.tell({ type: "pid-file", path: pidFile });
-    this.#household.starting();
+    if (changes.length > 0) this.#household.starting();
   }
 
   /** Gives each added instance its place in the ledger, and what the ledger says of it. */
