@@ -116,6 +116,7 @@ class CheckersRole {
         this.#claim(message.path);
         return;
       case "settle":
+        // A configuration of thousands of servers leaves more behind than it is.
         Bun.gc(true);
         releaseStartPages();
         return;
