@@ -79,8 +79,8 @@ export class ProcessChecks {
         for (const check of this.#checks) check.fork(event.parent, event.child);
         return;
       case "exec":
-        this.#look(event.pid);
-        for (const check of this.#checks) check.weigh("other");
+        // Most are nobody's business, and do not cut short what others wait for.
+        for (const check of this.#look(event.pid)) check.weigh("other");
         return;
       case "name":
         for (const check of this.#checks) check.rename(event.pid, event.name);
@@ -101,14 +101,15 @@ export class ProcessChecks {
     this.configure([]);
   }
 
-  #look(pid: number): void {
+  /** Looks at a process; those to whom it makes a difference. */
+  #look(pid: number): ProcessCheck[] {
     let name: string | undefined;
     let line: string | undefined;
-    for (const check of this.#checks) {
+    return this.#checks.filter((check) => {
       if (check.process.full_command) line ??= this.#surroundings.commandLineOf(pid) ?? "";
       else name ??= this.#surroundings.nameOf(pid) ?? "";
-      check.note(pid, name, line);
-    }
+      return check.note(pid, name, line);
+    });
   }
 }
 
@@ -144,14 +145,16 @@ class ProcessCheck {
     this.#pids.clear();
   }
 
-  /** Takes a process as one that is meant, or not, by its name or command line. */
-  note(pid: number, name: string | undefined, line: string | undefined): void {
+  /** Takes a process as one that is meant, or not, by its name or command line; whether it was not before. */
+  note(pid: number, name: string | undefined, line: string | undefined): boolean {
     const { process } = this;
     const isOne = process.full_command
       ? line !== undefined && isWanted(process, line)
       : name === process.process[0];
+    if (isOne === this.#pids.has(pid)) return false;
     if (isOne) this.#pids.add(pid);
     else this.#pids.delete(pid);
+    return true;
   }
 
   fork(parent: number, child: number): void {
@@ -161,9 +164,7 @@ class ProcessCheck {
   }
 
   rename(pid: number, name: string): void {
-    if (this.process.full_command) return;
-    this.note(pid, name, undefined);
-    this.weigh("other");
+    if (!this.process.full_command && this.note(pid, name, undefined)) this.weigh("other");
   }
 
   end(pid: number): void {

@@ -179,6 +179,23 @@ test("an end counts after terminate_delay, and not when another one has come by 
   expect(world.news()).toEqual(["process p true"]);
 });
 
+test("what strangers do does not cut a delay short", () => {
+  const world = new World();
+  world.run(10, "web");
+  world.watch(wanted({ terminate_delay: 500_000 }));
+  world.news();
+  world.exit(10);
+  world.clock.pass(100_000);
+  world.exec(20, "sh");
+  world.checks.hear({ type: "name", pid: 21, name: "other" });
+  world.fork(20, 22);
+  world.exit(22);
+  world.clock.pass(399_999);
+  expect(world.news()).toEqual([]);
+  world.clock.pass(1);
+  expect(world.news()).toEqual(["process p false"]);
+});
+
 test("a fork that is followed by another program counts for nothing within fork_delay", () => {
   const world = new World();
   world.run(10, "web");
