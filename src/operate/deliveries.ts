@@ -28,6 +28,8 @@ const FIRST_MS = 1000;
 const LONGEST_MS = 60_000;
 /** 1, 2, 4 … 60, 60 s: some ten minutes. */
 const MOST_TRIES = 15;
+/** So many may wait; beyond that the oldest are left out, which the parent says. */
+const MOST_WAITING = 1000;
 
 /** The deliveries to one place. */
 export class Deliveries<T> {
@@ -47,6 +49,11 @@ export class Deliveries<T> {
   /** Adds something to be delivered. */
   add(item: T): void {
     this.#waiting.push(item);
+    if (this.#waiting.length > MOST_WAITING) {
+      // The first one is being delivered.
+      const [oldest] = this.#waiting.splice(1, 1);
+      this.#surroundings.done(oldest!);
+    }
     if (!this.#isTrying && this.#wake === undefined) void this.#try();
   }
 

@@ -89,6 +89,14 @@ test("what fails too often is given up, what is refused at once", async () => {
   expect(place.log).toEqual(["a busy", "a busy!", "b no such user!"]);
 });
 
+test("a thousand wait, then the oldest make room", async () => {
+  const place = new Place();
+  for (let i = 0; i < 1002; i++) place.add(`${i}`);
+  expect(place.done).toEqual(["1", "2"]);
+  await place.answer("delivered");
+  expect(place.tried).toEqual(["0 0", "3 0"]);
+});
+
 test("at the end pauses are over, and everything is tried once more", async () => {
   const place = new Place();
   place.add("a", "b");
