@@ -9,6 +9,7 @@ import { type Address, compareAddress } from "../lib/address.ts";
 import type { LogLevel } from "../lib/log.ts";
 import type { Alarm, Loop } from "../loop.ts";
 import type { FromRole } from "../parent/channel.ts";
+import { encodeUnsolicitedReply } from "../wire/arp.ts";
 import type { Mac } from "../wire/ethernet.ts";
 import type { Held } from "./addresses.ts";
 import { claimText, ConflictWatch } from "./conflicts.ts";
@@ -19,6 +20,8 @@ import type { Running } from "./reception.ts";
 
 /** After a take-over, the time a predecessor has to take its addresses away. */
 const PROBE_US = 1_000_000;
+/** A predecessor has heard of us by then, and has answered what it takes for a question by now. */
+const TEACH_US = 200_000;
 /** The same claim is told, and answered, once in this time (RFC 5227 §2.4: DEFEND_INTERVAL). */
 const DEFEND_US = 10_000_000;
 /** More addresses than this are not asked for: the links have other things to carry. */
@@ -28,6 +31,8 @@ const MOST_PROBES = 256;
 interface Duties {
   /** When the addresses are asked for; Infinity when that is done. */
   probeAt: number;
+  /** When switches are told once more where the VMACs are; Infinity when that is done. */
+  teachAt: number;
   /** The next announcement over other links, see garp_extra_if; Infinity for none. */
   extraAt: number;
   /** When each claim was last told. */
@@ -85,6 +90,7 @@ export class Neighbourhood {
     const extraUs = running.instance.garp_extra_if ?? 0;
     const duties: Duties = {
       probeAt: now + PROBE_US,
+      teachAt: this.#vmacAddresses(running).length > 0 ? now + TEACH_US : Infinity,
       extraAt: extraUs > 0 ? now + extraUs : Infinity,
       toldAt: new Map(),
       alarm: {
@@ -94,7 +100,7 @@ export class Neighbourhood {
       },
     };
     this.#masters.set(running, duties);
-    this.#loop.schedule(duties.alarm, Math.min(duties.probeAt, duties.extraAt));
+    this.#schedule(duties);
   }
 
   /** It is MASTER no more. */
@@ -113,13 +119,44 @@ export class Neighbourhood {
       duties.probeAt = Infinity;
       for (const one of held.slice(0, MOST_PROBES)) this.#probe(running, one);
     }
+    if (duties.teachAt <= now) {
+      duties.teachAt = Infinity;
+      this.#teach(running);
+    }
     if (duties.extraAt <= now) {
       const isWanted = (one: Held): boolean =>
         instance.garp_extra_if_all === true || one.device !== home;
       for (const one of held.filter(isWanted)) this.announce(running, one, 1);
       duties.extraAt = now + (instance.garp_extra_if ?? 0);
     }
-    this.#loop.schedule(duties.alarm, Math.min(duties.probeAt, duties.extraAt));
+    this.#schedule(duties);
+  }
+
+  #schedule({ alarm, probeAt, teachAt, extraAt }: Duties): void {
+    this.#loop.schedule(alarm, Math.min(probeAt, teachAt, extraAt));
+  }
+
+  /** One IPv4 address of each VMAC: they share its MAC address. */
+  #vmacAddresses({ held }: Running): Held[] {
+    const found = new Map<string, Held>();
+    for (const one of held) {
+      if (one.address.length !== 4 || found.has(one.device)) continue;
+      if (this.#links.byName(one.device)?.kind === "macvlan") found.set(one.device, one);
+    }
+    return [...found.values()];
+  }
+
+  /**
+   * A MASTER that we have outbid still has the address when our announcement comes, and its kernel answers, with
+   * the MAC address we share: switches then take that for being there. This is what they hear last.
+   */
+  #teach(running: Running): void {
+    for (const { device, address } of this.#vmacAddresses(running)) {
+      const link = this.#links.byName(device);
+      if (link === undefined || !link.up) continue;
+      const bytes = encodeUnsolicitedReply({ mac: link.address, address });
+      this.#kernel.announcer.send(running.key, link, bytes);
+    }
   }
 
   #probe(running: Running, { device, address }: Held): void {

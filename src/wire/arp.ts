@@ -56,22 +56,26 @@ export interface Arp {
 /** Why a frame is no ARP: too short, another EtherType, not about IPv4 over Ethernet. */
 export type ArpError = "length" | "etherType" | "hardware";
 
-/** Whom a request is from and about. */
-interface Request {
+/** Whom a packet is from and about. */
+interface Broadcast {
+  readonly operation: number;
   readonly sender: Address;
   readonly targetMac: Mac;
   readonly target: Address;
 }
 
-/** A broadcast request frame of 42 bytes; the driver pads it. */
-function encodeRequest(mac: Mac, { sender, targetMac, target }: Request): Uint8Array {
+/** A broadcast frame of 42 bytes; the driver pads it. */
+function encodeBroadcast(
+  mac: Mac,
+  { operation, sender, targetMac, target }: Broadcast,
+): Uint8Array {
   const w = new Writer(new Uint8Array(ETH_HLEN + ARP_LENGTH));
   w.bytes(encodeEthernetHeader({ destination: BROADCAST, source: mac, etherType: ETH_P_ARP }));
   w.u16(ARPHRD_ETHER);
   w.u16(ETH_P_IP);
   w.u8(mac.length);
   w.u8(target.length);
-  w.u16(ARPOP_REQUEST);
+  w.u16(operation);
   w.bytes(mac);
   w.bytes(sender);
   w.bytes(targetMac);
@@ -86,7 +90,16 @@ function encodeRequest(mac: Mac, { sender, targetMac, target }: Request): Uint8A
 export function encodeGratuitousArp(
   { mac, address }: { readonly mac: Mac; readonly address: Address },
 ): Uint8Array {
-  return encodeRequest(mac, { sender: address, targetMac: BROADCAST, target: address });
+  const ends = { sender: address, targetMac: BROADCAST, target: address };
+  return encodeBroadcast(mac, { operation: ARPOP_REQUEST, ...ends });
+}
+
+/** The same as an answer that nobody has asked for (RFC 5227 §3): nobody who has the address answers it. */
+export function encodeUnsolicitedReply(
+  { mac, address }: { readonly mac: Mac; readonly address: Address },
+): Uint8Array {
+  const ends = { sender: address, targetMac: BROADCAST, target: address };
+  return encodeBroadcast(mac, { operation: ARPOP_REPLY, ...ends });
 }
 
 const NO_ADDRESS = new Uint8Array(4);
@@ -99,7 +112,8 @@ const NO_MAC = new Uint8Array(6);
 export function encodeArpProbe(
   { mac, address }: { readonly mac: Mac; readonly address: Address },
 ): Uint8Array {
-  return encodeRequest(mac, { sender: NO_ADDRESS, targetMac: NO_MAC, target: address });
+  const ends = { sender: NO_ADDRESS, targetMac: NO_MAC, target: address };
+  return encodeBroadcast(mac, { operation: ARPOP_REQUEST, ...ends });
 }
 
 /** The ARP packet in a whole Ethernet frame; padding after it is ignored, addresses are views. */

@@ -8,6 +8,7 @@ import {
   decodeArp,
   encodeArpProbe,
   encodeGratuitousArp,
+  encodeUnsolicitedReply,
 } from "./arp.ts";
 
 const { frame } = readPacket("garp");
@@ -55,6 +56,16 @@ test("a reply, made by hand", () => {
     targetMac: mac("02:00:00:00:00:01"),
     targetAddress: address("192.0.2.1"),
   });
+});
+
+test("an answer that nobody has asked for differs from the announcement in its operation alone", () => {
+  const mac = Uint8Array.of(0, 0, 0x5e, 0, 1, 7);
+  const address = Uint8Array.of(192, 0, 2, 1);
+  const asked = encodeGratuitousArp({ mac, address });
+  const answer = encodeUnsolicitedReply({ mac, address });
+  expect(decodeArp(answer)).toMatchObject({ operation: ARPOP_REPLY, senderMac: mac });
+  const different = [...answer].flatMap((byte, i) => byte === asked[i] ? [] : [i]);
+  expect(different).toEqual([21]);
 });
 
 test("a probe asks without saying who: nobody's cache changes", () => {

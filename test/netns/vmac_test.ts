@@ -139,6 +139,27 @@ test("vmac_xmit_base, and unicast with use_vmac: adverts from below, addresses a
   }
 });
 
+test("switches find a MASTER that has outbid another, whose kernel answers its announcement", async () => {
+  using network = new Network(["a", "b"]);
+  const port = (): string | undefined => {
+    const shown = network.run("wire", "bridge", "fdb", "show", "br", "br0");
+    return new RegExp(`^${MAC} dev to-(\\w)`, "m").exec(shown)?.[1];
+  };
+  const config = (priority: number): string => vmac("vmac_xmit_base", { priority });
+  await using b = new Daemon(network, "b", config(100));
+  await b.waitForLog("(V) Entering MASTER STATE");
+  await poll(() => port() === "b", 1000, "b was not announced");
+  const { vrrp } = b.pids();
+  process.kill(vrrp, "SIGSTOP");
+  await using a = new Daemon(network, "a", config(200));
+  await a.waitForLog("(V) Entering MASTER STATE");
+  // b has not heard of it yet, but its kernel has: adverts leave from below, and tell no switch.
+  await poll(() => port() === "b", 150, "b did not answer");
+  await poll(() => port() === "a", 500, "the switch takes b for a");
+  process.kill(vrrp, "SIGCONT");
+  await b.waitForLog("(V) Entering BACKUP STATE");
+});
+
 test("addresses with VMACs of their own, named in turn; those of the other family stay below", async () => {
   using network = new Network(["a"], { ipv6: true, hasSecondLink: true });
   const config = [
