@@ -8,7 +8,7 @@ import { SysError } from "../../ffi/libc.ts";
 import { Netlink } from "../../ffi/netlink.ts";
 import { type Family, formatAddress } from "../lib/address.ts";
 import type { LogLevel } from "../lib/log.ts";
-import { encodeBatch } from "../netlink/nftables.ts";
+import { decodeTable, encodeBatch, encodeDumpTables } from "../netlink/nftables.ts";
 import {
   addMembers,
   type FirewallOptions,
@@ -46,8 +46,8 @@ export class Firewall implements Guard {
   readonly #log: (level: LogLevel, text: string) => void;
   readonly #wanted: () => readonly Guarding[];
   readonly #made = new Map<string, Made>();
-  readonly #open: () => Pick<Netlink, "transact">;
-  #netlink: Pick<Netlink, "transact"> | undefined;
+  readonly #open: () => Pick<Netlink, "transact" | "dump">;
+  #netlink: Pick<Netlink, "transact" | "dump"> | undefined;
   /** What the kernel did not make, as text: it is not asked for the same again. */
   readonly #refused = new Map<string, string>();
   #isStale = false;
@@ -59,7 +59,7 @@ export class Firewall implements Guard {
   constructor(
     log: (level: LogLevel, text: string) => void,
     wanted: () => readonly Guarding[],
-    open: () => Pick<Netlink, "transact"> = () => new Netlink(NETLINK_NETFILTER),
+    open: () => Pick<Netlink, "transact" | "dump"> = () => new Netlink(NETLINK_NETFILTER),
   ) {
     this.#log = log;
     this.#wanted = wanted;
@@ -74,6 +74,28 @@ export class Firewall implements Guard {
   /** Something that matters has changed. */
   changed(): void {
     this.#isStale = true;
+  }
+
+  /** Looks whether the tables are there: whoever loads rules anew may have flushed them all. */
+  verify(): void {
+    if (this.#made.size === 0) return;
+    const there = new Set<string>();
+    try {
+      this.#netlink!.dump(encodeDumpTables(), "listing the tables of nftables", ({ payload }) => {
+        const table = decodeTable(payload);
+        if (table !== undefined) there.add(`${table.family} ${table.name}`);
+      });
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      this.#log("error", error.message);
+      return;
+    }
+    for (const key of this.#made.keys()) {
+      if (there.has(key)) continue;
+      this.#made.delete(key);
+      this.#isStale = true;
+      this.#log("warning", `Table ${key} was removed by somebody else - making it again`);
+    }
   }
 
   /** A VMAC is about to be switched on: it is in its table before it says anything. */
@@ -94,8 +116,11 @@ export class Firewall implements Guard {
       const key = keyOf(wanted.structure);
       const text = JSON.stringify(wanted.structure);
       const made = this.#made.get(key);
-      if (made?.text === text) this.#add(made, wanted);
-      else if (this.#refused.get(key) !== text) this.#make(wanted, made);
+      if (made?.text === text) {
+        if (this.#add(made, wanted)?.code !== ENOENT) continue;
+        this.verify();
+        if (!this.#made.has(key)) this.#make(wanted, undefined);
+      } else if (this.#refused.get(key) !== text) this.#make(wanted, made);
     }
   }
 
@@ -161,16 +186,19 @@ export class Firewall implements Guard {
     this.#made.set(key, { structure, text, ...made });
   }
 
-  #add({ structure, vmacs, addresses }: Made, wanted: Members): void {
+  /** The refusal if it was; ENOENT: the table is gone. */
+  #add({ structure, vmacs, addresses }: Made, wanted: Members): SysError | undefined {
     const newVmacs = [...vmacsByKey(wanted)].filter(([key]) => !vmacs.has(key));
     const newAddresses = [...addressesByKey(wanted)].filter(([key]) => !addresses.has(key));
     const added = {
       vmacs: newVmacs.map(([, one]) => one),
       addresses: newAddresses.map(([, one]) => one),
     };
-    this.#transact(addMembers(structure, added), `adding to the table ${keyOf(structure)}`, 0);
+    const doing = `adding to the table ${keyOf(structure)}`;
+    const refusal = this.#transact(addMembers(structure, added), doing, ENOENT);
     for (const [key, one] of newVmacs) vmacs.set(key, one);
     for (const [key, one] of newAddresses) addresses.set(key, one);
+    return refusal;
   }
 
   #drop({ structure, vmacs, addresses }: Made, wanted: Members): void {

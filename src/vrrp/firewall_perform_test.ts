@@ -1,12 +1,13 @@
 /** Tables over a kernel that keeps or refuses them: what is asked of it, and how often. */
 
 import { expect, test } from "bun:test";
-import { EEXIST } from "../../ffi/constants.ts";
+import { EEXIST, ENOENT } from "../../ffi/constants.ts";
 import { SysError } from "../../ffi/libc.ts";
 import type { Request } from "../../ffi/netlink.ts";
 import { parseAddress } from "../lib/address.ts";
 import type { LogLevel } from "../lib/log.ts";
-import { messages } from "../netlink/message.ts";
+import { type Message, messages } from "../netlink/message.ts";
+import { encodeNewTable } from "../netlink/nftables.ts";
 import type { Structure } from "./firewall.ts";
 import { Firewall, type Guarding } from "./firewall_perform.ts";
 
@@ -27,6 +28,8 @@ function scene(refuse: (kinds: readonly string[]) => number = () => 0): {
   wanted: { now: Guarding[] };
   asked: string[];
   logged: string[];
+  /** What the kernel says it has, as messages. */
+  tables: Uint8Array[];
 } {
   const [asked, logged]: string[][] = [[], []];
   const wanted: { now: Guarding[] } = { now: [] };
@@ -39,8 +42,12 @@ function scene(refuse: (kinds: readonly string[]) => number = () => 0): {
     return code === 0 ? undefined : new SysError("netlink", code, batch[0]!.doing);
   };
   const log = (_: LogLevel, text: string): number => logged!.push(text);
-  const firewall = new Firewall(log, () => wanted.now, () => ({ transact }));
-  return { firewall, wanted, asked: asked!, logged: logged! };
+  const tables: Uint8Array[] = [];
+  const dump = (_: Uint8Array, __: string, each: (message: Message) => void): void => {
+    for (const bytes of tables) for (const message of messages(bytes)) each(message);
+  };
+  const firewall = new Firewall(log, () => wanted.now, () => ({ transact, dump }));
+  return { firewall, wanted, asked: asked!, logged: logged!, tables };
 }
 
 const guarding = (
@@ -115,6 +122,45 @@ test("another structure makes the table anew, with what was guarded before", () 
   firewall.open();
   // It held both until then.
   expect(asked.at(-1)).toBe("-element");
+});
+
+test("a table that somebody has flushed is made again, with all that was in it", () => {
+  const { firewall, wanted, asked, logged, tables } = scene();
+  firewall.verify();
+  wanted.now = [guarding(["192.0.2.1"])];
+  firewall.changed();
+  firewall.close();
+  firewall.open();
+  asked.length = 0;
+  tables.push(encodeNewTable({ family: "ip6", name: "keepalived" }));
+  tables.push(encodeNewTable({ family: "ip", name: "keepalived" }));
+  firewall.verify();
+  firewall.close();
+  expect([asked, logged]).toEqual([[], []]);
+  tables.pop();
+  firewall.verify();
+  firewall.close();
+  firewall.open();
+  expect(asked).toEqual([`${TABLE} element`]);
+  expect(logged).toEqual(["Table ip keepalived was removed by somebody else - making it again"]);
+});
+
+test("a flushed table is found out at the latest when something is to be added", () => {
+  let isFlushed = false;
+  const { firewall, wanted, asked, logged } = scene((kinds) =>
+    isFlushed && kinds.join() === "element" ? ENOENT : 0
+  );
+  wanted.now = [guarding([])];
+  firewall.changed();
+  firewall.close();
+  firewall.open();
+  asked.length = 0;
+  isFlushed = true;
+  wanted.now = [guarding(["192.0.2.1"])];
+  firewall.changed();
+  firewall.close();
+  expect(asked).toEqual(["element", `${TABLE} element`]);
+  expect(logged).toHaveLength(1);
 });
 
 test("a predecessor's table is replaced in one batch", () => {

@@ -5,6 +5,7 @@
 
 import type { VrrpGlobals, VrrpInstance } from "../config/vrrp.ts";
 import type { Family } from "../lib/address.ts";
+import type { Alarm, Loop } from "../loop.ts";
 import { type FromRole, PREMISES_SLOT } from "../parent/channel.ts";
 import type { GuardedVmac } from "./firewall.ts";
 import { Firewall, type Guarding } from "./firewall_perform.ts";
@@ -20,8 +21,12 @@ import { Vmacs } from "./vmac_perform.ts";
 /** Groups of 224.0.0.0/24 are nobody's to know: switches forward them anyway (RFC 4541 §2.1.2). */
 const NO_LOCAL_IGMP: Setting = ["net/ipv4/igmp_link_local_mcast_reports", "0"];
 
+/** How often it is looked whether the tables are still there. */
+const VERIFY_US = 5_000_000;
+
 /** The parts of the role that are needed here. */
 interface Parts {
+  readonly loop: Pick<Loop, "schedule" | "now">;
   readonly kernel: Kernel;
   readonly links: LinkTable;
   readonly groups: { together(one: string, other: string): boolean };
@@ -33,6 +38,7 @@ interface Parts {
 
 /** The VMACs and the firewall of a process. */
 export class Premises implements Guard {
+  readonly #loop: Pick<Loop, "schedule" | "now">;
   readonly #holder: Holder;
   readonly #links: LinkTable;
   readonly #ledger: Float64Array;
@@ -40,6 +46,7 @@ export class Premises implements Guard {
   readonly #sysctls: Sysctls;
   readonly #vmacs: Vmacs;
   readonly #firewall: Firewall;
+  readonly #verification: Alarm;
   #globals: VrrpGlobals = {};
   #isEnding = false;
   /** What the parent was told last. */
@@ -50,7 +57,8 @@ export class Premises implements Guard {
   /** Something that the settings depend on has changed. */
   #isStale = false;
 
-  constructor(holder: Holder, { kernel, links, groups, ledger, tell }: Parts) {
+  constructor(holder: Holder, { loop, kernel, links, groups, ledger, tell }: Parts) {
+    this.#loop = loop;
     this.#ledger = ledger;
     this.#holder = holder;
     this.#links = links;
@@ -69,6 +77,14 @@ export class Premises implements Guard {
       },
     });
     kernel.guard = this;
+    this.#verification = {
+      dueAt: Infinity,
+      heapIndex: -1,
+      fire: (now) => {
+        this.#firewall.verify();
+        loop.schedule(this.#verification, now + VERIFY_US);
+      },
+    };
   }
 
   /** What holds for the role as a whole. */
@@ -137,6 +153,11 @@ export class Premises implements Guard {
     const hasLinks = !this.#vmacs.all().next().done;
     const isEmpty = !hasLinks && this.#firewall.isEmpty && Object.keys(saved).length === 0;
     this.#ledger[PREMISES_SLOT] = isEmpty ? 0 : 1;
+    const isWatched = this.#verification.dueAt !== Infinity;
+    if (this.#firewall.isEmpty === isWatched) {
+      const dueAt = isWatched ? Infinity : this.#loop.now + VERIFY_US;
+      this.#loop.schedule(this.#verification, dueAt);
+    }
     const told = JSON.stringify(saved);
     if (told === this.#told) return;
     this.#told = told;

@@ -101,6 +101,19 @@ test("a table that a crash has left is replaced, and so is one of another name b
   expect(ruleset(network, "a")).toBe("");
 });
 
+test("all rules are flushed by somebody: ours come back", async () => {
+  using network = new Network(["a"]);
+  const config = instance({ state: "MASTER", priority: 200, more: "no_accept\n use_vmac" });
+  await using a = new Daemon(network, "a", config);
+  await poll(() => members(network, "a", "vips") === VIP, 3000, "the address is not guarded");
+  const before = ruleset(network, "a");
+  network.run("a", "nft", "flush", "ruleset");
+  await a.waitForLog("Table ip keepalived was removed by somebody else - making it again", 8000);
+  await poll(() => ruleset(network, "a") === before, 1000, "another table");
+  expect(await a.stop()).toBe(0);
+  expect(ruleset(network, "a")).toBe("");
+});
+
 test("disable_local_igmp and promote_secondaries: settings for as long as the daemon runs", async () => {
   using network = new Network(["a"], { hasSecondLink: true });
   const paths = [

@@ -498,6 +498,27 @@ test("the link below goes down, shrinks and vanishes; the VMAC is removed: all i
   expect(Object.values(settings(network, "a", ...paths))).toEqual(["0", "0"]);
 });
 
+test("--dont-release-vrrp: VMAC, address and tables stay, for the next start to take over", async () => {
+  using network = new Network(["a"]);
+  const before = arpSettings(network, "a", "eth0");
+  const config = vmac("no_accept", { priority: 150 });
+  await using a = new Daemon(network, "a", config, { words: ["-V"] });
+  await a.waitForLog("(V) Entering MASTER STATE");
+  await poll(() => network.addresses("a", "vrrp.7").length > 0, 1000, "no address");
+  const { ifindex } = linksOf(network, "a").get("vrrp.7")!;
+  expect(await a.stop()).toBe(0);
+  expect(network.addresses("a", "vrrp.7")).toEqual([VIP]);
+  expect(network.run("a", "nft", "list", "tables")).toContain("table ip keepalived");
+  await using next = new Daemon(network, "a", config);
+  await next.waitForLog("(V) Entering MASTER STATE");
+  expect(linksOf(network, "a").get("vrrp.7")!.ifindex).toBe(ifindex);
+  expect(await next.stop()).toBe(0);
+  expect(vmacNames(network, "a")).toEqual([]);
+  expect(network.run("a", "nft", "list", "tables")).toBe("");
+  // What it was before the first start nobody knows any more.
+  expect(arpSettings(network, "a", "eth0")).not.toEqual(before);
+});
+
 test("a sync group of two VMACs, one over IPv6, moves as one", async () => {
   using network = new Network(["a", "b"], { ipv6: true });
   const group = "vrrp_sync_group G { group { V4\n V6 } }\n";
