@@ -207,9 +207,9 @@ export type Fitness =
   /** Something else that is not to be touched. */
   | "foreign";
 
-/** What a link is to a VMAC over a link of this index. */
-export function fitnessOf(link: Link, spec: VmacSpec, base: number): Fitness {
-  const isAbove = link.linkIndex === base && link.linkNetnsid === undefined;
+/** What a link is to a VMAC over the link `base`. */
+export function fitnessOf(link: Link, spec: VmacSpec, base: Link): Fitness {
+  const isAbove = isOver(link, base);
   if (spec.mac === undefined) {
     if (link.kind !== "ipvlan") return "foreign";
     const { mode, isolation } = link.ipvlan ?? {};
@@ -220,10 +220,20 @@ export function fitnessOf(link: Link, spec: VmacSpec, base: number): Fitness {
 }
 
 /**
+ * Whether a link was made over another. The kernel puts one that is made over a macvlan beside it: both are
+ * over the same link then, which may live in another namespace.
+ */
+function isOver(link: Link, base: Link): boolean {
+  if (link.linkIndex === base.index && link.linkNetnsid === undefined) return true;
+  return base.kind === "macvlan" && link.index !== base.index &&
+    link.linkIndex === base.linkIndex && link.linkNetnsid === base.linkNetnsid;
+}
+
+/**
  * Whether a link may be taken for a VMAC. A macvlan is known by its MAC address whatever it is called;
  * ipvlans all have that of the link below, and only the name tells them apart.
  */
-export function mayAdopt(link: Link, spec: VmacSpec, base: number): boolean {
+export function mayAdopt(link: Link, spec: VmacSpec, base: Link): boolean {
   if (fitnessOf(link, spec, base) !== "same") return false;
   return spec.mac !== undefined || link.name === namesOf(spec).next().value;
 }

@@ -55,6 +55,8 @@ const FAREWELL_GROUP = 0x56_4d_41_43;
 export interface Vmac {
   spec: VmacSpec;
   name: string;
+  /** The index of its link; 0 as long as there is none. */
+  index: number;
   /** The instances it is for, by key, and the name of each. */
   readonly users: Map<string, string>;
   /** When it was made again because somebody else had removed it. */
@@ -171,7 +173,7 @@ export class Vmacs {
         if (vmac.remadeAt.length >= MOST_REPAIRS) continue;
         vmac.remadeAt = [...vmac.remadeAt, now];
         if (this.#make(vmac, base, false) !== undefined) isNew = true;
-      } else if (link.linkIndex === base.index) this.#lookAfter(vmac, link, base);
+      } else if (link.index === vmac.index) this.#lookAfter(vmac, link, base);
     }
     return isNew;
   }
@@ -206,7 +208,7 @@ export class Vmacs {
     }
     const link = this.#find(spec);
     const name = link?.name ?? this.#freeName(spec, user);
-    const vmac: Vmac = { spec, name, users: new Map([[key, user]]), remadeAt: [] };
+    const vmac: Vmac = { spec, name, index: 0, users: new Map([[key, user]]), remadeAt: [] };
     this.#all.set(spec.key, vmac);
     if (base === undefined) return false;
     if (link === undefined) return this.#make(vmac, base, true) !== undefined;
@@ -220,7 +222,7 @@ export class Vmacs {
     if (base === undefined) return undefined;
     for (const link of this.#links.all()) {
       const isNamed = spec.name === undefined || spec.name === link.name;
-      if (!isNamed || !mayAdopt(link, spec, base.index)) continue;
+      if (!isNamed || !mayAdopt(link, spec, base)) continue;
       const isTaken = [...this.#all.values()].some((one) =>
         one.spec.key !== spec.key && one.name === link.name
       );
@@ -231,7 +233,7 @@ export class Vmacs {
 
   /** The best name that nothing else has. */
   #freeName(spec: VmacSpec, user: string): string {
-    const base = this.#links.byName(spec.base)?.index ?? 0;
+    const base = this.#links.byName(spec.base);
     for (const name of namesOf(spec)) {
       const isAsked = name === spec.name;
       const holder = [...this.#all.values()].find((one) => one.name === name);
@@ -249,7 +251,7 @@ export class Vmacs {
       if (link === undefined) return name;
       if (!isAsked) continue;
       // A link that the configuration names is made what it is to be, if it is of that kind.
-      if (fitnessOf(link, spec, base) !== "foreign") return name;
+      if (base !== undefined && fitnessOf(link, spec, base) !== "foreign") return name;
       const text = `interface ${name} already exists and is not a private macvlan`;
       this.#around.log("warning", `(${user}) ${text}; ignoring vmac if_name`);
     }
@@ -276,6 +278,7 @@ export class Vmacs {
     }
     const link = this.#kernel.refresh(vmac.name);
     if (link === undefined) return undefined;
+    vmac.index = link.index;
     if (isFirst) {
       this.#around.log("info", `(${user}): Success creating VMAC interface ${vmac.name}`);
     } else this.#around.log("info", `(${user}): Success re-creating VMAC interface ${vmac.name}`);
@@ -284,6 +287,7 @@ export class Vmacs {
 
   #adopt(vmac: Vmac, link: Link, base: Link, keepsAddresses: boolean): void {
     const [user = ""] = vmac.users.values();
+    vmac.index = link.index;
     this.#around.log("info", `(${user}) Found matching interface ${link.name}`);
     if (!keepsAddresses) this.#strip(link);
     // What goes on as it was needs nothing, and its peers are waiting.
@@ -309,7 +313,8 @@ export class Vmacs {
   }
 
   /** Settings first, so that nothing is said or answered wrongly; then it is switched on. */
-  #prepare({ spec, name }: Vmac, link: Link, base: Link): Link | undefined {
+  #prepare(vmac: Vmac, link: Link, base: Link): Link | undefined {
+    const { spec, name } = vmac;
     for (const [path, value] of settingsOf(spec, name)) this.#around.set(path, value);
     const { index } = link;
     if (this.#around.original(`net/ipv6/conf/${name}/disable_ipv6`) !== undefined) {
@@ -353,11 +358,8 @@ export class Vmacs {
 
   #remove(...vmacs: readonly Vmac[]): void {
     const found = vmacs.flatMap((vmac) => {
-      const link = this.#links.byName(vmac.name);
-      const base = this.#links.byName(vmac.spec.base);
-      const isOurs = link !== undefined && base !== undefined &&
-        fitnessOf(link, vmac.spec, base.index) === "same";
-      return isOurs ? [{ vmac, link }] : [];
+      const link = this.#links.byIndex(vmac.index);
+      return link === undefined ? [] : [{ vmac, link }];
     });
     const refused = this.#delete(found.map(({ link }) => link));
     for (const { vmac, link } of found) {

@@ -149,6 +149,17 @@ const link = (rest: Partial<Link>): Link => ({
   ...rest,
 });
 
+const BASE = link({ index: 2, name: "eth0", kind: "veth", address: virtualMac(4, 1) });
+
+test("over a macvlan the kernel makes a neighbour of it", () => {
+  const spec = ownVmac(instanceWith({ use_vmac: {}, interface: "mv0" }))!;
+  const base = link({ index: 5, name: "mv0", address: virtualMac(4, 1), linkNetnsid: 3 });
+  expect(fitnessOf(link({ linkNetnsid: 3 }), spec, base)).toBe("same");
+  expect(fitnessOf(link({ linkNetnsid: 4 }), spec, base)).toBe("other");
+  expect(fitnessOf(link({}), spec, base)).toBe("other");
+  expect(fitnessOf({ ...base, address: spec.mac! }, spec, base)).toBe("other");
+});
+
 test("what a link is to a VMAC", () => {
   const spec = ownVmac(instanceWith({ use_vmac: {} }))!;
   const table: [Partial<Link>, string][] = [
@@ -160,9 +171,9 @@ test("what a link is to a VMAC", () => {
     [{ linkNetnsid: 0 }, "other"],
   ];
   for (const [rest, expected] of table) {
-    expect(fitnessOf(link(rest), spec, 2)).toBe(expected as never);
+    expect(fitnessOf(link(rest), spec, BASE)).toBe(expected as never);
   }
-  expect(mayAdopt(link({ name: "whatever" }), spec, 2)).toBe(true);
+  expect(mayAdopt(link({ name: "whatever" }), spec, BASE)).toBe(true);
 });
 
 test("ipvlans are known by their names alone", () => {
@@ -173,11 +184,11 @@ test("ipvlans are known by their names alone", () => {
     name,
     ipvlan: { mode: "l2", isolation },
   });
-  expect(fitnessOf(ipvlan("private"), spec, 2)).toBe("same");
-  expect(fitnessOf(ipvlan("bridge"), spec, 2)).toBe("other");
-  expect(fitnessOf(link({}), spec, 2)).toBe("foreign");
-  expect(mayAdopt(ipvlan("private"), spec, 2)).toBe(true);
-  expect(mayAdopt(ipvlan("private", "other"), spec, 2)).toBe(false);
+  expect(fitnessOf(ipvlan("private"), spec, BASE)).toBe("same");
+  expect(fitnessOf(ipvlan("bridge"), spec, BASE)).toBe("other");
+  expect(fitnessOf(link({}), spec, BASE)).toBe("foreign");
+  expect(mayAdopt(ipvlan("private"), spec, BASE)).toBe(true);
+  expect(mayAdopt(ipvlan("private", "other"), spec, BASE)).toBe(false);
 });
 
 test("a link-local address: that of the link below, one of its MAC address, or an ipvlan's own", () => {

@@ -498,6 +498,26 @@ test("the link below goes down, shrinks and vanishes; the VMAC is removed: all i
   expect(Object.values(settings(network, "a", ...paths))).toEqual(["0", "0"]);
 });
 
+test("over a macvlan, as in containers: made beside it, taken over after a crash, removed", async () => {
+  using network = new Network(["a"]);
+  const words = ["link", "eth0", "type", "macvlan", "mode", "bridge"];
+  network.run("a", "ip", "link", "add", "mv0", ...words);
+  network.run("a", "ip", "address", "add", "10.0.7.1/24", "dev", "mv0");
+  network.run("a", "ip", "link", "set", "mv0", "up");
+  await using capture = await Capture.start(network);
+  const config = vmac("", { interface: "mv0", priority: 150, addresses: ["10.0.7.100"] });
+  await using a = new Daemon(network, "a", config);
+  await a.waitForLog("(V) Entering MASTER STATE");
+  const advert = await capture.waitForAdvert(() => true);
+  expect(advert).toMatchObject({ source: "10.0.7.1", sourceMac: MAC });
+  await a.crash();
+  await using next = new Daemon(network, "a", config);
+  await next.waitForLog("(V) Found matching interface vrrp.7");
+  await next.waitForLog("(V) Entering MASTER STATE");
+  expect(await next.stop()).toBe(0);
+  expect(vmacNames(network, "a")).toEqual(["mv0"]);
+});
+
 test("--dont-release-vrrp: VMAC, address and tables stay, for the next start to take over", async () => {
   using network = new Network(["a"]);
   const before = arpSettings(network, "a", "eth0");
