@@ -130,7 +130,7 @@ export class Report {
   }
 }
 
-const DIGITS: Readonly<Record<string, number>> = { ms: 3, "µs": 1, MiB: 2 };
+const DIGITS: Readonly<Record<string, number>> = { ms: 3, "µs": 1, MiB: 2, KiB: 1 };
 
 /** Median (of an even number: the mean of the middle two), extremes and number of some values. */
 export function summarize(values: readonly number[]): Summary {

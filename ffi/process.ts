@@ -7,6 +7,7 @@
 
 import {
   CLONE_NEWNET,
+  ESRCH,
   F_DUPFD_CLOEXEC,
   F_GETFD,
   F_SETFD,
@@ -19,6 +20,7 @@ import {
   SIG_UNBLOCK,
   SYS_SCHED_SETATTR,
 } from "./constants.ts";
+import { openAppend, readText, writeText } from "./file.ts";
 import { check, errno, libc, SysError } from "./libc.ts";
 import { cString, Memory } from "./memory.ts";
 
@@ -116,10 +118,65 @@ export function setRoundRobin(priority: number): void {
   check(result, "sched_setscheduler", `setting real-time priority ${priority}`);
 }
 
+/** Whose child this process is, and in which session. Throws SysError without /proc. */
+export function lineage(): { readonly parent: number; readonly session: number } {
+  const stat = readText("/proc/self/stat");
+  const [, parent = 0, , session = 0] = stat.slice(stat.lastIndexOf(")") + 2).split(" ").map(
+    Number,
+  );
+  return { parent, session };
+}
+
+/** The nice value of this process's session as a whole (sched(7), autogroup). Throws SysError. */
+export function setSessionNice(nice: number): void {
+  const fd = openAppend("/proc/self/autogroup", true);
+  try {
+    writeText(fd, `${nice}`);
+  } finally {
+    libc.close(fd);
+  }
+}
+
+const RLIMIT_RTTIME = 15; // bits/resource.h
+const UNLIMITED = 0xffff_ffff_ffff_ffffn;
+
+/**
+ * How many microseconds this process may run at real-time priority without a pause before SIGXCPU ends it;
+ * Infinity for no limit. The hard limit stays: lowered, it could not be raised again. Throws SysError.
+ */
+export function limitRealTime(us: number): void {
+  const limits = new Memory(16); // struct rlimit
+  limits.view.setBigUint64(0, us === Infinity ? UNLIMITED : BigInt(us), true);
+  limits.view.setBigUint64(8, UNLIMITED, true);
+  check(libc.setrlimit(RLIMIT_RTTIME, limits.pointer), "setrlimit", `limiting runs to ${us} us`);
+}
+
+const CPU_SET_BYTES = 128; // sched.h: 1024 processors
+
+/**
+ * The processors that this process may use, by number; undefined for all. Every thread that there is gets
+ * them, and those that come later inherit them. Throws SysError.
+ */
+export function setAffinity(cpus: readonly number[] | undefined): void {
+  const set = new Memory(CPU_SET_BYTES);
+  if (cpus === undefined) set.bytes.fill(0xff);
+  for (const cpu of cpus ?? []) set.bytes[cpu >> 3] = (set.bytes[cpu >> 3] ?? 0) | (1 << (cpu & 7));
+  const doing = `keeping to processors ${cpus?.join(" ") ?? "at will"}`;
+  for (const thread of process.getBuiltinModule("node:fs").readdirSync("/proc/self/task")) {
+    const result = libc.sched_setaffinity(Number(thread), CPU_SET_BYTES, set.pointer);
+    if (result < 0 && errno() !== ESRCH) check(result, "sched_setaffinity", doing);
+  }
+}
+
 /** Locks memory as it is touched (MCL_ONFAULT: locking all of it would not fit). Throws SysError. */
 export function lockMemory(): void {
   const MCL_CURRENT_FUTURE_ONFAULT = 1 | 2 | 4; // sys/mman.h
   check(libc.mlockall(MCL_CURRENT_FUTURE_ONFAULT), "mlockall", "locking memory");
+}
+
+/** Ends {@link lockMemory}. */
+export function unlockMemory(): void {
+  libc.munlockall();
 }
 
 /** Moves this thread into the network namespace at `path`. Throws SysError. */

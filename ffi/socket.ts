@@ -157,13 +157,18 @@ export function writeAddress(view: DataView, offset: number, pointer: Pointer): 
   view.setUint32(offset + 4, Math.floor(pointer / 2 ** 32), true);
 }
 
-/** Packets waiting to leave through one socket in one sendmmsg. They are sent from where they lie. */
+/**
+ * Packets waiting to leave through one socket in one sendmmsg. They are sent from where they lie, and what
+ * is sent again in the same order costs next to nothing: its place in the vector is written already.
+ */
 export class SendBatch {
   readonly #fd: number;
   readonly #capacity: number;
   readonly #vector: MessageVector;
-  /** Keeps what waits from being collected: the vector knows only addresses. */
-  readonly #waiting: Memory[] = [];
+  /** What the vector points to, which knows only addresses: it must not be collected. */
+  readonly #packets: Memory[] = [];
+  readonly #destinations: Memory[] = [];
+  readonly #lengths: number[] = [];
   #count = 0;
 
   /** `capacity` packets at most between two flushes; a full batch flushes itself. */
@@ -176,14 +181,18 @@ export class SendBatch {
   /** Adds the first `length` bytes of `packet`, to be sent to `to`; neither may change until the flush. */
   add(packet: Memory, length: number, to: Memory): SysError | undefined {
     const error = this.#count === this.#capacity ? this.flush() : undefined;
-    const header = this.#count * MMSGHDR.size;
+    const index = this.#count++;
     const { view } = this.#vector.headers;
-    writeAddress(view, header + MSGHDR.name, to.pointer);
-    view.setUint32(header + MSGHDR.nameLength, to.bytes.length, true);
-    this.#vector.setBuffer(this.#count, packet.pointer, length);
-    this.#waiting[2 * this.#count] = packet;
-    this.#waiting[2 * this.#count + 1] = to;
-    this.#count++;
+    if (this.#destinations[index] !== to) {
+      this.#destinations[index] = to;
+      writeAddress(view, index * MMSGHDR.size + MSGHDR.name, to.pointer);
+      view.setUint32(index * MMSGHDR.size + MSGHDR.nameLength, to.bytes.length, true);
+    }
+    if (this.#packets[index] !== packet || this.#lengths[index] !== length) {
+      this.#packets[index] = packet;
+      this.#lengths[index] = length;
+      this.#vector.setBuffer(index, packet.pointer, length);
+    }
     return error;
   }
 

@@ -42,6 +42,8 @@ export class Loop {
 
   /** The moment of this turn, in microseconds on the monotonic clock. */
   now = monotonicUs();
+  /** How long after the moment we wanted to be woken this turn has begun; 0 when something else woke us. */
+  lateUs = 0;
   /** The moment of the turn before: what is received in this turn came after it. */
   previous = this.now;
 
@@ -71,6 +73,11 @@ export class Loop {
   /** Fires `alarm` at `at`; Infinity takes its deadline away. */
   schedule(alarm: Alarm, at: number): void {
     this.#deadlines.set(alarm, at);
+  }
+
+  /** The earliest deadline, Infinity when there is none. */
+  get earliestAt(): number {
+    return this.#deadlines.earliestAt;
   }
 
   /** Calls `flush` at the end of every turn, in the order of registration. */
@@ -118,6 +125,7 @@ export class Loop {
     let count = this.#epoll.wait(isOverdue ? 0 : timeoutMs);
     this.previous = this.now;
     this.now = monotonicUs();
+    this.lateUs = isOverdue ? 0 : Math.max(0, this.now - earliestAt);
     const isNear = first?.isUrgent === true && earliestAt - this.now <= LEAD_US;
     if (isNear && count <= 1 && earliestAt > this.now) {
       while (this.now < earliestAt) this.now = monotonicUs();

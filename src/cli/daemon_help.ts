@@ -2,6 +2,7 @@
  * What the daemon prints for `--help` and `--version`. Both belong on standard error, where programs
  * look for them: an exporter and OpenStack read the version there.
  */
+import { baseName } from "../lib/path.ts";
 import { optionGroups } from "./options.ts";
 import { FOLLOWED_VERSION } from "./release.ts";
 
@@ -25,7 +26,7 @@ export function usageText(argv0: string): string {
     );
     return `\n${title}:\n${lines.join("")}`;
   });
-  const isKeepalived = argv0.slice(argv0.lastIndexOf("/") + 1) === "keepalived";
+  const isKeepalived = baseName(argv0) === "keepalived";
   const verbs = isKeepalived
     ? ""
     : `       ${argv0} VERB [...]  for what else it does, see ${argv0} help\n`;

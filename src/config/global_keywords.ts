@@ -58,11 +58,9 @@ const INT_MAX = 2_147_483_647;
 /** The keywords of global_defs. */
 export const globalDefs = lazyBlock({
   process_names: () =>
-    later(flag(
-      "- name the processes keepalived_vrrp, keepalived_lvs and keepalived_bfd; default off",
-    )),
-  process_name: () => later(roleName("NAME - name of the parent process; range 15 characters")),
-  vrrp_process_name: () => later(roleName("NAME - name of the vrrp process; range 15 characters")),
+    flag("- name the processes keepalived_vrrp, keepalived_lvs and keepalived_bfd; default off"),
+  process_name: () => roleName("NAME - name of the parent process; range 15 characters"),
+  vrrp_process_name: () => roleName("NAME - name of the vrrp process; range 15 characters"),
   checker_process_name: () =>
     later(
       roleName("NAME - name of the checker process; range 15 characters"),
@@ -135,9 +133,9 @@ export const globalDefs = lazyBlock({
       "shutdown",
     ),
   shutdown_script_timeout: () => scriptTimeout("shutdown_script"),
-  max_auto_priority: () => later(maxAutoPriority()),
+  max_auto_priority: () => maxAutoPriority(),
   min_auto_priority_delay: () =>
-    later(integer(
+    integer(
       "USECS - how late a process must be to raise its priority; range 1..10000000; default 1000000",
       GLOBAL_DEFAULTS.min_auto_priority_delay,
       {
@@ -146,7 +144,7 @@ export const globalDefs = lazyBlock({
         missing: "min_auto_priority_delay requires delay time",
         says: (text) => `min_auto_priority_delay '${text}' must be in [1, 10000000] - ignoring`,
       },
-    )),
+    ),
   smtp_alert_vrrp: () =>
     bool(
       "[BOOL] - default of smtp_alert in instances and groups, before smtp_alert; default unset",
@@ -331,7 +329,7 @@ export const globalDefs = lazyBlock({
       "[BOOL] - default of strict_mode in instances; default off",
       notABool("vrrp_strict"),
     ),
-  ...roleRows("vrrp"),
+  ...roleRows("vrrp", false),
   nftables_ipvs: () =>
     later(tableName(
       "[TABLE] - one service for each group of virtual servers, by marks; default off",

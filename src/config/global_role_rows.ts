@@ -28,33 +28,34 @@ export type RoleRows<P extends string> =
   & { readonly [K in `${P}_priority` | `${P}_rt_priority`]: () => LineRow<number | undefined> }
   & { readonly [K in `${P}_no_swap`]: () => LineRow<boolean> }
   & { readonly [K in `${P}_cpu_affinity`]: () => LineRow<readonly number[] | undefined> }
-  & { readonly [K in `${P}_rlimit_rttime`]: () => LineRow<number> }
+  & { readonly [K in `${P}_rlimit_rttime`]: () => LineRow<number | undefined> }
   & {
-    readonly [K in `${P}_rlimit_rtime`]: () => LineRow<number> & {
+    readonly [K in `${P}_rlimit_rtime`]: () => LineRow<number | undefined> & {
       readonly aliasOf: `${P}_rlimit_rttime`;
     };
   };
 
 /** Rows for the scheduling of a process. */
-export function roleRows<const P extends string>(role: P): RoleRows<P> {
-  const limit = (doc: string): LineRow<number> =>
-    integer(doc, 10_000, {
+export function roleRows<const P extends string>(role: P, isLater = true): RoleRows<P> {
+  const mark = <R extends object>(row: R): R => isLater ? later(row) : row;
+  const limit = (doc: string): LineRow<number | undefined> =>
+    integer(doc, undefined, {
       min: 1,
       max: UINT_MAX,
       says: (text) => `Invalid ${role} real-time limit - ${text}`,
     });
   return {
-    [`${role}_priority`]: () => later(nice(role)),
-    [`${role}_no_swap`]: () => later(flag(`- keep the ${role} process in memory; default off`)),
-    [`${role}_rt_priority`]: () => later(realTime(role)),
-    [`${role}_cpu_affinity`]: () => later(affinity(role)),
+    [`${role}_priority`]: () => mark(nice(role)),
+    [`${role}_no_swap`]: () => mark(flag(`- keep the ${role} process in memory; default off`)),
+    [`${role}_rt_priority`]: () => mark(realTime(role)),
+    [`${role}_cpu_affinity`]: () => mark(affinity(role)),
     [`${role}_rlimit_rttime`]: () =>
-      later(limit(
+      mark(limit(
         `USECS - longest run of the real-time ${role} process without a pause; ` +
-          "range 1..4294967295; default 10000",
+          "range 1..4294967295; default 1000000",
       )),
     [`${role}_rlimit_rtime`]: () =>
-      later(alias(
+      mark(alias(
         `${role}_rlimit_rttime`,
         limit(`USECS - former spelling of ${role}_rlimit_rttime; range 1..4294967295`),
       )),
@@ -62,7 +63,9 @@ export function roleRows<const P extends string>(role: P): RoleRows<P> {
 }
 
 function nice(role: string): LineRow<number | undefined> {
-  const doc = `NICE - nice value of the ${role} process; range -20..19; default 0`;
+  const doc = `NICE - nice value of the ${role} process; range -20..19; default ${
+    role === "vrrp" ? -10 : 0
+  }`;
   return {
     ...integer(doc, undefined, { min: -20, max: 19 }),
     read: (node, context) => {

@@ -10,3 +10,8 @@ export function absolutePath(folder: string, name: string): string {
   }
   return `/${parts.join("/")}`;
 }
+
+/** What stands behind the last slash. */
+export function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}

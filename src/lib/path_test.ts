@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { posix } from "node:path";
-import { absolutePath } from "./path.ts";
+import { absolutePath, baseName } from "./path.ts";
 
 test("a name below a folder, or absolute already, without detours", () => {
   const names = [
@@ -28,4 +28,9 @@ test("a name below a folder, or absolute already, without detours", () => {
         .toEqual([folder, name, posix.resolve(folder, name)]);
     }
   }
+});
+
+test("what stands behind the last slash", () => {
+  expect(["/usr/sbin/keepalived", "upkeep", "a/", ""].map(baseName))
+    .toEqual(["keepalived", "upkeep", "", ""]);
 });

@@ -11,6 +11,7 @@ import { Memory } from "../../ffi/memory.ts";
 import { receiveNow, sendNow } from "../../ffi/socket.ts";
 import { assert } from "../lib/assert.ts";
 import type { BfdInstance } from "../config/bfd.ts";
+import type { Conduct } from "../vrrp/conduct.ts";
 import type { Change } from "../vrrp/diff.ts";
 import type { State } from "../vrrp/state.ts";
 import type { PriorityNews } from "../vrrp/tracked.ts";
@@ -30,6 +31,8 @@ export type ToRole =
     /** Whether addresses stay on the links when the daemon is stopped. */
     readonly keepAddresses: boolean;
   }
+  /** How the role is to behave as a process. */
+  | { readonly type: "conduct"; readonly conduct: Conduct }
   /**
    * The BFD sessions are to be these; one that is the same as before goes on as it is. `wasUp` are the names
    * of those that were Up in a role that has died.

@@ -8,7 +8,7 @@
 
 import { INTERFACE_SIGNALS } from "../../ffi/constants.ts";
 import { claimPidFile, removePidFile } from "../../ffi/pid_file.ts";
-import { blockSignals, setSignalMask, systemName } from "../../ffi/process.ts";
+import { blockSignals, setProcessName, setSignalMask, systemName } from "../../ffi/process.ts";
 import { hasEnded } from "../../ffi/socket.ts";
 import { releaseStartPages } from "../../ffi/start_pages.ts";
 import { monotonicUs } from "../../ffi/timer.ts";
@@ -16,7 +16,7 @@ import type { DaemonOptions } from "../cli/options.ts";
 import { type Config, load } from "../config/load.ts";
 import { formatProblem, isFatal, type Problem, refusalOf, startStatus } from "../config/problem.ts";
 import type { LogLevel } from "../lib/log.ts";
-import { absolutePath } from "../lib/path.ts";
+import { absolutePath, baseName } from "../lib/path.ts";
 import { dumpConfig } from "../report/data.ts";
 import type { State } from "../vrrp/state.ts";
 import { trackingOf } from "../vrrp/trackers.ts";
@@ -41,8 +41,9 @@ import { notifyStatus, notifySystemd, openNotifications } from "./systemd.ts";
 
 /** When the first advert has surely left. */
 const LOG_MS = 30;
-/** When the start is surely over. */
+/** When the start is surely over; and again, when whatever it has brought with it is. */
 const SETTLE_MS = 1_000;
+const SETTLE_AGAIN_MS = 40_000;
 /** How long scripts may take to tell of a stop. */
 const LAST_SCRIPTS_MS = 1_000;
 const DEFAULT_UMASK = 0o177;
@@ -236,6 +237,10 @@ export class Daemon {
 
   /** Makes a configuration the running one. */
   #apply(config: Config, source: SystemFiles): void {
+    const { process_name } = config.globals;
+    if (process_name !== this.#config?.globals.process_name) {
+      setProcessName(process_name ?? baseName(this.#invocation.argv0));
+    }
     this.#config = config;
     this.#source = source;
     this.#vrrp.configure(config);
@@ -245,12 +250,18 @@ export class Daemon {
     void this.#reachOut();
   }
 
+  #settleIn(ms: number): void {
+    clearTimeout(this.#settleTimer);
+    this.#settleTimer = setTimeout(() => this.#settle(ms), ms);
+  }
+
   /** The start is over: gives back what only it has needed, here and in the roles. */
-  #settle(): void {
+  #settle(afterMs: number): void {
     Bun.unsafe.setJITPolicy(1);
     Bun.gc(true);
     releaseStartPages();
     for (const side of this.#sides) side.settle();
+    if (afterMs < SETTLE_AGAIN_MS) this.#settleIn(SETTLE_AGAIN_MS);
   }
 
   /** What the daemon is to every role. */
@@ -263,10 +274,7 @@ export class Daemon {
       heedStop: () => this.#heedStop(),
       stop: (status) => this.#stop(status),
       gone: () => this.#leaveWithoutRoles(),
-      starting: () => {
-        clearTimeout(this.#settleTimer);
-        this.#settleTimer = setTimeout(() => this.#settle(), SETTLE_MS);
-      },
+      starting: () => this.#settleIn(SETTLE_MS),
     };
   }
 

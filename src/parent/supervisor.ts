@@ -30,6 +30,8 @@ const WITHOUT_THREADS = {
 /** The same for the vrrp role, whose heap stays small. */
 export const RUNTIME = {
   ...WITHOUT_THREADS,
+  // The slowest compiler pays for itself in minutes at best, and never gives back 3 MiB.
+  BUN_JSC_useFTLJIT: "0",
   // A thread that prepares memory for a heap that will never be that large.
   BUN_JSC_useWarmUpMarkedBlocks: "0",
   // Bytes between two collections: short ones, and memory that stays where it is.

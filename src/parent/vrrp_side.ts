@@ -7,6 +7,7 @@
 import type { DaemonOptions } from "../cli/options.ts";
 import type { BfdInstance } from "../config/bfd.ts";
 import type { Config } from "../config/load.ts";
+import { conductOf } from "../vrrp/conduct.ts";
 import { type Change, diff, hasStatics, hasVrrpWork, leftovers } from "../vrrp/diff.ts";
 import type { SavedSettings } from "../vrrp/sysctl_perform.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
@@ -182,6 +183,9 @@ export class VrrpSide implements Side {
       detail: options.logDetail > 0,
       keepAddresses: options.dontReleaseVrrp,
     });
+    if (this.#config !== undefined) {
+      this.#keeper.tell({ type: "conduct", conduct: conductOf(this.#config.globals) });
+    }
     this.#keeper.tell({ type: "bfd", instances: this.#bfdInstances, wasUp });
     this.#keeper.tell({ type: "pid-file", path: pidFile });
     if (changes.length > 0) this.#household.starting();

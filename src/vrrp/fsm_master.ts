@@ -15,6 +15,14 @@ import { activeDownIntervalUs, adverAt, announceAt, assertAt } from "./timers.ts
 /** How long an owner bears with another one: two adverts of its own and 1.2 intervals more. */
 const RIVAL_INTERVALS = 3.2;
 
+/** What nearly every turn of a MASTER does: one list per priority, so that a steady turn makes none. */
+const ADVERTS: (readonly Action[])[] = [];
+const NOTHING: readonly Action[] = [];
+
+function advertOf(priority: number): readonly Action[] {
+  return ADVERTS[priority] ??= [{ type: "advert", priority }];
+}
+
 /**
  * The last point of the common grid at or before `at`: 1 % of the interval, at most 10 ms. Adverts counted
  * from it share their wake-ups and sendmmsg calls with other instances'.
@@ -49,34 +57,34 @@ export function master(router: VirtualRouter, state: Master, event: Event, now: 
 
 function masterTimer(router: VirtualRouter, state: Master, now: number): Step {
   const { garp } = router;
-  const actions: Action[] = [];
+  let actions = NOTHING;
   let { advertisedAt, sentAt, announcedAt, settled, assertedAt } = state;
   const dueAt = adverAt(router, state);
   if (dueAt <= now) {
     if (hasExpired(router, state, now)) return stepDown(router, state, now);
     const stall = afterStall(router, state, now);
-    if (stall !== undefined) actions.push(stall);
     // After a stall the adverts that were missed are not made up for. The first interval of a term is exact,
     // the second one ends on the grid, and so do all that follow.
     const intervalUs = router.advertisementIntervalUs;
     const alignedAt = gridPoint(router, dueAt);
     advertisedAt = alignedAt + intervalUs * Math.floor((now - alignedAt) / intervalUs);
     sentAt = now;
-    actions.push({ type: "advert", priority: router.priority });
+    actions = advertOf(router.priority);
     if (stall !== undefined) {
-      actions.push({ type: "announce", repeat: garp.repeat });
+      actions = [stall, ...actions, { type: "announce", repeat: garp.repeat }];
       announcedAt = now;
       settled = false;
     }
   }
   if (announcedAt === state.announcedAt && announceAt(router, state) <= now) {
     const isSecond = !settled && garp.delayUs > 0;
-    actions.push({ type: "announce", repeat: isSecond ? garp.repeat : garp.refreshRepeat });
+    const repeat = isSecond ? garp.repeat : garp.refreshRepeat;
+    actions = [...actions, { type: "announce", repeat }];
     announcedAt = now;
     settled = true;
   }
   if (assertAt(router, state) <= now) {
-    actions.push({ type: "announce", repeat: garp.lowerPriorityRepeat });
+    actions = [...actions, { type: "announce", repeat: garp.lowerPriorityRepeat }];
     assertedAt = undefined;
   }
   const { rival } = state;

@@ -56,7 +56,8 @@ const TC_PRIO_CONTROL = 7;
 export const TOS_INTERNETWORK_CONTROL = 0xc0;
 /** RFC 9568 §5.1.1.3, §5.1.2.3: adverts never leave the link. */
 export const TTL = 255;
-const ADVERTS_PER_CALL = 64;
+/** As many as there are VRIDs. */
+const ADVERTS_PER_CALL = 255;
 
 /** What makes a port: sockets that agree in all of it are one. */
 export interface PortKind {

@@ -8,10 +8,11 @@
 
 import { INTERFACE_SIGNALS, SIG_IGN } from "../../ffi/constants.ts";
 import { claimPidFile, removePidFile } from "../../ffi/pid_file.ts";
-import { setDisposition, setShare } from "../../ffi/process.ts";
+import { setDisposition } from "../../ffi/process.ts";
 import { hasEnded } from "../../ffi/socket.ts";
 import { releaseStartPages } from "../../ffi/start_pages.ts";
 import type { BfdInstance } from "../config/bfd.ts";
+import { baseName } from "../lib/path.ts";
 import { type Alarm, Loop } from "../loop.ts";
 import {
   encodeFrame,
@@ -21,26 +22,25 @@ import {
   STOP_FD,
   type ToRole,
 } from "../parent/channel.ts";
+import { Conductor } from "./conductor.ts";
 import { diffBfd } from "./bfd_sessions.ts";
 import { BfdSpeaker } from "./bfd_speaker.ts";
 import { Router } from "./router.ts";
 
 /** How soon a channel that was full is tried again. */
 const RETRY_US = 20_000;
-/** Ahead of ordinary processes, behind nothing that matters; never real time unless asked for. */
-const NICE = -10;
-/** A turn is shorter, and whoever is at work when we are woken makes way at once. */
-const SLICE_US = 100;
 /** sysexits.h EX_SOFTWARE: our own mistake, after which the parent starts the role again. */
 const EX_SOFTWARE = 70;
 /** After so many goes the code of an election is as fast as it gets, and its pages are where they belong. */
 const REHEARSALS = 60;
 /**
- * Compiled code halves the time of an advert but costs 15 MiB, most of it the compilers' own: it pays from so
- * many adverts a second on. Below, code is interpreted for ever.
+ * Compiled code takes a third off the time of an advert but costs 5 MiB, most of it the compilers' own: it pays
+ * from so many adverts a second on. Below, code is interpreted for ever.
  */
 const BUSY = 200;
 const NEVER = 1e9;
+/** Ten times what the runtime would wait for: what is not run for every advert is not worth compiling. */
+const OFTEN = 10;
 /** One at a time and far enough apart that no advert waits for them. */
 const REHEARSAL_US = 7_000;
 
@@ -71,6 +71,7 @@ class VrrpRole {
   readonly #parent: RoleChannel;
   readonly #router: Router;
   readonly #bfd: BfdSpeaker;
+  readonly #conductor: Conductor;
   #bfdInstances: readonly BfdInstance[] = [];
   /** Who hears what the router says: the parent, or nobody during a rehearsal. */
   #audience: Outbox;
@@ -97,17 +98,15 @@ class VrrpRole {
       },
       random: Math.random,
     });
+    const name = baseName(process.argv0);
+    this.#conductor = new Conductor(name, (level, text) => this.#router.log(level, text));
     this.#retry = { dueAt: Infinity, heapIndex: -1, fire: () => {} };
   }
 
   run(): void {
     this.#loop.watch(this.#parent.fd, (now) => this.#readChannel(now));
     this.#loop.atTurnEnd((now) => this.#endTurn(now));
-    try {
-      setShare(NICE, SLICE_US);
-    } catch {
-      // Without CAP_SYS_NICE the default has to do.
-    }
+    this.#conductor.begin();
     this.#loop.run();
     // The adverts of the farewell have left: they are waited for by more.
     this.#bfd.shutdown(this.#loop.now);
@@ -153,6 +152,9 @@ class VrrpRole {
       case "pid-file":
         this.#claim(message.path);
         return;
+      case "conduct":
+        this.#conductor.follow(message.conduct);
+        return;
       case "tracked":
         this.#router.hearTracked(message.results, now);
         return;
@@ -189,6 +191,7 @@ class VrrpRole {
   }
 
   #endTurn(now: number): void {
+    this.#conductor.noteLateness(this.#loop.lateUs);
     this.#router.flush(now);
     if (this.#configured) {
       this.#configured = false;
@@ -196,11 +199,13 @@ class VrrpRole {
       this.#parent.outbox.push({ type: "configured" });
     }
     this.#loop.schedule(this.#retry, this.#parent.flush() ? Infinity : now + RETRY_US);
+    this.#router.leisure.rest(now);
   }
 
   /** Gives back what only the start has needed, and takes hold of what the next election will. */
   #settle(now: number): void {
     releaseStartPages();
+    this.#conductor.settle();
     let rounds = REHEARSALS;
     const rehearsal: Alarm = {
       dueAt: Infinity,
@@ -212,8 +217,9 @@ class VrrpRole {
         nobody.flush();
         new FrameReader<ToRole>().push(encodeFrame({ type: "settle" }));
         this.#audience = this.#parent.outbox;
-        if (--rounds > 0) this.#loop.schedule(rehearsal, at + REHEARSAL_US);
-        else Bun.unsafe.setJITPolicy(this.#router.advertsPerSecond > BUSY ? 1 : NEVER);
+        if (--rounds > 0) return this.#loop.schedule(rehearsal, at + REHEARSAL_US);
+        this.#router.leisure.forget();
+        Bun.unsafe.setJITPolicy(this.#router.advertsPerSecond > BUSY ? OFTEN : NEVER);
       },
     };
     this.#loop.schedule(rehearsal, now + REHEARSAL_US);

@@ -4,13 +4,13 @@
  * done is queued in the kernel and happens when the turn is flushed.
  */
 
-import { realtimeUs } from "../../ffi/timer.ts";
 import type { VrrpGlobals, VrrpInstance } from "../config/vrrp.ts";
 import type { Address } from "../lib/address.ts";
 import type { LogLevel } from "../lib/log.ts";
 import type { Loop } from "../loop.ts";
 import type { FromRole } from "../parent/channel.ts";
 import type { Advert } from "../wire/vrrp.ts";
+import { Advertiser } from "./advertiser.ts";
 import { Causes } from "./causes.ts";
 import type { Change } from "./diff.ts";
 import { Footing } from "./footing.ts";
@@ -19,10 +19,10 @@ import type { Holder } from "./holder.ts";
 import { Holdings } from "./holdings.ts";
 import type { FaultReason } from "./instance.ts";
 import type { Received, Rejection } from "./judge.ts";
+import { Leisure } from "./leisure.ts";
 import { LinkTable } from "./links.ts";
 import { lowerPriority, noteLine, transitionLines } from "./log.ts";
 import { Neighbourhood } from "./neighbourhood.ts";
-import { preparePackets, signPackets } from "./packets.ts";
 import { Kernel } from "./perform.ts";
 import { rehearseLife } from "./rehearsal.ts";
 import { type Listener, Reception, type Running } from "./reception.ts";
@@ -42,10 +42,10 @@ const TIMER: Event = { type: "timer" };
 /** The virtual routers of one process. */
 export class Router implements Listener, Holder {
   readonly #loop: Loop;
-  readonly #ledger: Float64Array;
   readonly #tell: (message: FromRole) => void;
   readonly #links = new LinkTable();
   readonly #kernel: Kernel;
+  readonly #advertiser: Advertiser;
   readonly #running = new Map<string, Running>();
   readonly #reception: Reception;
   readonly #neighbourhood: Neighbourhood;
@@ -57,6 +57,8 @@ export class Router implements Listener, Holder {
   readonly #adopted = new Set<Running>();
   readonly #delay: StartDelay;
   readonly #causes = new Causes();
+  /** What happens between turns. */
+  readonly leisure: Leisure;
   #linksChanged = false;
   #wantsDetail = false;
 
@@ -78,10 +80,11 @@ export class Router implements Listener, Holder {
     tell: (message: FromRole) => void,
   ) {
     this.#loop = loop;
+    this.leisure = new Leisure(loop);
     this.#delay = new StartDelay(loop, (now) => this.#release(now));
-    this.#ledger = ledger;
     this.#tell = tell;
     this.#kernel = new Kernel(this.#links, announcer, (level, text) => this.log(level, text));
+    this.#advertiser = new Advertiser(this.#kernel.ports, ledger);
     this.#reception = new Reception(loop, this);
     this.#neighbourhood = new Neighbourhood(loop, this.#kernel, this.#links, tell);
     this.#tracked = new Tracked(this.#links, tell);
@@ -127,7 +130,7 @@ export class Router implements Listener, Holder {
 
   /** A predecessor's term as MASTER is over. */
   #forgetTerm(running: Running): void {
-    this.#noteInLedger(running, 0);
+    this.#advertiser.note(running, 0);
     this.#holdings.removeLeftovers(running);
   }
 
@@ -387,7 +390,8 @@ export class Router implements Listener, Holder {
     const before = running.state;
     running.state = state;
     const isTransition = state.name !== before.name;
-    if (isTransition) this.#advertiseAtOnce(running, actions, now);
+    this.leisure.note(isTransition);
+    if (isTransition) this.#advertiser.advertiseAtOnce(running, actions, now);
     let isLogged = !isTransition;
     for (const action of actions) {
       // The log tells why, then where to, then what that took.
@@ -398,17 +402,9 @@ export class Router implements Listener, Holder {
       if (action.type !== "advert") this.#act(running, action, keepAddresses, now);
       else if (action.priority === 0) {
         this.log("info", `(${running.instance.name}) sent 0 priority`, true);
-      } else if (!isTransition) this.#advertise(running, action.priority, now);
+      } else if (!isTransition) this.#advertiser.advertise(running, action.priority, now);
     }
     this.#schedule(running);
-  }
-
-  /** An election is decided by its first advert: it does not wait for the rest of the turn. */
-  #advertiseAtOnce(running: Running, actions: readonly Action[], now: number): void {
-    for (const action of actions) {
-      if (action.type === "advert") this.#advertise(running, action.priority, now);
-    }
-    this.#kernel.ports.flush();
   }
 
   #logTransition(running: Running, before: State): void {
@@ -422,10 +418,7 @@ export class Router implements Listener, Holder {
     const { router, state } = running;
     running.isUrgent = state.name === "BACKUP";
     this.#loop.schedule(running, deadline(router, state));
-    if (state.name !== "BACKUP" || running.port === undefined) return;
-    // Ready before it is needed.
-    preparePackets(running, router.priority);
-    preparePackets(running, 0);
+    if (state.name === "BACKUP") this.#advertiser.prepare(running);
   }
 
   #act(
@@ -439,7 +432,7 @@ export class Router implements Listener, Holder {
         this.#holdings.take(running);
         return;
       case "remove":
-        this.#noteInLedger(running, 0);
+        this.#advertiser.note(running, 0);
         this.#neighbourhood.leave(running);
         if (!keepAddresses) this.#holdings.leave(running);
         return;
@@ -462,20 +455,6 @@ export class Router implements Listener, Holder {
     }
   }
 
-  #advertise(running: Running, priority: number, now: number): void {
-    const { port, counters, auth } = running;
-    if (port === undefined) return;
-    const packets = preparePackets(running, priority);
-    if (auth !== undefined) {
-      const { instance, router } = running;
-      signPackets(instance, packets, router.address, auth, realtimeUs());
-    }
-    this.#kernel.ports.queue(port, packets);
-    counters.advert_sent++;
-    if (priority === 0) counters.pri_zero_sent++;
-    else this.#noteInLedger(running, now);
-  }
-
   #transition(
     running: Running,
     action: Extract<Action, { type: "transition" }>,
@@ -490,9 +469,5 @@ export class Router implements Listener, Holder {
     if (from === "MASTER") running.counters.release_master++;
     const { instance: { name: instance }, router: { priority } } = running;
     this.#tell({ type: "state", instance, from, to, priority, ...this.#causes.current });
-  }
-
-  #noteInLedger(running: Running, at: number): void {
-    if (running.slot >= 0) this.#ledger[running.slot] = at;
   }
 }
