@@ -118,7 +118,7 @@ export function setRoundRobin(priority: number): void {
   check(result, "sched_setscheduler", `setting real-time priority ${priority}`);
 }
 
-/** Whose child this process is, and in which session. Throws SysError without /proc. */
+/** Whose child this process is, and by whose setsid(2) it came to be where it is. Throws SysError without /proc. */
 export function lineage(): { readonly parent: number; readonly session: number } {
   const stat = readText("/proc/self/stat");
   const [, parent = 0, , session = 0] = stat.slice(stat.lastIndexOf(")") + 2).split(" ").map(
@@ -127,7 +127,7 @@ export function lineage(): { readonly parent: number; readonly session: number }
   return { parent, session };
 }
 
-/** The nice value of this process's session as a whole (sched(7), autogroup). Throws SysError. */
+/** The nice value of all that one setsid(2) has begun, as a whole (sched(7), autogroup). Throws SysError. */
 export function setSessionNice(nice: number): void {
   const fd = openAppend("/proc/self/autogroup", true);
   try {
@@ -187,6 +187,64 @@ export function enterNetworkNamespace(path: string): void {
   const code = errno();
   libc.close(fd);
   if (result < 0) throw new SysError("setns", code, doing);
+}
+
+// sys/mount.h
+const MS_BIND = 4096;
+const MS_REC = 16_384;
+const MS_SLAVE = 1 << 19;
+const MNT_DETACH = 2;
+const CLONE_NEWNS = 0x0002_0000; // linux/sched.h
+
+/** Gives this thread a mount namespace whose mounts are its own. Throws SysError. */
+export function enterMountNamespace(): void {
+  const doing = "making a mount namespace";
+  check(libc.unshare(CLONE_NEWNS), "unshare", doing);
+  const [none, root] = [cString("none"), cString("/")];
+  const result = libc.mount(none.pointer, root.pointer, null, MS_REC | MS_SLAVE, null);
+  check(result, "mount", doing);
+}
+
+/** Makes `folder` appear at `target` too. Throws SysError. */
+export function bindFolder(folder: string, target: string): void {
+  const [from, to] = [cString(folder), cString(target)];
+  const result = libc.mount(from.pointer, to.pointer, null, MS_BIND, null);
+  check(result, "mount", `mounting ${folder} over ${target}`);
+}
+
+/** Ends {@link bindFolder}. */
+export function unbindFolder(target: string): void {
+  libc.umount2(cString(target).pointer, MNT_DETACH);
+}
+
+/**
+ * Replaces this process by another program, whatever its threads are doing; variables that are undefined are
+ * left out. Does not return. Throws SysError.
+ */
+export function becomeProgram(
+  path: string,
+  argv: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): never {
+  const variables = Object.entries(environment).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${value}`]
+  );
+  const [words, settings] = [stringArray(argv), stringArray(variables)];
+  libc.execve(cString(path).pointer, words.list.pointer, settings.list.pointer);
+  throw new SysError("execve", errno(), `starting ${path} anew`);
+}
+
+/** A NULL-terminated list of pointers to strings; `strings` keeps these alive. */
+function stringArray(texts: readonly string[]): { list: Memory; strings: readonly Memory[] } {
+  const strings = texts.map(cString);
+  const list = new Memory(8 * (strings.length + 1));
+  strings.forEach(({ pointer }, i) => list.view.setBigUint64(8 * i, BigInt(pointer), true));
+  return { list, strings };
+}
+
+/** Waits until a child has ended, and collects it. */
+export function waitForEnd(pid: number): void {
+  libc.waitid(P_PID, pid, new Memory(128).pointer, WEXITED);
 }
 
 /** Gives this thread a new network namespace; returns a descriptor of it. Throws SysError. */

@@ -4,7 +4,7 @@ import { INTERFACE_SIGNALS } from "../../ffi/constants.ts";
 import { awaitBytes, writeText } from "../../ffi/file.ts";
 import { blockSignals, systemName } from "../../ffi/process.ts";
 import { closeDescriptor } from "../../ffi/socket.ts";
-import { DETACHED_VARIABLE } from "../parent/channel.ts";
+import { DETACHED_VARIABLE, NAMESPACE_VARIABLE } from "../parent/channel.ts";
 import { Daemon, type Invocation } from "../parent/daemon.ts";
 import { OWN_ENVIRONMENT } from "../parent/supervisor.ts";
 import { FOLLOWED_VERSION, RELEASE } from "./release.ts";
@@ -29,13 +29,17 @@ async function runInForeground(
   call: Pick<Invocation, "argv0" | "argv" | "options" | "early">,
   detachedFrom: string | undefined,
 ): Promise<number> {
+  const namespace = process.env[NAMESPACE_VARIABLE];
+  delete process.env[NAMESPACE_VARIABLE];
   const daemon = new Daemon({
     ...call,
     banner: `Keepalived v${FOLLOWED_VERSION} (upkeep ${RELEASE.version})`,
     kernel: systemName().kernel,
     cwd: detachedFrom ?? process.cwd(),
+    detachedFrom,
+    namespace,
   });
-  const isUp = daemon.start();
+  const isUp = await daemon.start();
   if (detachedFrom !== undefined) {
     if (isUp) writeText(READY_FD, READY);
     closeDescriptor(READY_FD);

@@ -51,6 +51,8 @@ export interface DaemonOptions {
   readonly dontReleaseVrrp: boolean;
   /** Leave the IPVS table in place at stop. */
   readonly dontReleaseIpvs: boolean;
+  /** The network namespace to run in; undefined leaves it to the configuration. */
+  readonly namespace: string | undefined;
   /** What `@ID` lines match; undefined means the host name up to its first dot. */
   readonly configId: string | undefined;
   /** Every check on included files is on. */
@@ -118,6 +120,7 @@ const defaults: DaemonOptions = {
   releaseVips: false,
   dontReleaseVrrp: false,
   dontReleaseIpvs: false,
+  namespace: undefined,
   configId: undefined,
   allConfig: false,
   signum: undefined,
@@ -188,7 +191,11 @@ export const optionGroups: readonly OptionGroup[] = [
       row("-B, --no_bfd", "run no BFD", on("noBfd")),
       row("    --all", "run every role, even one with nothing to do", on("allRoles")),
       row("-R, --dont-respawn", "end when a role ends", on("dontRespawn")),
-      row("-s, --namespace=NAME", "run in this network namespace"),
+      row(
+        "-s, --namespace=NAME",
+        "run in this network namespace",
+        (namespace) => ({ namespace }),
+      ),
       row("-x, --snmp", "answer SNMP"),
       row("-A, --snmp-agent-socket=ADDRESS", "where the AgentX master listens"),
       row("-a, --address-monitoring", "log every address that comes or goes"),

@@ -30,7 +30,7 @@ T genhash             none     -
 a address-monitoring  none     -
 x snmp                none     -
 A snmp-agent-socket   required -
-s namespace           required -
+s namespace           required +
 m core-dump           none     -
 M core-dump-pattern   optional -
 . no-mem-check        none     -
@@ -90,6 +90,7 @@ test("the defaults", () => {
     releaseVips: false,
     dontReleaseVrrp: false,
     dontReleaseIpvs: false,
+    namespace: undefined,
     configId: undefined,
     allConfig: false,
     signum: undefined,
@@ -186,12 +187,10 @@ const rows: readonly (readonly [words: string, expected: Partial<DaemonOptions>]
   }],
   ["-s ns -BIx", {
     noBfd: true,
+    namespace: "ns",
     dontReleaseIpvs: true,
-    unbuilt: ["--namespace", "--snmp"],
-    notices: [
-      "Option --namespace is accepted but has no effect yet",
-      "Option --snmp is accepted but has no effect yet",
-    ],
+    unbuilt: ["--snmp"],
+    notices: ["Option --snmp is accepted but has no effect yet"],
   }],
 ];
 

@@ -41,21 +41,21 @@ export const root = block(() => ({
   linkbeat_use_polling: later(
     flag("- ask for the state of tracked links every second; default off"),
   ),
-  net_namespace: later(firstText(
+  net_namespace: firstText(
     "NAME - run in this network namespace; default the one it is started in",
     "net_namespace name missing - ignoring",
     (name) => `Duplicate net_namespace definition ${name} - ignoring`,
-  )),
-  net_namespace_ipvs: later(ipvsNamespace()),
-  namespace_with_ipsets: later(
-    flag("- ipsets in a network namespace with old kernels; default off"),
   ),
-  use_pid_dir: later(flag("- pid files in a directory of their own; default off")),
-  instance: later(firstText(
+  net_namespace_ipvs: later(ipvsNamespace()),
+  namespace_with_ipsets: flag(
+    "- ipsets in a network namespace with kernels before 3.13, which ours never needs; default off",
+  ),
+  use_pid_dir: flag("- pid files in a directory of their own; default off"),
+  instance: firstText(
     "NAME - tells several daemons apart: pid files, log, dump files; default none",
     "instance name missing - ignoring",
     (name) => `Duplicate instance definition ${name} - ignoring`,
-  )),
+  ),
   child_wait_time: later(integer(
     "SECS - how long a process may take to stop; range 0..4294967295; default 5",
     5_000_000,

@@ -120,6 +120,9 @@ export const ROLE_VARIABLE = "UPKEEP_ROLE";
 /** In the environment of the daemon that has left its terminal: where it was called; deleted at once. */
 export const DETACHED_VARIABLE = "UPKEEP_DETACHED";
 
+/** In the environment of a daemon that was moved: the network namespace it is in; deleted at once. */
+export const NAMESPACE_VARIABLE = "UPKEEP_NAMESPACE";
+
 const HEADER_BYTES = 4;
 /** No message of ours comes near this; a longer one means that the stream is out of step. */
 const MAX_FRAME_BYTES = 64 * 1024 * 1024;

@@ -7,7 +7,6 @@
  */
 
 import { INTERFACE_SIGNALS } from "../../ffi/constants.ts";
-import { claimPidFile, removePidFile } from "../../ffi/pid_file.ts";
 import { blockSignals, setProcessName, setSignalMask, systemName } from "../../ffi/process.ts";
 import { hasEnded } from "../../ffi/socket.ts";
 import { releaseStartPages } from "../../ffi/start_pages.ts";
@@ -37,6 +36,7 @@ import { type VrrpNews, VrrpSide } from "./vrrp_side.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
 import type { Watch } from "./watch.ts";
 import { systemWorld } from "./world.ts";
+import { type Call, Presence } from "./presence.ts";
 import { notifyStatus, notifySystemd, openNotifications } from "./systemd.ts";
 
 /** When the first advert has surely left. */
@@ -49,17 +49,21 @@ const LAST_SCRIPTS_MS = 1_000;
 const DEFAULT_UMASK = 0o177;
 
 /** How the daemon was called. */
-export interface Invocation {
-  readonly argv0: string;
-  readonly argv: readonly string[];
-  readonly options: DaemonOptions;
+export interface Invocation extends Call {
   /** `upkeep`'s version and date, for the first log line. */
   readonly banner: string;
   readonly kernel: string;
-  /** Where relative names start from. */
-  readonly cwd: string;
   /** The vrrp role and its ledger, when they were started before the command line was read. */
   readonly early: EarlyRole | undefined;
+}
+
+/** What the files say, and how they were looked at. */
+interface Read {
+  readonly config: Config;
+  readonly problems: readonly Problem[];
+  readonly files: SystemFiles;
+  /** They say what they said before. */
+  readonly isSame: boolean;
 }
 
 /** The daemon's main process. */
@@ -83,7 +87,7 @@ export class Daemon {
   readonly #vrrp: VrrpSide;
   #checkers: CheckersSide | undefined;
   #stopping: { status: number } | undefined;
-  #hasPidFile = false;
+  readonly #presence: Presence;
   readonly #notifier: Notifier;
   #watch: Watch | undefined;
   #operate: OperateSide | undefined;
@@ -109,6 +113,7 @@ export class Daemon {
       flushFile: options.flushLogFile,
       ...(file === undefined ? {} : { file }),
     });
+    this.#presence = new Presence(invocation, this.#log, (level, text) => this.#say(level, text));
     this.#notifier = new Notifier(
       (level, text) => this.#say(level, text),
       () => systemWorld(this.#files()),
@@ -123,7 +128,7 @@ export class Daemon {
   /**
    * Starts everything; whether the daemon is up. What fails ends it, through {@link Daemon.ended}.
    */
-  start(): boolean {
+  start(): boolean | Promise<boolean> {
     blockSignals(INTERFACE_SIGNALS);
     process.umask(this.#options.umask ?? DEFAULT_UMASK);
     openNotifications();
@@ -140,16 +145,12 @@ export class Daemon {
     // Not at once: loading the library would compete with the first advert for the processor.
     setTimeout(() => void this.#log.open(), LOG_MS);
     this.#introduce();
-    return this.#claimPidFile() && this.#firstConfiguration();
+    return this.#firstConfiguration();
   }
 
   #isOurs(pid: number): boolean {
     return isScript(pid) || this.#operate?.pid === pid ||
       this.#sides.some((side) => side.pid === pid);
-  }
-
-  #pathOf(name: string): string {
-    return absolutePath(this.#invocation.cwd, name);
   }
 
   #introduce(): void {
@@ -162,23 +163,32 @@ export class Daemon {
     this.#vrrp.sayStarted();
   }
 
-  #claimPidFile(): boolean {
-    const pidFile = this.#pathOf(this.#options.pidFile);
-    try {
-      this.#hasPidFile = claimPidFile(pidFile, process.pid);
-      if (this.#hasPidFile) return true;
-      this.#say("error", "daemon is already running");
-    } catch (error) {
-      this.#say("error", `Cannot write pidfile ${pidFile}: ${String(error)}`);
+  #firstConfiguration(): boolean | Promise<boolean> {
+    const read = this.#read();
+    const { config, problems } = read;
+    const namespace = this.#presence.elsewhere(config.daemon);
+    // Whatever was said here would be said again there.
+    if (namespace !== undefined) return this.#moveInto(namespace);
+    this.#sayRead(read);
+    if (isFatal(problems)) {
+      this.#stop(startStatus(problems));
+      return false;
     }
+    const isMine = this.#presence.take(config.daemon);
+    return typeof isMine === "boolean"
+      ? this.#beginIf(isMine, read)
+      : isMine.then((is) => this.#beginIf(is, read));
+  }
+
+  async #moveInto(namespace: string): Promise<boolean> {
+    await this.#presence.moveInto(namespace, this.#vrrp.pid);
     this.#stop(1);
     return false;
   }
 
-  #firstConfiguration(): boolean {
-    const { config, problems, files } = this.#load();
-    if (isFatal(problems)) {
-      this.#stop(startStatus(problems));
+  #beginIf(isMine: boolean, { config, files }: Read): boolean {
+    if (!isMine) {
+      this.#stop(1);
       return false;
     }
     if (this.#options.dumpConf) { for (const line of dumpConfig(config)) this.#say("info", line); }
@@ -213,19 +223,23 @@ export class Daemon {
     });
   }
 
-  #load(): { config: Config; problems: readonly Problem[]; files: SystemFiles } {
-    this.#say("info", `Configuration file ${this.#configFile}`);
-    const files = this.#files();
-    if (this.#config !== undefined && this.#source?.isStillSo() === true) {
-      this.#say("info", "The configuration is the one that runs");
-      return { config: this.#config, problems: [], files: this.#source };
+  /** What the files say now; the running configuration when they are as they were. */
+  #read(): Read {
+    const source = this.#source;
+    if (this.#config !== undefined && source?.isStillSo() === true) {
+      return { config: this.#config, problems: [], files: source, isSame: true };
     }
-    const loaded = load(this.#configFile, files);
+    const files = this.#files();
+    return { ...load(this.#configFile, files), files, isSame: false };
+  }
+
+  #sayRead({ problems, isSame }: Read): void {
+    this.#say("info", `Configuration file ${this.#configFile}`);
+    if (isSame) this.#say("info", "The configuration is the one that runs");
     const level = { fatal: "error", error: "warning", warning: "warning", lint: "info" } as const;
-    for (const problem of loaded.problems) {
+    for (const problem of problems) {
       this.#say(level[problem.severity], formatProblem(problem));
     }
-    return { ...loaded, files };
   }
 
   // --- the roles ---
@@ -280,12 +294,15 @@ export class Daemon {
 
   #makeVrrp(): VrrpSide {
     const { argv0, argv, options } = this.#invocation;
+    const pidFile = (): string => this.#presence.pidFileOf("vrrp", options.vrrpPidFile);
     return new VrrpSide({
       ...this.#household,
       argv0,
       argv,
       options,
-      pidFile: this.#pathOf(options.vrrpPidFile),
+      get pidFile() {
+        return pidFile();
+      },
       tracked: () => this.#watch?.results ?? [],
       news: (message) => this.#publish(message),
       reloaded: () => this.#notifier.repeatStates(),
@@ -310,7 +327,7 @@ export class Daemon {
       argv0: this.#invocation.argv0,
       argv: this.#invocation.argv,
       options: this.#options,
-      pidFile: this.#pathOf(this.#options.checkersPidFile),
+      pidFile: this.#presence.pidFileOf("checkers", this.#options.checkersPidFile),
       instances: () => this.#instances,
       tracked: () => [...this.#watch?.results ?? [], ...this.#sessions.values()],
       world: () => systemWorld(this.#files()),
@@ -422,7 +439,9 @@ export class Daemon {
     const startedAt = monotonicUs();
     notifySystemd("reloading");
     this.#say("info", "Reloading ...");
-    const { config, problems, files } = this.#load();
+    const read = this.#read();
+    const { config, problems, files } = read;
+    this.#sayRead(read);
     // A file so broken that the keyword is lost in it is held to what the running one says.
     const isStrict = config.globals.reload_strict ?? this.#config.globals.reload_strict ?? false;
     const refusal = refusalOf(problems, isStrict);
@@ -430,6 +449,7 @@ export class Daemon {
       const why = refusal.severity === "fatal" ? "" : " (reload_strict)";
       this.#say("error", `Reload refused${why}: the running configuration stays as it is`);
     } else {
+      this.#presence.keep(config.daemon);
       this.#apply(config, files);
       this.#say("info", `Reload finished in ${monotonicUs() - startedAt} usec`);
     }
@@ -480,9 +500,10 @@ export class Daemon {
   #end(status: number): void {
     this.#notifier.close();
     this.#say("info", `Stopped ${this.#invocation.banner}`);
-    if (this.#hasPidFile) removePidFile(this.#pathOf(this.#options.pidFile));
+    const leaving = this.#presence.leave();
     this.#log.close();
-    this.#finish(status);
+    if (leaving === undefined) this.#finish(status);
+    else void leaving.then(() => this.#finish(status));
   }
 
   #say(level: LogLevel, text: string): void {

@@ -53,6 +53,7 @@ export interface Kept<To extends object, From extends { readonly type: string }>
   readonly title: string;
   /** In its syslog ident and its log file's name. */
   readonly ident: string;
+  /** Absolute; known when the configuration is. */
   readonly pidFile: string;
   /** Starts a process. Throws SysError. */
   spawn(): Role<To, From>;

@@ -37,6 +37,8 @@ interface Entry extends Speaker {
 /** The log; one per process that has one. */
 export class Log {
   readonly #targets: LogTargets;
+  /** What follows every ident in syslog. */
+  identSuffix = "";
   readonly #waiting: Entry[] = [];
   readonly #files = new Map<string, number>();
   #syslog: Datagrams | undefined;
@@ -107,7 +109,8 @@ export class Log {
   #toSyslog(entry: Entry): void {
     const priority = this.#targets.facility * 8 + severityOf(entry.level);
     const ident = entry.role === "" ? "Keepalived" : `Keepalived_${entry.role}`;
-    const line = `<${priority}>${syslogTime(entry.at)} ${ident}[${entry.pid}]: ${entry.text}`;
+    const said = `${ident}${this.identSuffix}`;
+    const line = `<${priority}>${syslogTime(entry.at)} ${said}[${entry.pid}]: ${entry.text}`;
     this.#syslog ??= new Datagrams("/dev/log");
     this.#syslog.send(line);
   }

@@ -29,7 +29,7 @@ export interface VrrpHousehold extends Household {
   readonly argv0: string;
   readonly argv: readonly string[];
   readonly options: DaemonOptions;
-  /** Absolute. */
+  /** Absolute; known when the configuration is. */
   readonly pidFile: string;
   /** Everything known of what is tracked outside the role. */
   tracked(): readonly TrackResult[];
@@ -55,14 +55,16 @@ export class VrrpSide implements Side {
   #saved: SavedSettings = {};
 
   constructor(household: VrrpHousehold, ledger: Ledger) {
-    const { argv0, argv, options, pidFile } = household;
+    const { argv0, argv, options } = household;
     this.#household = household;
     this.#ledger = ledger;
     this.#farewell = { type: "shutdown", keepAddresses: options.dontReleaseVrrp };
     this.#keeper = new Keeper({
       title: "VRRP",
       ident: "vrrp",
-      pidFile,
+      get pidFile() {
+        return household.pidFile;
+      },
       spawn: () => spawnRole(argv0, argv, ledger),
       isNeeded: () => this.#isNeeded,
       brief: () => this.#brief(),

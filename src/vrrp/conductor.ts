@@ -43,8 +43,8 @@ export class Conductor {
   }
 
   /**
-   * Where processes of one session are scheduled as one (sched(7), autogroup), nice values count only among
-   * them, and the session has one of its own. If it is the daemon's alone it gets ours.
+   * Where all that one setsid(2) has begun is scheduled as one (sched(7), autogroup), nice values count only
+   * within, and the whole has one of its own. If the whole is the daemon it gets ours.
    */
   settle(): void {
     try {

@@ -31,6 +31,8 @@ export interface DaemonSettings {
   readonly words?: readonly string[];
   /** A command that becomes the program: `env`, `unshare` with their words. */
   readonly before?: readonly string[];
+  /** Pid files where the daemon itself wants them. */
+  readonly usualPidFiles?: boolean;
   /** Syslog too. */
   readonly syslog?: boolean;
   /** More variables for the environment. */
@@ -76,7 +78,8 @@ export class Daemon {
   ) {
     const { program = UPKEEP, words = [], before = [], environment = {} } = settings;
     writeFileSync(this.configFile, config);
-    const files = ["-f", this.configFile, "-p", this.pidFile, "-r", this.vrrpPidFile];
+    const pidFiles = settings.usualPidFiles ? [] : ["-p", this.pidFile, "-r", this.vrrpPidFile];
+    const files = ["-f", this.configFile, ...pidFiles];
     const options = ["-n", "-l", "-D", ...(settings.syslog ? [] : ["-G"]), ...files, ...words];
     this.startedUs = nowUs();
     this.#child = Bun.spawn([...network.enter(host), ...before, program, ...options], {
