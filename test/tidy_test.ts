@@ -259,7 +259,7 @@ const ROOMS: readonly Room[] = [
       {
         name: `src/${own}/role.ts, router.ts and their parts`,
         where: new RegExp(
-          `^src/${own}/(\\w+/)?(role|router|balancer|reception|advertiser|conductor|leisure|neighbourhood|footing|holdings|premises|rehearsal|routing|statics|start_delay|\\w+_speaker)\\.ts$`,
+          `^src/${own}/(\\w+/)?(role|router|balancer|reception|advertiser|conductor|leisure|link_watch|neighbourhood|footing|holdings|premises|rehearsal|routing|statics|start_delay|\\w+_speaker)\\.ts$`,
         ),
         values: new RegExp(`^(${around}|src/config/|src/loop\\.ts)`),
         modules: SYSTEM,

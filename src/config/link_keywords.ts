@@ -12,6 +12,7 @@ import {
 } from "./schema.ts";
 import type { Statement } from "./statement.ts";
 import { quote } from "./words.ts";
+import type { Linkbeat, UpDownDelay } from "./vrrp.ts";
 
 const LONGEST_GAP = 4294.967295;
 
@@ -59,13 +60,6 @@ function links(): ListRow<string> {
   };
 }
 
-/** How the state of a link is asked for instead of heard. */
-export interface Linkbeat {
-  readonly interface: string;
-  /** The first that works when absent. */
-  readonly type?: "MII" | "ETHTOOL" | "IOCTL";
-}
-
 /** `linkbeat_interfaces`. */
 export function linkbeatInterfaces(): ListRow<Linkbeat> {
   return list<Linkbeat>(
@@ -85,13 +79,6 @@ export function linkbeatInterfaces(): ListRow<Linkbeat> {
     },
     ({ interface: name, type }) => quote(name) + (type === undefined ? "" : ` ${type}`),
   );
-}
-
-/** How long a link must be down or up before that counts, in microseconds. */
-export interface UpDownDelay {
-  readonly interface: string;
-  readonly down: number;
-  readonly up: number;
 }
 
 const LONGEST_DELAY = 255;

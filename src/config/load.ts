@@ -7,7 +7,6 @@ import type { Files } from "./files.ts";
 import { completeGlobals, type Globals } from "./globals.ts";
 import { completeInstance } from "./instance.ts";
 import { IprouteNames } from "./iproute_names.ts";
-import type { Linkbeat, UpDownDelay } from "./link_keywords.ts";
 import {
   completeBfd,
   completeSyncGroups,
@@ -36,7 +35,7 @@ import {
   type VrrpScript,
 } from "./track.ts";
 import { validate } from "./validate.ts";
-import type { GarpGroup, VirtualAddress, VrrpInstance } from "./vrrp.ts";
+import type { GarpGroup, Linkbeat, UpDownDelay, VirtualAddress, VrrpInstance } from "./vrrp.ts";
 
 const DEFAULT_LINK = "eth0";
 

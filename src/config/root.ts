@@ -38,9 +38,7 @@ const LONGEST_BFD_NAME = 31;
 
 /** The outermost keywords: what others refer to by name comes before them. */
 export const root = block(() => ({
-  linkbeat_use_polling: later(
-    flag("- ask for the state of tracked links every second; default off"),
-  ),
+  linkbeat_use_polling: flag("- ask for the state of tracked links every second; default off"),
   net_namespace: firstText(
     "NAME - run in this network namespace; default the one it is started in",
     "net_namespace name missing - ignoring",
@@ -62,12 +60,10 @@ export const root = block(() => ({
     { min: 0, max: UINT_MAX, times: 1_000_000, says: (word) => `Invalid child_wait_time ${word}` },
   )),
   global_defs: globals(),
-  track_group: later(
-    named("NAME { ... } - instances static items refer to", "track_group", trackGroup, {
-      missing: "track_group must have a name - skipping",
-      duplicate: (name) => `track_group ${name} already defined`,
-    }),
-  ),
+  track_group: named("NAME { ... } - instances static items refer to", "track_group", trackGroup, {
+    missing: "track_group must have a name - skipping",
+    duplicate: (name) => `track_group ${name} already defined`,
+  }),
   static_ipaddress: list<VirtualAddress>(
     "{ ADDR[/LEN] [dev IF] [scope S] [label L] [track_group G] ... per line } - addresses that are " +
       "added at start and never moved; default none",
@@ -104,7 +100,7 @@ export const root = block(() => ({
         command === undefined ? `track process '${name}' process name not specified` : undefined,
     },
   ),
-  interface_up_down_delays: later(upDownDelays()),
+  interface_up_down_delays: upDownDelays(),
   bfd_instance: named("NAME { ... } - one BFD session", "bfd_instance", bfdInstance, {
     duplicate: (name) => `Configuration error: BFD instance ${name} already configured - ignoring`,
     flaw: bfdFlaw,
@@ -126,7 +122,7 @@ export const root = block(() => ({
     },
   ),
   garp_group: garpGroups(),
-  linkbeat_interfaces: later(linkbeatInterfaces()),
+  linkbeat_interfaces: linkbeatInterfaces(),
   vrrp_instance: named("NAME { ... } - one virtual router", "vrrp_instance", vrrpInstance, {
     missing: "vrrp_instance must have a name",
     duplicate: (name) => `vrrp instance ${name} already defined`,

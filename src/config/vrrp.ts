@@ -123,6 +123,10 @@ export interface VrrpGlobals {
   /** What the names of generated links begin with. */
   readonly vmac_prefix?: string;
   readonly vmac_addr_prefix?: string;
+  /** How long links must be down or up before that counts, as long as the peers have patience. */
+  readonly up_down_delays?: readonly UpDownDelay[];
+  /** Links that are asked for their carrier every second. */
+  readonly linkbeat?: readonly Linkbeat[];
 }
 
 /** One garp_group: links that share the pace of their announcements. */
@@ -130,6 +134,20 @@ export interface GarpGroup {
   readonly interfaces: readonly string[];
   readonly garp_interval?: number;
   readonly gna_interval?: number;
+}
+
+/** How the state of a link is asked for instead of heard. */
+export interface Linkbeat {
+  readonly interface: string;
+  /** The first that works when absent. */
+  readonly type?: "MII" | "ETHTOOL" | "IOCTL";
+}
+
+/** How long a link must be down or up before that counts, in microseconds. */
+export interface UpDownDelay {
+  readonly interface: string;
+  readonly down: number;
+  readonly up: number;
 }
 
 /** One vrrp_instance. Plain JSON. */

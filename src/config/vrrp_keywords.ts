@@ -151,9 +151,7 @@ export const vrrpInstance = block(() => ({
     "- addresses of a subnet survive the removal of its first one; default off",
   ),
   linkbeat_use_polling: {
-    ...later(
-      flag("- ask for the state of its link every second; see linkbeat_interfaces; default off"),
-    ),
+    ...flag("- ask for the state of its link every second; see linkbeat_interfaces; default off"),
     deprecated: true,
     read: (node, context) => {
       const message = `(${context.who}) 'linkbeat_use_polling' in vrrp instance deprecated - ` +

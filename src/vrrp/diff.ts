@@ -7,6 +7,7 @@
 import type { Config } from "../config/load.ts";
 import type { VrrpSyncGroup } from "../config/sync_group.ts";
 import type { VrrpGlobals, VrrpInstance } from "../config/vrrp.ts";
+import { linkWords } from "./link_words.ts";
 import type { StaticItems } from "./routes.ts";
 import { type Tracking, trackingOf } from "./trackers.ts";
 
@@ -129,6 +130,7 @@ function globalsOf(config: Config | undefined): VrrpGlobals {
     ...Object.fromEntries(named.filter(([, value]) => value !== undefined)),
     ...(buffers === undefined ? {} : { vrrp_rx_bufs_policy: policy, vrrp_rx_bufs_multiplier }),
     ...(garp_groups.length === 0 ? {} : { garp_groups }),
+    ...linkWords(config),
   };
 }
 

@@ -6,13 +6,7 @@
 import type { VrrpGlobals, VrrpInstance } from "../config/vrrp.ts";
 import { type Address, compareAddress, formatAddress, parseAddress } from "../lib/address.ts";
 import type { Link } from "../netlink/link.ts";
-import {
-  addressLinks,
-  type FaultReason,
-  sourceOf,
-  trackedLinks,
-  virtualRouter,
-} from "./instance.ts";
+import { type FaultReason, sourceOf, trackedLinks, virtualRouter } from "./instance.ts";
 import { isLinkLocal, type LinkTable } from "./links.ts";
 import { protocolOf } from "./packets.ts";
 import type { Kernel } from "./perform.ts";
@@ -79,11 +73,10 @@ export class Footing {
     }
     if (isLost) return "no-link";
     const isTracked = instance.dont_track_primary !== true;
-    if (isTracked && link !== undefined && !isCarrying(link)) return "link-down";
+    if (isTracked && link !== undefined && !this.#links.works(link.name)) return "link-down";
     if (running.vmac !== undefined && vmac === undefined) return "no-vmac";
     // Whether it can carry packets is the link below's to say, and that may have said it just now.
     if (isTracked && vmac?.up === false) return "vmac-down";
-    if (this.#isMissing(addressLinks(instance, running.vmac))) return "address-link";
     if (this.#hasBrokenRoute(instance)) return "route-link";
     if (own === undefined) return sourceOf(instance) === undefined ? "no-address" : "no-source";
     if (running.port === undefined) this.#joinPort(running, kind!);
@@ -92,15 +85,7 @@ export class Footing {
 
   #hasBrokenRoute(instance: VrrpInstance): boolean {
     if (instance.virtual_routes === undefined && instance.virtual_rules === undefined) return false;
-    return this.#isMissing(trackedLinks(instance));
-  }
-
-  /** Whether some of these links cannot carry packets. */
-  #isMissing(names: readonly string[]): boolean {
-    return names.some((name) => {
-      const link = this.#links.byName(name);
-      return link === undefined || !isCarrying(link);
-    });
+    return trackedLinks(instance).some((name) => !this.#links.works(name));
   }
 
   /** Where an instance's adverts come from; undefined while there is no such address. */
@@ -161,11 +146,6 @@ export class Footing {
     );
     this.#kernel.ports.setReceiveBuffer(port, sizes.reduce((sum, one) => sum + one, 0));
   }
-}
-
-/** Whether a link can carry packets. */
-function isCarrying({ up, running }: Link): boolean {
-  return up && running;
 }
 
 /** The port an instance's adverts need. */

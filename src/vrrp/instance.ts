@@ -144,7 +144,6 @@ export type FaultReason =
   | "no-source"
   /** A link that a route or rule needs; one that an address goes to. */
   | "route-link"
-  | "address-link"
   | "no-peer"
   | "configuration"
   /** Something it tracks is bad; a tracked script has not returned yet. */
@@ -176,10 +175,6 @@ export function explainFault(
       return `an interface of its routes or rules is down or missing (${
         trackedLinks(instance).join(", ")
       })`;
-    case "address-link":
-      return `an interface of its addresses is down or missing (${
-        addressLinks(instance, vmac).join(", ")
-      })`;
     case "no-peer":
       return "no unicast peer is left";
     case "configuration":
@@ -189,23 +184,6 @@ export function explainFault(
     case "script-pending":
       return "waiting for a tracked script to return for the first time";
   }
-}
-
-/**
- * The links that addresses of an instance go to, unless told that they do not count, besides its own and its
- * VMAC, which are looked after anyway.
- */
-export function addressLinks(
-  { interface: own, virtual_ipaddress, virtual_ipaddress_excluded }: VrrpInstance,
-  vmac: string | undefined,
-): string[] {
-  const names = new Set<string>();
-  for (const list of [virtual_ipaddress, virtual_ipaddress_excluded]) {
-    for (const { dev, no_track } of list) {
-      if (dev !== undefined && dev !== own && dev !== vmac && !no_track) names.add(dev);
-    }
-  }
-  return [...names];
 }
 
 /** The links that routes and rules of an instance lead through, unless told that they do not count. */

@@ -28,6 +28,8 @@ export class LinkTable {
   readonly #links = new Map<number, Link>();
   readonly #indexes = new Map<string, number>();
   readonly #addresses = new Map<number, InterfaceAddress[]>();
+  /** What somebody who knows better makes of a link; see link_watch.ts. */
+  opinion: ((link: Link) => boolean) | undefined;
 
   /** Forgets everything, before a dump. */
   clear(): void {
@@ -94,6 +96,13 @@ export class LinkTable {
     return this.addressesOf(index).find(({ address, flags }) =>
       isLinkLocal(address) && (flags & IFA_F_DADFAILED) === 0
     )?.address;
+  }
+
+  /** Whether the link of this name is there and can carry something. */
+  works(name: string): boolean {
+    const link = this.byName(name);
+    if (link === undefined) return false;
+    return this.opinion?.(link) ?? (link.up && link.running);
   }
 
   /** Whether a link holds an address, whatever its prefix. */

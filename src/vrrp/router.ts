@@ -21,6 +21,7 @@ import type { FaultReason } from "./instance.ts";
 import type { Received, Rejection } from "./judge.ts";
 import { Leisure } from "./leisure.ts";
 import { LinkTable } from "./links.ts";
+import type { LinkWatch } from "./link_watch.ts";
 import { lowerPriority, noteLine, transitionLines } from "./log.ts";
 import { Neighbourhood } from "./neighbourhood.ts";
 import { Kernel } from "./perform.ts";
@@ -60,6 +61,8 @@ export class Router implements Listener, Holder {
   /** What happens between turns. */
   readonly leisure: Leisure;
   #linksChanged = false;
+  #linkWatch: LinkWatch | undefined;
+
   #wantsDetail = false;
 
   /** Whether lines for -D are wanted. */
@@ -175,8 +178,23 @@ export class Router implements Listener, Holder {
     this.#holdings.setGlobals(globals);
     this.#reception.mentionsUnknown = globals.log_unknown_vrids === true;
     this.#neighbourhood.configure(globals);
+    this.#watchLinks(globals, now);
     const seconds = this.#delay.begin(globals, now);
     if (seconds > 0) this.log("info", `Delaying startup for ${seconds} seconds`);
+  }
+
+  #watchLinks(globals: VrrpGlobals, now: number): void {
+    const isNeeded = globals.up_down_delays !== undefined || globals.linkbeat !== undefined;
+    if (this.#linkWatch === undefined) {
+      if (!isNeeded) return;
+      // Loaded only here: most configurations, and their start, can do without.
+      const { LinkWatch } = require("./link_watch.ts") as typeof import("./link_watch.ts");
+      this.#linkWatch = new LinkWatch(this.#loop, this.#links, () => {
+        this.#linksChanged = true;
+      });
+    }
+    this.#linkWatch.configure(globals, now);
+    this.#linksChanged = true;
   }
 
   /** The start of those that were held up. */
@@ -260,7 +278,10 @@ export class Router implements Listener, Holder {
       this.#linksChanged = false;
       for (const running of this.#running.values()) this.#reassess(running, now);
       this.#holdings.linksChanged(now);
+      // What a link has lost while nobody believed that it had failed.
+      if (this.#linkWatch !== undefined) this.#holdings.missed();
     }
+    this.#linkWatch?.looked();
     this.#holdings.repair(now);
     this.#kernel.flush();
     this.#holdings.sweep();

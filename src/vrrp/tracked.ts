@@ -179,7 +179,6 @@ export class Tracked {
   #read(tracker: Tracker): Reading {
     const { kind, name } = tracker;
     if (kind !== "interface") return this.#readings.get(`${kind} ${name}`);
-    const link = this.#links.byName(name);
-    return link !== undefined && link.up && link.running;
+    return this.#links.works(name);
   }
 }

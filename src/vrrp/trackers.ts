@@ -6,6 +6,7 @@
 import type { Config } from "../config/load.ts";
 import type { Track, VrrpInstance } from "../config/vrrp.ts";
 import { memberTracks, type TrackKeyword, type Tracks } from "./group_tracking.ts";
+import { trackedLinks } from "./instance.ts";
 import type { Tracker, TrackerKind } from "./tracking.ts";
 
 /** Who tracks what; plain JSON. */
@@ -60,12 +61,44 @@ export function trackingOf(config: Config | undefined): Tracking | undefined {
     const trackers = KINDS.flatMap(([keyword, kind]) =>
       tracks[keyword].flatMap((track) => trackerOf(kind, track, objects[keyword]) ?? [])
     ).filter(({ kind, name }) => kind !== "interface" || name !== instance.interface);
+    const known = new Set(
+      trackers.filter(({ kind }) => kind === "interface").map((one) => one.name),
+    );
+    for (const name of neededLinks(config, instance)) {
+      if (!known.has(name)) trackers.push({ kind: "interface", name, weight: 0, reverse: false });
+    }
     if (trackers.length > 0) of[instance.name] = trackers;
   }
-  return { of, says };
+  return says.length === 0 && Object.keys(of).length === 0 ? undefined : { of, says };
+}
+
+/**
+ * The links without which an instance is of no use: those of its addresses elsewhere, and those of the static
+ * items of its track_group, which cannot be restored without.
+ */
+function neededLinks(config: Config, instance: VrrpInstance): Set<string> {
+  const { virtual_ipaddress, virtual_ipaddress_excluded, name, interface: own } = instance;
+  const groups = (config.track_groups ?? []).filter(({ group }) => group.includes(name));
+  const isOurs = ({ track_group }: { track_group?: string }): boolean =>
+    groups.some((one) => one.name === track_group);
+  const links = [
+    ...[...virtual_ipaddress, ...virtual_ipaddress_excluded].filter((one) => !one.no_track)
+      .map(({ dev }) => dev),
+    ...(config.static_ipaddress ?? []).filter(isOurs).map(({ dev }) => dev),
+    ...trackedLinks({
+      ...instance,
+      virtual_routes: (config.static_routes ?? []).filter(isOurs),
+      virtual_rules: (config.static_rules ?? []).filter(isOurs),
+    }),
+  ];
+  return new Set(links.filter((link) => link !== undefined && link !== own) as string[]);
 }
 
 function tracksSomething(config: Config): boolean {
+  if ((config.track_groups ?? []).length > 0) return true;
+  const isElsewhere = ({ virtual_ipaddress, virtual_ipaddress_excluded }: VrrpInstance): boolean =>
+    [...virtual_ipaddress, ...virtual_ipaddress_excluded].some(({ dev }) => dev !== undefined);
+  if (config.vrrp_instances.some(isElsewhere)) return true;
   const isTracking = (one: Partial<Tracks>): boolean =>
     KINDS.some(([keyword]) => (one[keyword]?.length ?? 0) > 0);
   return config.vrrp_instances.some(isTracking) ||

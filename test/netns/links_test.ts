@@ -122,27 +122,6 @@ test("unplugged and back at a stroke, many times: it settles where it should", a
   expect(capture.adverts.every(({ source }) => source === A)).toBe(true);
 });
 
-test("a link that addresses go to is off: FAULT, unless they are not tracked", async () => {
-  using network = new Network(["a"], { hasSecondLink: true });
-  const config = instance({
-    name: "A",
-    priority: 150,
-    addresses: ["10.0.0.100/32"],
-    more: "virtual_ipaddress_excluded { 10.1.0.100/32 dev eth1 }",
-  }) +
-    instance({ name: "B", vrid: 8, priority: 150, addresses: ["10.1.0.101/32 dev eth1 no_track"] });
-  await using daemon = new Daemon(network, "a", config);
-  await daemon.waitForLog("(A) Entering MASTER STATE");
-  network.run("a", "ip", "link", "set", "eth1", "down");
-  await daemon.waitForLog("(A) an interface of its addresses is down or missing (eth1)");
-  await daemon.waitForLog("(A) Entering FAULT STATE");
-  network.run("a", "ip", "link", "set", "eth1", "up");
-  await daemon.waitForLog("(A) Entering MASTER STATE");
-  await poll(() => network.addresses("a", "eth1").includes("10.1.0.100/32"), 1000, "no address");
-  expect(daemon.log).not.toContain("(B) Entering FAULT");
-  expect(await daemon.stop()).toBe(0);
-});
-
 test("dont_track_primary: its own link may be off", async () => {
   using network = new Network(["a"]);
   await using capture = await Capture.start(network);
@@ -166,4 +145,105 @@ test("dont_track_primary: its own link may be off", async () => {
   expect(network.addresses("a")).toContain(VIP);
   expect(network.addresses("a", "vrrp.8")).toEqual(["10.0.0.101/32"]);
   expect(await daemon.stop()).toBe(0);
+});
+
+test("a link that gets another name, and its own one again", async () => {
+  using network = new Network(["a"]);
+  const dynamic = "global_defs {\n dynamic_interfaces\n}\n";
+  await using daemon = new Daemon(network, "a", dynamic + instance({ priority: 200 }));
+  await daemon.waitForLog("(V) Entering MASTER STATE");
+  const rename = (from: string, to: string): void => {
+    const script = `ip link set ${from} down; ip link set ${from} name ${to}; ip link set ${to} up`;
+    network.run("a", "sh", "-ec", script);
+  };
+  rename("eth0", "other");
+  await daemon.waitForLog("(V) Entering FAULT STATE");
+  await poll(() => !network.addresses("a", "other").includes(VIP), 5000, "the address stays");
+  rename("other", "eth0");
+  await daemon.waitForLog("(V) Entering MASTER STATE");
+  await poll(() => network.addresses("a").includes(VIP), 5000, "no address");
+});
+
+test("the link of an address elsewhere counts, unless it is not tracked", async () => {
+  using network = new Network(["a"], { hasSecondLink: true });
+  const vips = ["10.0.0.100/32", "10.1.0.100/32 dev eth1"];
+  const tracking = instance({ priority: 200, addresses: vips });
+  await using daemon = new Daemon(network, "a", tracking);
+  await daemon.waitForLog("(V) Entering MASTER STATE");
+  network.run("a", "ip", "link", "set", "eth1", "down");
+  await daemon.waitForLog(/\(V\).*interface eth1 is down/);
+  await daemon.waitForLog("(V) Entering FAULT STATE");
+  network.run("a", "ip", "link", "set", "eth1", "up");
+  await daemon.waitForLog("(V) Entering MASTER STATE");
+  await poll(() => network.addresses("a", "eth1").includes("10.1.0.100/32"), 5000, "no address");
+  daemon.rewrite(instance({ priority: 200, addresses: [vips[0]!, `${vips[1]!} no_track`] }));
+  daemon.signal("SIGHUP");
+  await daemon.waitForLog("Reload complete");
+  const before = daemon.lines.length;
+  network.run("a", "ip", "link", "set", "eth1", "down");
+  await using capture = await Capture.start(network);
+  const { atUs } = await capture.waitForAdvert(() => true);
+  await capture.waitForAdvert((advert) => advert.atUs > atUs + 300_000);
+  expect(daemon.lines.slice(before).map(({ text }) => text).join()).not.toContain("FAULT");
+});
+
+test("interface_up_down_delays: a flap is none, an outage is one, and coming back takes its time", async () => {
+  using network = new Network(["a"]);
+  const delays = "interface_up_down_delays {\n    eth0 0.8 0.6\n}\n";
+  const config = delays + instance({ priority: 200, interval: 1 });
+  await using daemon = new Daemon(network, "a", config);
+  await daemon.waitForLog("(V) Entering MASTER STATE", 10_000);
+  const set = (state: string): void => void network.run("a", "ip", "link", "set", "eth0", state);
+  set("down");
+  set("up");
+  await using capture = await Capture.start(network);
+  const { atUs } = await capture.waitForAdvert(() => true);
+  await capture.waitForAdvert((advert) => advert.atUs > atUs + 900_000);
+  expect(daemon.log).not.toContain("FAULT");
+  const downUs = nowUs();
+  set("down");
+  const fault = await daemon.waitForLog("(V) Entering FAULT STATE");
+  expect(fault.atUs - downUs).toBeGreaterThan(750_000);
+  const upUs = nowUs();
+  set("up");
+  const backup = await daemon.waitForLog("(V) Entering BACKUP STATE");
+  expect(backup.atUs - upUs).toBeGreaterThan(550_000);
+  await daemon.waitForLog("(V) Entering MASTER STATE", 10_000);
+});
+
+test("linkbeat: a link that is asked is believed when it is asked", async () => {
+  using network = new Network(["a"]);
+  const polled = "linkbeat_interfaces {\n    eth0 ETHTOOL\n}\n";
+  await using daemon = new Daemon(network, "a", polled + instance({ priority: 200 }));
+  await daemon.waitForLog("(V) Entering MASTER STATE");
+  network.run("wire", "ip", "link", "set", "to-a", "down");
+  await daemon.waitForLog("(V) Entering FAULT STATE");
+  network.run("wire", "ip", "link", "set", "to-a", "up");
+  await daemon.waitForLog("(V) Entering MASTER STATE");
+  // Any way that works will do.
+  daemon.rewrite(`linkbeat_use_polling\n${instance({ priority: 200 })}`);
+  daemon.signal("SIGHUP");
+  await daemon.waitForLog("Reload complete");
+  network.run("wire", "ip", "link", "set", "to-a", "down");
+  await daemon.waitForLog("(V) Entering FAULT STATE");
+  network.run("wire", "ip", "link", "set", "to-a", "up");
+  await daemon.waitForLog("(V) Entering MASTER STATE");
+  expect(daemon.log).not.toContain("not supported yet");
+});
+
+test("track_group: the instances of a static address whose link is down are in FAULT, others are not", async () => {
+  using network = new Network(["a"], { hasSecondLink: true });
+  const statics = "track_group far {\n    group {\n        V\n    }\n}\n" +
+    "static_ipaddress {\n    10.1.0.50/32 dev eth1 track_group far\n}\n";
+  const other = instance({ name: "W", vrid: 8, priority: 200, addresses: ["10.0.0.101/32"] });
+  await using daemon = new Daemon(network, "a", statics + instance({ priority: 200 }) + other);
+  await daemon.waitForLog("(V) Entering MASTER STATE");
+  network.run("a", "ip", "address", "del", "10.1.0.50/32", "dev", "eth1");
+  await poll(() => network.addresses("a", "eth1").includes("10.1.0.50/32"), 5000, "not restored");
+  expect(daemon.log).not.toContain("FAULT");
+  network.run("a", "ip", "link", "set", "eth1", "down");
+  await daemon.waitForLog("(V) Entering FAULT STATE");
+  network.run("a", "ip", "link", "set", "eth1", "up");
+  await daemon.waitForLog("(V) Entering MASTER STATE");
+  expect(daemon.log).not.toContain("(W) Entering FAULT STATE");
 });
