@@ -47,6 +47,8 @@ export class Holdings implements AddressListener {
   readonly #holder: Holder;
   readonly #parts: Parts;
   readonly #repairs: Repairs<Running>;
+  /** What instances do not hold any more since this reload. */
+  readonly #dropped: Held[] = [];
   /** Undefined until there is a route, a rule or a static item. */
   #routing: Routing | undefined;
   #statics: Statics | undefined;
@@ -112,16 +114,26 @@ export class Holdings implements AddressListener {
     const { removed, added } = changedAddresses(before, running.instance, made);
     const routing = this.#routingFor(before) ?? this.#routingFor(running.instance);
     routing?.removeOld(running, before);
-    for (const held of removed) {
-      // It may have moved to another instance by the same reload.
-      if (!this.#isHeldByAnother(running, held)) kernel.queueRemove(held);
-    }
+    this.#dropped.push(...removed);
     for (const held of added) {
       kernel.queueAdd(held);
       neighbourhood.announce(running, held, running.instance.garp_master_repeat);
     }
     if (removed.length + added.length > 0) routing?.restore(running);
     routing?.addNew(running, before);
+  }
+
+  /**
+   * A reload is over. What an instance has dropped is taken away, unless another one has taken it over as it
+   * is: then it never leaves its link.
+   */
+  settle(): void {
+    for (const held of this.#dropped.splice(0)) {
+      const heir = this.#heirOf(held);
+      if (heir !== undefined && Bun.deepEquals(heir.spec, held.spec)) continue;
+      this.#parts.kernel.queueRemove(held);
+      if (heir !== undefined) this.#parts.kernel.queueAdd(heir);
+    }
   }
 
   /** Takes away all that was once added for a change, whether or not it is there. */
@@ -269,14 +281,15 @@ export class Holdings implements AddressListener {
     return this.#premises;
   }
 
-  #isHeldByAnother(running: Running, { device, address }: Held): boolean {
+  /** What a MASTER holds that is the same address on the same link. */
+  #heirOf({ device, address }: Held): Held | undefined {
     const isSame = (one: Held): boolean =>
       one.device === device && compareAddress(one.address, address) === 0;
-    for (const other of this.#holder.all()) {
-      const isMaster = other !== running && other.state.name === "MASTER";
-      if (isMaster && other.held.some(isSame)) return true;
+    for (const { state, held } of this.#holder.all()) {
+      const heir = state.name === "MASTER" ? held.find(isSame) : undefined;
+      if (heir !== undefined) return heir;
     }
-    return false;
+    return undefined;
   }
 
   #isThere(held: Held): boolean {

@@ -116,6 +116,7 @@ export class Router implements Listener, Holder {
   /** Performs the changes of a configuration. */
   configure(changes: readonly Change[], now: number): void {
     for (const change of changes) this.#configure(change, now);
+    this.#holdings.settle();
     this.#gather(now);
   }
 

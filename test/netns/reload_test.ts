@@ -211,12 +211,26 @@ test("an address moves from one instance to another in one reload, whichever com
   await using daemon = new Daemon(network, "a", here);
   await daemon.waitForLog("(V0) Entering MASTER STATE");
   await daemon.waitForLog("(V1) Entering MASTER STATE");
-  for (const config of [there, here]) {
-    await using monitor = await AddressMonitor.start(network, "a");
+  await using capture = await Capture.start(network);
+  await using monitor = await AddressMonitor.start(network, "a");
+  const carried = (vrid: number): string =>
+    capture.adverts.findLast((advert) => advert.vrid === vrid)?.addresses.join(" ") ?? "";
+  for (const [config, owner] of [[there, 8], [here, 7], [there, 8], [here, 7]] as const) {
+    const sinceUs = nowUs();
     await reload(daemon, config);
-    await monitor.waitFor(`+${moving}`);
+    await capture.waitForAnnouncements(5, ({ address }) => address === "10.0.0.100", 5000, sinceUs);
+    await capture.waitForAdvert(
+      ({ vrid, addresses }) => vrid === owner && addresses.includes("10.0.0.100"),
+      5000,
+      sinceUs,
+    );
+    await moreAdverts(capture, 2, 15 - owner);
+    expect(carried(15 - owner)).not.toContain("10.0.0.100");
     expect(network.addresses("a").toSorted()).toEqual(["10.0.0.1/24", moving!, first!, second!]);
   }
+  // It never left its link, and adverts flowed all the time.
+  expect(monitor.events.filter((event) => event.startsWith("-"))).toEqual([]);
+  for (const vrid of [7, 8]) expectSteady(await moreAdverts(capture, 2, vrid));
   expect(daemon.log).not.toContain("was removed");
   expect(await daemon.stop()).toBe(0);
   expect(network.addresses("a")).toEqual(["10.0.0.1/24"]);
