@@ -317,14 +317,45 @@ test("-V leaves what is virtual and takes what is static", async () => {
   await expectAll(network);
 });
 
+/** One static item of each kind. */
+const STATICS = block("static_ipaddress", ["192.0.2.77/32 dev eth0"]) +
+  block("static_routes", [`10.77.0.0/16 via ${GATEWAY} dev eth0`]) +
+  block("static_rules", ["from 10.77.0.0/16 table 77 priority 770"]);
+
+/** Which of them are there. */
+function staticsThere(network: Network): string[] {
+  return [
+    ...network.addresses("a").filter((one) => one === "192.0.2.77/32"),
+    ...routes(network).filter((line) => line.startsWith("10.77.0.0/16")),
+    ...rules(network).filter((line) => line.startsWith("770:")),
+  ];
+}
+
 test("a role that dies for good leaves nothing", async () => {
   using network = new Network(["a"]);
-  const config = block("static_rules", ["from 10.77.0.0/16 table 77 priority 770"]) + withRoutes();
-  await using a = new Daemon(network, "a", config, { words: ["--dont-respawn"] });
+  await using a = new Daemon(network, "a", STATICS + withRoutes(), { words: ["--dont-respawn"] });
   await a.waitForLog("(V) Entering MASTER STATE");
   await poll(() => rules(network).length === 3, 5000, "rules are missing");
+  expect(staticsThere(network)).toHaveLength(3);
   process.kill(a.pids().vrrp, "SIGKILL");
-  await poll(() => rules(network).length === 0, 5000, "rules stay");
+  expect(await a.ended()).toBe(1);
+  expectNone(network);
+  expect(network.addresses("a")).toEqual(["10.0.0.1/24"]);
+});
+
+test("a role that is away for longer than peers wait: what is virtual goes, what is static stays", async () => {
+  using network = new Network(["a"]);
+  await using a = new Daemon(network, "a", STATICS + withRoutes());
+  await a.waitForLog("(V) Entering MASTER STATE");
+  process.kill(a.pids().vrrp, "SIGKILL");
+  await a.waitForLog("Still MASTER");
+  process.kill(a.pids().vrrp, "SIGKILL");
+  await a.waitForLog("delayed 1 seconds");
+  await poll(() => !network.addresses("a").includes("10.0.0.100/32"), 900, "the address stays");
+  expect(staticsThere(network)).toHaveLength(3);
+  await a.waitForLog("(V) Entering MASTER STATE");
+  await poll(() => rules(network).length === 3, 5000, "rules are missing");
+  expect(await a.stop()).toBe(0);
   expectNone(network);
   expect(network.addresses("a")).toEqual(["10.0.0.1/24"]);
 });
