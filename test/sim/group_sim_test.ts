@@ -4,33 +4,13 @@
  */
 
 import { expect, test } from "bun:test";
-import { type GroupTally, simulateGroups } from "./group_simulation.ts";
+import { simulateGroups } from "./group_simulation.ts";
+import { FIRST, runSeeds, seedCount } from "./world.ts";
 
-const FIRST = Number(process.env["SIM_FROM"] ?? 1);
-const COUNT = Number(process.env["SIM_SEEDS"] ?? 500);
-
-function run(seed: number): GroupTally {
-  try {
-    return simulateGroups(seed);
-  } catch (error) {
-    const trace: string[] = [];
-    try {
-      simulateGroups(seed, trace);
-    } catch {
-      // The same failure again, this time with its story.
-    }
-    const story = trace.slice(COUNT === 1 ? 0 : -25).join("\n  ");
-    const replay = `SIM_FROM=${seed} SIM_SEEDS=1 bun test test/sim/group_sim_test.ts`;
-    throw new Error(`${(error as Error).message}\nseed ${seed}, replay: ${replay}\n  ${story}`);
-  }
-}
+const COUNT = seedCount(500);
 
 test(`${COUNT} seeds from ${FIRST}: one router has every link after healing`, () => {
-  const total: GroupTally = { adverts: 0, transitions: 0, misfortunes: 0, held: 0 };
-  for (let seed = FIRST; seed < FIRST + COUNT; seed++) {
-    const tally = run(seed);
-    for (const key of Object.keys(total) as (keyof GroupTally)[]) total[key] += tally[key];
-  }
+  const total = runSeeds(simulateGroups, COUNT, "test/sim/group_sim_test.ts");
   if (COUNT < 100) return;
   // A simulation in which nothing happens proves nothing.
   expect(total.adverts).toBeGreaterThan(100 * COUNT);

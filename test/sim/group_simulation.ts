@@ -29,6 +29,7 @@ import { deadline } from "../../src/vrrp/timers.ts";
 import { freeze } from "../support/machine.ts";
 import { Network } from "../support/network.ts";
 import { type Prng, prng } from "../support/prng.ts";
+import { Clock, cut, CUTS, drawCalm, drawWeather, MAX_DELAY, onlyMaster } from "./world.ts";
 
 /** How much happened, to tell a simulation from an idle one. */
 export interface GroupTally {
@@ -76,13 +77,11 @@ const INTERVALS_US = {
   3: [[1_000_000], [10_000], [100_000, 250_000], [10_000, 50_000, 1_000_000]],
 };
 
-/** The slowest message, in intervals. */
-const MAX_DELAY = 2;
 const MOST_TURNS = 200_000;
 
 class GroupSimulation {
   readonly #random: Prng;
-  readonly #trace: string[] | undefined;
+  readonly #clock: Clock;
   readonly #tally: GroupTally = { adverts: 0, transitions: 0, misfortunes: 0, held: 0 };
   readonly #version: 2 | 3;
   readonly #intervalsUs: readonly number[];
@@ -92,12 +91,10 @@ class GroupSimulation {
   readonly #networks: readonly Network<Advert>[];
   readonly #hosts: readonly Host[];
   #settled = false;
-  #now = 1_000_000_000;
-  #turns = 0;
 
   constructor(random: Prng, trace: string[] | undefined) {
     this.#random = random;
-    this.#trace = trace;
+    this.#clock = new Clock(MOST_TURNS, trace);
     this.#version = random.pick([2, 3]);
     this.#intervalsUs = random.pick(INTERVALS_US[this.#version]);
     this.#preempt = random.pick([1, 1, 0.8, 0]);
@@ -127,7 +124,9 @@ class GroupSimulation {
       this.#runFor(this.#random.integer(0, this.#random.pick([0, 1, 5]) * unitUs));
       this.#misfortune();
     }
-    if (this.#random.chance(0.7)) this.#partition(this.#random.pick(this.#networks));
+    if (this.#random.chance(0.7)) {
+      cut("partition", this.#random, this.#random.pick(this.#networks), this.#hosts.length, 0);
+    }
     this.#calm();
     this.#runFor(this.#random.integer(MAX_DELAY, 10) * unitUs);
     const masters = this.#masters();
@@ -141,6 +140,10 @@ class GroupSimulation {
     this.#settled = true;
     this.#runFor(10 * unitUs);
     return this.#tally;
+  }
+
+  get #now(): number {
+    return this.#clock.now;
   }
 
   #masters(): Host[] {
@@ -193,16 +196,12 @@ class GroupSimulation {
   // --- time ---
 
   #runFor(durationUs: number): void {
-    const end = this.#now + durationUs;
-    for (;;) {
-      const arrivals = this.#networks.map(({ earliestAt }) => earliestAt);
-      const next = Math.min(...arrivals, ...this.#hosts.map((host) => this.#wakeAt(host)));
-      if (next > end) break;
-      if (++this.#turns > MOST_TURNS) throw new Error("The routers never rest");
-      this.#now = Math.max(this.#now, next);
-      this.#turn();
-    }
-    this.#now = end;
+    const next = (): number =>
+      Math.min(
+        ...this.#networks.map(({ earliestAt }) => earliestAt),
+        ...this.#hosts.map((host) => this.#wakeAt(host)),
+      );
+    this.#clock.runFor(durationUs, next, () => this.#turn());
     for (const host of this.#hosts) this.#expectPunctual(host);
   }
 
@@ -340,7 +339,7 @@ class GroupSimulation {
     const network = random.pick(this.#networks);
     const canAct = host.alive && host.stalledUntil <= this.#now;
     const kind = random.pick([
-      ...["weather", "partition", "partition", "one-way", "mend", "start", "crash"] as const,
+      ...["weather", "partition", ...CUTS, "mend", "start", "crash"] as const,
       ...(canAct
         ? ["stop", "fault", "recovery", "reload", "respawn", "stall", "retreat"] as const
         : []),
@@ -349,12 +348,13 @@ class GroupSimulation {
     this.#note(`${kind} ${host.name} link ${link}`);
     switch (kind) {
       case "weather":
-        return this.#changeWeather(network);
-      case "partition":
-        return this.#partition(network);
-      case "one-way":
-        for (const { name } of this.#hosts) network.cut(host.name, name);
+        network.weather = drawWeather(random, Math.max(...this.#intervalsUs));
         return;
+      // Of one link: on the others everybody still hears everybody.
+      case "partition":
+      case "one-way":
+      case "pair":
+        return cut(kind, random, network, this.#hosts.length, host.name);
       case "mend":
         return network.mend();
       case "start":
@@ -431,29 +431,11 @@ class GroupSimulation {
     seat.advertBy = Math.max(seat.advertBy, dueAt);
   }
 
-  #changeWeather(network: Network<Advert>): void {
-    const random = this.#random;
-    const longestUs = Math.max(...this.#intervalsUs);
-    network.weather = {
-      loss: random.pick([0, 0.05, 0.3, 0.8]),
-      duplication: random.pick([0, 0.2]),
-      maxDelayUs: random.pick([0, 200, longestUs >> 2, MAX_DELAY * longestUs]),
-    };
-  }
-
-  /** Of one link: on the others everybody still hears everybody. */
-  #partition(network: Network<Advert>): void {
-    const sides = this.#hosts.map(() => this.#random.chance(0.5));
-    for (const { name: a } of this.#hosts) {
-      for (const { name: b } of this.#hosts) if (sides[a] !== sides[b]) network.cut(a, b);
-    }
-  }
-
   /** No more misfortune but for the cuts; the sick recover and some of the dead come back. */
   #calm(): void {
     this.#note("calm");
-    const maxDelayUs = this.#random.pick([0, 200, Math.min(...this.#intervalsUs) >> 3]);
-    for (const network of this.#networks) network.weather = { loss: 0, duplication: 0, maxDelayUs };
+    const calm = drawCalm(this.#random, Math.min(...this.#intervalsUs));
+    for (const network of this.#networks) network.weather = calm;
     for (const host of this.#hosts) host.stalledUntil = Math.min(host.stalledUntil, this.#now);
     this.#runFor(0);
     for (const host of this.#hosts) {
@@ -487,11 +469,7 @@ class GroupSimulation {
   }
 
   #expectElected(atMending: readonly Host[]): void {
-    const masters = this.#masters();
-    const [master] = masters;
-    if (master === undefined || masters.length > 1) {
-      throw new Error(`MASTER: ${masters.map(({ name }) => name).join(" and ") || "nobody"}`);
-    }
+    const master = onlyMaster(this.#masters());
     for (const host of this.#hosts.filter(({ alive }) => alive)) {
       if (host !== master && host.group.state !== "BACKUP") {
         this.#break(host, `is in ${host.group.state}`);
@@ -513,7 +491,7 @@ class GroupSimulation {
   }
 
   #note(line: string): void {
-    this.#trace?.push(`${(this.#now / 1e6).toFixed(6)} ${line}`);
+    this.#clock.note(line);
   }
 }
 

@@ -4,34 +4,13 @@
  */
 
 import { expect, test } from "bun:test";
-import { simulate, type Tally } from "./simulation.ts";
+import { simulate } from "./simulation.ts";
+import { FIRST, runSeeds, seedCount } from "./world.ts";
 
-const FIRST = Number(process.env["SIM_FROM"] ?? 1);
-const COUNT = Number(process.env["SIM_SEEDS"] ?? 2000);
-
-/** The tally of a seed; when it fails, the end of its story and how to replay it. */
-function run(seed: number): Tally {
-  try {
-    return simulate(seed);
-  } catch (error) {
-    const trace: string[] = [];
-    try {
-      simulate(seed, trace);
-    } catch {
-      // The same failure again, this time with its story.
-    }
-    const story = trace.slice(COUNT === 1 ? 0 : -25).join("\n  ");
-    const replay = `SIM_FROM=${seed} SIM_SEEDS=1 bun test test/sim`;
-    throw new Error(`${(error as Error).message}\nseed ${seed}, replay: ${replay}\n  ${story}`);
-  }
-}
+const COUNT = seedCount(2000);
 
 test(`${COUNT} seeds from ${FIRST}: one MASTER after healing, addresses held iff MASTER`, () => {
-  const total: Tally = { adverts: 0, transitions: 0, misfortunes: 0, splits: 0 };
-  for (let seed = FIRST; seed < FIRST + COUNT; seed++) {
-    const tally = run(seed);
-    for (const key of Object.keys(total) as (keyof Tally)[]) total[key] += tally[key];
-  }
+  const total = runSeeds(simulate, COUNT, "test/sim/sim_test.ts");
   if (COUNT < 100) return;
   // A simulation in which nothing happens proves nothing.
   expect(total.adverts).toBeGreaterThan(100 * COUNT);

@@ -25,6 +25,16 @@ import { instanceWith } from "../support/instances.ts";
 import { freeze } from "../support/machine.ts";
 import { Network } from "../support/network.ts";
 import { type Prng, prng } from "../support/prng.ts";
+import {
+  Clock,
+  type Cut,
+  cut,
+  CUTS,
+  drawCalm,
+  drawWeather,
+  MAX_DELAY,
+  onlyMaster,
+} from "./world.ts";
 
 /** How much happened, to tell a simulation from an idle one. */
 export interface Tally {
@@ -96,9 +106,6 @@ const INTERVALS_US = {
   ],
 };
 
-/** The slowest message, in intervals: it may be overtaken by the next two adverts. */
-const MAX_DELAY = 2;
-
 /** The wall clock at the beginning of the monotonic one. */
 const EPOCH_US = 1_795_000_000_000_000;
 
@@ -115,7 +122,7 @@ const MOST_TURNS = 100_000;
 
 class Simulation {
   readonly #random: Prng;
-  readonly #trace: string[] | undefined;
+  readonly #clock: Clock;
   readonly #tally: Tally = { adverts: 0, transitions: 0, misfortunes: 0, splits: 0 };
   readonly #version: 2 | 3;
   readonly #intervalsUs: readonly number[];
@@ -127,12 +134,10 @@ class Simulation {
   readonly #hmac: AuthHmac | undefined;
   /** No transition is expected any more. */
   #settled = false;
-  #now = 1_000_000_000;
-  #turns = 0;
 
   constructor(random: Prng, trace: string[] | undefined) {
     this.#random = random;
-    this.#trace = trace;
+    this.#clock = new Clock(MOST_TURNS, trace);
     this.#version = random.pick([2, 3]);
     this.#intervalsUs = random.pick(INTERVALS_US[this.#version]);
     this.#priorities = random.pick([
@@ -168,7 +173,7 @@ class Simulation {
 
   run(): Tally {
     const unitUs = this.#longestUs;
-    this.#changeWeather();
+    this.#network.weather = drawWeather(this.#random, unitUs);
     const simultaneous = this.#random.chance(0.3);
     for (const host of this.#random.shuffle(this.#hosts)) {
       this.#start(host);
@@ -178,7 +183,7 @@ class Simulation {
       this.#runFor(this.#random.integer(0, this.#random.pick([0, 1, 5]) * unitUs));
       this.#misfortune();
     }
-    if (this.#random.chance(0.5)) this.#partition();
+    if (this.#random.chance(0.5)) this.#cut("partition");
     this.#calm();
     // The cuts outlive the bad weather, and what it had held up: both sides may have a MASTER.
     this.#runFor(this.#random.integer(MAX_DELAY, 10) * unitUs);
@@ -194,6 +199,10 @@ class Simulation {
     this.#settled = true;
     this.#runFor(10 * unitUs);
     return this.#tally;
+  }
+
+  get #now(): number {
+    return this.#clock.now;
   }
 
   get #longestUs(): number {
@@ -236,17 +245,10 @@ class Simulation {
   // Time
   // -------------------------------------------------------------------------------------------
 
-  /** Jumps from one arrival or deadline to the next until `durationUs` has passed. */
   #runFor(durationUs: number): void {
-    const end = this.#now + durationUs;
-    for (;;) {
-      const next = Math.min(this.#network.earliestAt, ...this.#hosts.map((h) => this.#wakeAt(h)));
-      if (next > end) break;
-      if (++this.#turns > MOST_TURNS) throw new Error("The routers never rest");
-      this.#now = Math.max(this.#now, next);
-      this.#turn();
-    }
-    this.#now = end;
+    const next = (): number =>
+      Math.min(this.#network.earliestAt, ...this.#hosts.map((host) => this.#wakeAt(host)));
+    this.#clock.runFor(durationUs, next, () => this.#turn());
     for (const host of this.#hosts) this.#expectPunctual(host);
   }
 
@@ -383,7 +385,7 @@ class Simulation {
     const random = this.#random;
     const host = random.pick(this.#hosts);
     const stalled = host.stalledUntil > this.#now;
-    const kinds = ["weather", "partition", "one-way", "pair", "mend", "start", "crash"] as const;
+    const kinds = ["weather", ...CUTS, "mend", "start", "crash"] as const;
     // In monotonic mode a clock that goes back locks out who is started again: that is its price.
     const isTimed = this.#hmac?.anti_replay === "time";
     const kind = random.pick([
@@ -392,17 +394,12 @@ class Simulation {
       ...(stalled ? [] : ["stop", "fault", "recovery", "reload", "respawn", "stall"] as const),
     ]);
     this.#note(`${kind} ${host.name}`);
-    if (kind === "weather") return this.#changeWeather();
-    if (kind === "partition") return this.#partition();
-    if (kind === "clock") {
+    if (kind === "weather") {
+      this.#network.weather = drawWeather(random, this.#longestUs);
+    } else if (kind === "partition" || kind === "one-way" || kind === "pair") {
+      this.#cut(kind, host);
+    } else if (kind === "clock") {
       host.clockUs += random.pick([-1, 1]) * random.pick([500_000, 3_600_000_000]);
-    } else if (kind === "pair") {
-      // Unicast peers may lose each other while a third one hears both.
-      const other = random.pick(this.#hosts);
-      this.#network.cut(host.name, other.name);
-      if (random.chance(0.5)) this.#network.cut(other.name, host.name);
-    } else if (kind === "one-way") {
-      for (const other of this.#hosts) this.#network.cut(host.name, other.name);
     } else if (kind === "mend") {
       this.#network.mend();
     } else if (kind === "start") {
@@ -463,28 +460,14 @@ class Simulation {
     this.#step(host, { type: "reconfiguration" });
   }
 
-  #changeWeather(): void {
-    const random = this.#random;
-    this.#network.weather = {
-      loss: random.pick([0, 0.05, 0.3, 0.8]),
-      duplication: random.pick([0, 0.2]),
-      maxDelayUs: random.pick([0, 200, this.#longestUs >> 2, MAX_DELAY * this.#longestUs]),
-    };
-  }
-
-  #partition(): void {
-    const sides = this.#hosts.map(() => this.#random.chance(0.5));
-    for (const { name: a } of this.#hosts) {
-      for (const { name: b } of this.#hosts) if (sides[a] !== sides[b]) this.#network.cut(a, b);
-    }
+  #cut(kind: Cut, host = this.#hosts[0]!): void {
+    cut(kind, this.#random, this.#network, this.#hosts.length, host.name);
   }
 
   /** No more misfortune but for the cuts; the sick recover and some of the dead come back. */
   #calm(): void {
     this.#note("calm");
-    const least = Math.min(...this.#intervalsUs);
-    const maxDelayUs = this.#random.pick([0, 200, least >> 3]);
-    this.#network.weather = { loss: 0, duplication: this.#random.pick([0, 0.2]), maxDelayUs };
+    this.#network.weather = drawCalm(this.#random, Math.min(...this.#intervalsUs));
     for (const host of this.#hosts) {
       host.stalledUntil = Math.min(host.stalledUntil, this.#now);
       // The clocks are put right.
@@ -511,11 +494,7 @@ class Simulation {
   }
 
   #expectElected(atMending: readonly Host[]): void {
-    const masters = this.#masters();
-    const [master] = masters;
-    if (master === undefined || masters.length > 1) {
-      throw new Error(`MASTER: ${masters.map(({ name }) => name).join(" and ") || "nobody"}`);
-    }
+    const master = onlyMaster(this.#masters());
     for (const host of this.#hosts) {
       if (host.alive && host.state.name !== "MASTER" && host.state.name !== "BACKUP") {
         this.#break(host, `is in ${host.state.name}`);
@@ -540,7 +519,7 @@ class Simulation {
   }
 
   #note(line: string): void {
-    this.#trace?.push(`${(this.#now / 1e6).toFixed(6)} ${line}`);
+    this.#clock.note(line);
   }
 }
 
