@@ -114,7 +114,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "unicast peers: a crash, a return, a graceful stop",
-    variants: ["v2", "v2 AH", "v3", "v3 IPv6"],
+    variants: ["v2", "v2 PASS", "v2 AH", "v3", "v3 IPv6"],
     A: { priority: 200, lines: ["unicast_peer {", "  $B", "}"] },
     B: { priority: 100, lines: ["unicast_peer {", "  $A", "}"] },
     play: async (pair) => {
