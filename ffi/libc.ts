@@ -1,5 +1,5 @@
 /**
- * The one door to the C library: a single dlopen, the cached errno and the error every refused
+ * The one door to the C library: its symbols, the cached errno and the error every refused
  * call becomes. Symbols are declared here and nowhere else; the files beside this one give them
  * names and types worth calling.
  *
@@ -22,7 +22,6 @@ const SYMBOLS = {
   epoll_create1: { args: ["i32"], returns: "i32" },
   epoll_ctl: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
   epoll_wait: { args: ["i32", "ptr", "i32", "i32"], returns: "i32" },
-  execve: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
   fchmod: { args: ["i32", "u32"], returns: "i32" },
   fcntl: { args: ["i32", "i32", "u64"], returns: "i32" },
   fsync: { args: ["i32"], returns: "i32" },
@@ -33,9 +32,6 @@ const SYMBOLS = {
   madvise: { args: ["u64", "u64", "i32"], returns: "i32" },
   memfd_create: { args: ["ptr", "u32"], returns: "i32" },
   mkfifo: { args: ["ptr", "u32"], returns: "i32" },
-  mlockall: { args: ["i32"], returns: "i32" },
-  mount: { args: ["ptr", "ptr", "ptr", "u64", "ptr"], returns: "i32" },
-  munlockall: { args: [], returns: "i32" },
   mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "i64"], returns: "ptr" },
   open: { args: ["ptr", "i32", "u32"], returns: "i32" },
   prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
@@ -44,12 +40,9 @@ const SYMBOLS = {
   readlink: { args: ["ptr", "ptr", "u64"], returns: "i32" },
   recv: { args: ["i32", "ptr", "u64", "i32"], returns: "i32" },
   recvmmsg: { args: ["i32", "ptr", "u32", "i32", "ptr"], returns: "i32" },
-  sched_setaffinity: { args: ["i32", "u64", "ptr"], returns: "i32" },
-  sched_setscheduler: { args: ["i32", "i32", "ptr"], returns: "i32" },
   send: { args: ["i32", "ptr", "u64", "i32"], returns: "i32" },
   sendmmsg: { args: ["i32", "ptr", "u32", "i32"], returns: "i32" },
   setns: { args: ["i32", "i32"], returns: "i32" },
-  setrlimit: { args: ["i32", "ptr"], returns: "i32" },
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
   signal: { args: ["i32", "u64"], returns: "ptr" },
   socket: { args: ["i32", "i32", "i32"], returns: "i32" },
@@ -58,7 +51,6 @@ const SYMBOLS = {
   syscall: { args: ["i64", "u64", "ptr", "u64"], returns: "i32" },
   timerfd_create: { args: ["i32", "i32"], returns: "i32" },
   timerfd_settime: { args: ["i32", "i32", "ptr", "ptr"], returns: "i32" },
-  umount2: { args: ["ptr", "i32"], returns: "i32" },
   uname: { args: ["ptr"], returns: "i32" },
   unlink: { args: ["ptr"], returns: "i32" },
   unshare: { args: ["i32"], returns: "i32" },
@@ -66,25 +58,43 @@ const SYMBOLS = {
   write: { args: ["i32", "ptr", "u64"], returns: "i32" },
 } as const;
 
+/** What only few configurations need, and no start should wait for. */
+const RARE_SYMBOLS = {
+  execve: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
+  mlockall: { args: ["i32"], returns: "i32" },
+  mount: { args: ["ptr", "ptr", "ptr", "u64", "ptr"], returns: "i32" },
+  munlockall: { args: [], returns: "i32" },
+  sched_setaffinity: { args: ["i32", "u64", "ptr"], returns: "i32" },
+  sched_setscheduler: { args: ["i32", "i32", "ptr"], returns: "i32" },
+  setrlimit: { args: ["i32", "ptr"], returns: "i32" },
+  umount2: { args: ["ptr", "i32"], returns: "i32" },
+} as const;
+
 /** Where the C library lives: glibc's name first, then musl's per architecture. */
 const NAMES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1", "libc.so"];
 
-type Libc = ReturnType<typeof dlopen<typeof SYMBOLS>>["symbols"];
+type Symbols = Parameters<typeof dlopen>[1];
+type Functions<S extends Symbols> = ReturnType<typeof dlopen<S>>["symbols"];
 
-function openLibc(): Libc {
+function openLibc<const S extends Symbols>(symbols: S): Functions<S> {
   let last: unknown;
   for (const name of NAMES) {
-    const library: unknown = dlopen(name, SYMBOLS);
-    if (!(library instanceof Error)) {
-      return (library as ReturnType<typeof dlopen<typeof SYMBOLS>>).symbols;
-    }
+    const library: unknown = dlopen(name, symbols);
+    if (!(library instanceof Error)) return (library as ReturnType<typeof dlopen<S>>).symbols;
     last = library;
   }
   throw new Error(`No C library found (tried ${NAMES.join(", ")}): ${String(last)}`);
 }
 
 /** The C library's functions, with the kernel's own argument order. Numbers in, numbers out. */
-export const libc = openLibc();
+export const libc = openLibc(SYMBOLS);
+
+let opened: Functions<typeof RARE_SYMBOLS> | undefined;
+
+/** More of them, opened when the first one is wanted. */
+export function rareLibc(): Functions<typeof RARE_SYMBOLS> {
+  return opened ??= openLibc(RARE_SYMBOLS);
+}
 
 const errnoPointer = libc.__errno_location() as Pointer;
 

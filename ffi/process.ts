@@ -21,7 +21,7 @@ import {
   SYS_SCHED_SETATTR,
 } from "./constants.ts";
 import { openAppend, readText, writeText } from "./file.ts";
-import { check, errno, libc, SysError } from "./libc.ts";
+import { check, errno, libc, rareLibc, SysError } from "./libc.ts";
 import { cString, Memory } from "./memory.ts";
 
 /** Sets comm, what `pidof` and `pgrep` look at; the kernel keeps 15 bytes. */
@@ -114,7 +114,7 @@ export function setRoundRobin(priority: number): void {
   const SCHED_RR = 2; // sched.h
   const parameter = new Memory(4);
   parameter.view.setInt32(0, priority, true);
-  const result = libc.sched_setscheduler(0, SCHED_RR, parameter.pointer);
+  const result = rareLibc().sched_setscheduler(0, SCHED_RR, parameter.pointer);
   check(result, "sched_setscheduler", `setting real-time priority ${priority}`);
 }
 
@@ -148,7 +148,11 @@ export function limitRealTime(us: number): void {
   const limits = new Memory(16); // struct rlimit
   limits.view.setBigUint64(0, us === Infinity ? UNLIMITED : BigInt(us), true);
   limits.view.setBigUint64(8, UNLIMITED, true);
-  check(libc.setrlimit(RLIMIT_RTTIME, limits.pointer), "setrlimit", `limiting runs to ${us} us`);
+  check(
+    rareLibc().setrlimit(RLIMIT_RTTIME, limits.pointer),
+    "setrlimit",
+    `limiting runs to ${us} us`,
+  );
 }
 
 const CPU_SET_BYTES = 128; // sched.h: 1024 processors
@@ -163,7 +167,7 @@ export function setAffinity(cpus: readonly number[] | undefined): void {
   for (const cpu of cpus ?? []) set.bytes[cpu >> 3] = (set.bytes[cpu >> 3] ?? 0) | (1 << (cpu & 7));
   const doing = `keeping to processors ${cpus?.join(" ") ?? "at will"}`;
   for (const thread of process.getBuiltinModule("node:fs").readdirSync("/proc/self/task")) {
-    const result = libc.sched_setaffinity(Number(thread), CPU_SET_BYTES, set.pointer);
+    const result = rareLibc().sched_setaffinity(Number(thread), CPU_SET_BYTES, set.pointer);
     if (result < 0 && errno() !== ESRCH) check(result, "sched_setaffinity", doing);
   }
 }
@@ -171,12 +175,12 @@ export function setAffinity(cpus: readonly number[] | undefined): void {
 /** Locks memory as it is touched (MCL_ONFAULT: locking all of it would not fit). Throws SysError. */
 export function lockMemory(): void {
   const MCL_CURRENT_FUTURE_ONFAULT = 1 | 2 | 4; // sys/mman.h
-  check(libc.mlockall(MCL_CURRENT_FUTURE_ONFAULT), "mlockall", "locking memory");
+  check(rareLibc().mlockall(MCL_CURRENT_FUTURE_ONFAULT), "mlockall", "locking memory");
 }
 
 /** Ends {@link lockMemory}. */
 export function unlockMemory(): void {
-  libc.munlockall();
+  rareLibc().munlockall();
 }
 
 /** Moves this thread into the network namespace at `path`. Throws SysError. */
@@ -201,20 +205,20 @@ export function enterMountNamespace(): void {
   const doing = "making a mount namespace";
   check(libc.unshare(CLONE_NEWNS), "unshare", doing);
   const [none, root] = [cString("none"), cString("/")];
-  const result = libc.mount(none.pointer, root.pointer, null, MS_REC | MS_SLAVE, null);
+  const result = rareLibc().mount(none.pointer, root.pointer, null, MS_REC | MS_SLAVE, null);
   check(result, "mount", doing);
 }
 
 /** Makes `folder` appear at `target` too. Throws SysError. */
 export function bindFolder(folder: string, target: string): void {
   const [from, to] = [cString(folder), cString(target)];
-  const result = libc.mount(from.pointer, to.pointer, null, MS_BIND, null);
+  const result = rareLibc().mount(from.pointer, to.pointer, null, MS_BIND, null);
   check(result, "mount", `mounting ${folder} over ${target}`);
 }
 
 /** Ends {@link bindFolder}. */
 export function unbindFolder(target: string): void {
-  libc.umount2(cString(target).pointer, MNT_DETACH);
+  rareLibc().umount2(cString(target).pointer, MNT_DETACH);
 }
 
 /**
@@ -230,7 +234,7 @@ export function becomeProgram(
     value === undefined ? [] : [`${name}=${value}`]
   );
   const [words, settings] = [stringArray(argv), stringArray(variables)];
-  libc.execve(cString(path).pointer, words.list.pointer, settings.list.pointer);
+  rareLibc().execve(cString(path).pointer, words.list.pointer, settings.list.pointer);
   throw new SysError("execve", errno(), `starting ${path} anew`);
 }
 

@@ -157,43 +157,58 @@ export function writeAddress(view: DataView, offset: number, pointer: Pointer): 
   view.setUint32(offset + 4, Math.floor(pointer / 2 ** 32), true);
 }
 
+const FIRST_CAPACITY = 8;
+
 /**
  * Packets waiting to leave through one socket in one sendmmsg. They are sent from where they lie, and what
  * is sent again in the same order costs next to nothing: its place in the vector is written already.
  */
 export class SendBatch {
   readonly #fd: number;
-  readonly #capacity: number;
-  readonly #vector: MessageVector;
+  readonly #most: number;
+  /** Grows with what is sent at once, which at the start is one packet. */
+  #capacity = FIRST_CAPACITY;
+  #vector = new MessageVector(FIRST_CAPACITY);
   /** What the vector points to, which knows only addresses: it must not be collected. */
   readonly #packets: Memory[] = [];
   readonly #destinations: Memory[] = [];
   readonly #lengths: number[] = [];
   #count = 0;
 
-  /** `capacity` packets at most between two flushes; a full batch flushes itself. */
-  constructor(fd: number, capacity: number) {
+  /** `most` packets at most between two flushes; a full batch flushes itself. */
+  constructor(fd: number, most: number) {
     this.#fd = fd;
-    this.#capacity = capacity;
-    this.#vector = new MessageVector(capacity);
+    this.#most = most;
   }
 
   /** Adds the first `length` bytes of `packet`, to be sent to `to`; neither may change until the flush. */
   add(packet: Memory, length: number, to: Memory): SysError | undefined {
-    const error = this.#count === this.#capacity ? this.flush() : undefined;
+    const error = this.#count === this.#most ? this.flush() : undefined;
     const index = this.#count++;
-    const { view } = this.#vector.headers;
-    if (this.#destinations[index] !== to) {
-      this.#destinations[index] = to;
-      writeAddress(view, index * MMSGHDR.size + MSGHDR.name, to.pointer);
-      view.setUint32(index * MMSGHDR.size + MSGHDR.nameLength, to.bytes.length, true);
-    }
-    if (this.#packets[index] !== packet || this.#lengths[index] !== length) {
-      this.#packets[index] = packet;
-      this.#lengths[index] = length;
-      this.#vector.setBuffer(index, packet.pointer, length);
-    }
+    const isTold = this.#packets[index] === packet && this.#destinations[index] === to &&
+      this.#lengths[index] === length;
+    if (isTold) return error;
+    this.#packets[index] = packet;
+    this.#destinations[index] = to;
+    this.#lengths[index] = length;
+    if (index === this.#capacity) this.#grow();
+    else this.#write(index);
     return error;
+  }
+
+  #write(index: number): void {
+    const header = index * MMSGHDR.size;
+    const { headers: { view } } = this.#vector;
+    const to = this.#destinations[index]!;
+    writeAddress(view, header + MSGHDR.name, to.pointer);
+    view.setUint32(header + MSGHDR.nameLength, to.bytes.length, true);
+    this.#vector.setBuffer(index, this.#packets[index]!.pointer, this.#lengths[index]!);
+  }
+
+  #grow(): void {
+    this.#capacity = Math.min(this.#most, 2 * this.#capacity);
+    this.#vector = new MessageVector(this.#capacity);
+    for (let index = 0; index < this.#count; index++) this.#write(index);
   }
 
   /** Whether nothing waits. */

@@ -20,6 +20,7 @@ import { rehearseSignal } from "./signals.ts";
 import { type Role, spawnRole } from "./supervisor.ts";
 
 const REHEARSALS = 20;
+const NO_CONDUCT = "{}";
 
 /** What the vrrp role says that is news to others. */
 export type VrrpNews = Exclude<FromRole, FromAnyRole | { readonly type: "settings" }>;
@@ -49,6 +50,8 @@ export class VrrpSide implements Side {
   readonly #slots = new Map<string, number>();
   readonly #farewell: ToRole;
   #config: Config | undefined;
+  /** What the role was told of its conduct, as text. */
+  #conduct = NO_CONDUCT;
   /** BFD sessions that are Up, or were when the last role died. */
   readonly #up = new Set<string>();
   /** What a role has changed in the kernel's settings, for the next one to put back. */
@@ -169,6 +172,7 @@ export class VrrpSide implements Side {
 
   /** A new role goes on from what is known of the world of the one before. */
   #brief(): void {
+    this.#conduct = NO_CONDUCT;
     this.#keeper.tell({ type: "settings", saved: this.#saved });
     const wasUp = [...this.#up];
     this.tellTracked(wasUp.map((name) => ({ kind: "bfd", name, reading: true })));
@@ -185,8 +189,10 @@ export class VrrpSide implements Side {
       detail: options.logDetail > 0,
       keepAddresses: options.dontReleaseVrrp,
     });
-    if (this.#config !== undefined) {
-      this.#keeper.tell({ type: "conduct", conduct: conductOf(this.#config.globals) });
+    const conduct = this.#config === undefined ? {} : conductOf(this.#config.globals);
+    if (JSON.stringify(conduct) !== this.#conduct) {
+      this.#conduct = JSON.stringify(conduct);
+      this.#keeper.tell({ type: "conduct", conduct });
     }
     this.#keeper.tell({ type: "bfd", instances: this.#bfdInstances, wasUp });
     this.#keeper.tell({ type: "pid-file", path: pidFile });
