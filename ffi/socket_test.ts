@@ -170,6 +170,31 @@ test("a full batch flushes itself", () => {
   expect(receiveAll(receiver, to.fd).numbers).toEqual([3]);
 });
 
+test("what is sent again may differ in order, destination and length, and says what it says now", () => {
+  using open = new Open();
+  const [from, left, right] = [open.udp(), open.udp(), open.udp()];
+  const sender = new SendBatch(from.fd, 20);
+  const receiver = new ReceiveBatch(32, 64);
+  const packets = upTo(20).map((i) => packet(i));
+  const send = (order: readonly number[], to = left): number[] => {
+    for (const i of order) sender.add(packets[i]!, 4, to.address);
+    expect(sender.flush()).toBeUndefined();
+    return receiveAll(receiver, to.fd).numbers;
+  };
+  const turned = upTo(20).reverse();
+  for (const order of [upTo(20), upTo(20), turned, [3, 3, 3], upTo(20)]) {
+    expect(send(order)).toEqual([...order]);
+  }
+  expect(send([1, 2])).toEqual([1, 2]);
+  expect(send([1, 2], right)).toEqual([1, 2]);
+  packets[1]!.view.setUint32(0, 77, true);
+  expect(send([1, 2], right)).toEqual([77, 2]);
+  sender.add(packets[1]!, 2, right.address);
+  sender.flush();
+  expect(receiver.receive(right.fd)).toBe(1);
+  expect(receiver.packet(0)).toHaveLength(2);
+});
+
 test("each packet goes to its own address, and only its first bytes", () => {
   using open = new Open();
   const [from, left, right] = [open.udp(), open.udp(), open.udp()];
