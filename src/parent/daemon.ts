@@ -12,8 +12,8 @@ import { hasEnded } from "../../ffi/socket.ts";
 import { releaseStartPages } from "../../ffi/start_pages.ts";
 import { monotonicUs } from "../../ffi/timer.ts";
 import type { DaemonOptions } from "../cli/options.ts";
-import { type Config, load } from "../config/load.ts";
-import { formatProblem, isFatal, type Problem, refusalOf, startStatus } from "../config/problem.ts";
+import type { Config } from "../config/load.ts";
+import { isFatal, refusalOf, startStatus } from "../config/problem.ts";
 import type { LogLevel } from "../lib/log.ts";
 import { absolutePath, baseName } from "../lib/path.ts";
 import { dumpConfig } from "../report/data.ts";
@@ -21,7 +21,7 @@ import type { State } from "../vrrp/state.ts";
 import { trackingOf } from "../vrrp/trackers.ts";
 import type { CheckersSide } from "./checkers_side.ts";
 import type { Happening } from "./alerts.ts";
-import { type SystemFiles, systemFiles } from "./files.ts";
+import type { SystemFiles } from "./files.ts";
 import type { EarlyRole } from "./early_role.ts";
 import { reapStrangers } from "./init.ts";
 import type { RunningLifeScript } from "./life_script.ts";
@@ -31,11 +31,11 @@ import { Log } from "./logs.ts";
 import { Notifier } from "./notifier.ts";
 import type { OperateSide } from "./operate_side.ts";
 import { isScript } from "./script.ts";
+import { ConfigReader, type Reading } from "./reading.ts";
 import { hearSignals, type Request } from "./signals.ts";
 import { type VrrpNews, VrrpSide } from "./vrrp_side.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
 import type { Watch } from "./watch.ts";
-import { systemWorld } from "./world.ts";
 import { type Call, Presence } from "./presence.ts";
 import { notifyStatus, notifySystemd, openNotifications } from "./systemd.ts";
 
@@ -57,20 +57,11 @@ export interface Invocation extends Call {
   readonly early: EarlyRole | undefined;
 }
 
-/** What the files say, and how they were looked at. */
-interface Read {
-  readonly config: Config;
-  readonly problems: readonly Problem[];
-  readonly files: SystemFiles;
-  /** They say what they said before. */
-  readonly isSame: boolean;
-}
-
 /** The daemon's main process. */
 export class Daemon {
   readonly #invocation: Invocation;
   readonly #options: DaemonOptions;
-  readonly #configFile: string;
+  readonly #reader: ConfigReader;
   readonly #log: Log;
   readonly #ledger: Ledger;
   /** What `systemctl status` shows. */
@@ -82,7 +73,7 @@ export class Daemon {
   /** Resolves with the exit status when the daemon has ended. */
   readonly ended: Promise<number>;
   #config: Config | undefined;
-  /** What that was read from. */
+  /** What the running configuration was read from. */
   #source: SystemFiles | undefined;
   readonly #vrrp: VrrpSide;
   #checkers: CheckersSide | undefined;
@@ -102,7 +93,6 @@ export class Daemon {
     const { options } = invocation;
     this.#options = options;
     this.#ledger = invocation.early?.ledger ?? makeLedger();
-    this.#configFile = absolutePath(invocation.cwd, options.configFile);
     const file = options.logFile === undefined
       ? undefined
       : options.logFile.file ?? `${process.env["TMPDIR"] ?? "/tmp"}/keepalived.log`;
@@ -113,10 +103,19 @@ export class Daemon {
       flushFile: options.flushLogFile,
       ...(file === undefined ? {} : { file }),
     });
+    this.#reader = new ConfigReader(
+      absolutePath(invocation.cwd, options.configFile),
+      {
+        configId: options.configId,
+        allIncludeChecks: options.allConfig,
+        cwd: invocation.cwd,
+      },
+      (level, text) => this.#say(level, text),
+    );
     this.#presence = new Presence(invocation, this.#log, (level, text) => this.#say(level, text));
     this.#notifier = new Notifier(
       (level, text) => this.#say(level, text),
-      () => systemWorld(this.#files()),
+      this.#reader.world,
       (change) => this.#alert(change),
     );
     this.#vrrp = this.#makeVrrp();
@@ -164,12 +163,12 @@ export class Daemon {
   }
 
   #firstConfiguration(): boolean | Promise<boolean> {
-    const read = this.#read();
+    const read = this.#reader.read(this.#running);
     const { config, problems } = read;
     const namespace = this.#presence.elsewhere(config.daemon);
     // Whatever was said here would be said again there.
     if (namespace !== undefined) return this.#moveInto(namespace);
-    this.#sayRead(read);
+    this.#reader.report(read);
     if (isFatal(problems)) {
       this.#stop(startStatus(problems));
       return false;
@@ -186,7 +185,7 @@ export class Daemon {
     return false;
   }
 
-  #beginIf(isMine: boolean, { config, files }: Read): boolean {
+  #beginIf(isMine: boolean, { config, files }: Reading): boolean {
     if (!isMine) {
       this.#stop(1);
       return false;
@@ -210,36 +209,14 @@ export class Daemon {
     const { runLifeScript } = await import("./life_script.ts");
     const timeoutUs = globals[`${what}_script_timeout`];
     const say = (level: LogLevel, text: string): void => this.#say(level, text);
-    const world = systemWorld(this.#files());
+    const world = this.#reader.world();
     this.#lifeScript = runLifeScript({ what, script, timeoutUs, globals, world, say });
     await this.#lifeScript.ended;
   }
 
-  #files(): SystemFiles {
-    return systemFiles({
-      configId: this.#options.configId,
-      allIncludeChecks: this.#options.allConfig,
-      cwd: this.#invocation.cwd,
-    });
-  }
-
-  /** What the files say now; the running configuration when they are as they were. */
-  #read(): Read {
-    const source = this.#source;
-    if (this.#config !== undefined && source?.isStillSo() === true) {
-      return { config: this.#config, problems: [], files: source, isSame: true };
-    }
-    const files = this.#files();
-    return { ...load(this.#configFile, files), files, isSame: false };
-  }
-
-  #sayRead({ problems, isSame }: Read): void {
-    this.#say("info", `Configuration file ${this.#configFile}`);
-    if (isSame) this.#say("info", "The configuration is the one that runs");
-    const level = { fatal: "error", error: "warning", warning: "warning", lint: "info" } as const;
-    for (const problem of problems) {
-      this.#say(level[problem.severity], formatProblem(problem));
-    }
+  get #running(): Pick<Reading, "config" | "files"> | undefined {
+    const [config, files] = [this.#config, this.#source];
+    return config === undefined || files === undefined ? undefined : { config, files };
   }
 
   // --- the roles ---
@@ -330,7 +307,7 @@ export class Daemon {
       pidFile: this.#presence.pidFileOf("checkers", this.#options.checkersPidFile),
       instances: () => this.#instances,
       tracked: () => [...this.#watch?.results ?? [], ...this.#sessions.values()],
-      world: () => systemWorld(this.#files()),
+      world: this.#reader.world,
       news: (message) => {
         this.#notifier.tellOfServer(message);
         this.#alert(message);
@@ -409,7 +386,7 @@ export class Daemon {
         this.#vrrp.tellTracked(results);
         this.#checkers?.tellTracked(results);
       },
-      world: () => systemWorld(this.#files()),
+      world: this.#reader.world,
     });
     await this.#watch.configure(this.#config);
   }
@@ -439,9 +416,9 @@ export class Daemon {
     const startedAt = monotonicUs();
     notifySystemd("reloading");
     this.#say("info", "Reloading ...");
-    const read = this.#read();
+    const read = this.#reader.read(this.#running);
     const { config, problems, files } = read;
-    this.#sayRead(read);
+    this.#reader.report(read);
     // A file so broken that the keyword is lost in it is held to what the running one says.
     const isStrict = config.globals.reload_strict ?? this.#config.globals.reload_strict ?? false;
     const refusal = refusalOf(problems, isStrict);
