@@ -125,7 +125,7 @@ const LAYERS: readonly Layer[] = [
     about: "virtual servers, ipvlans and VRFs in a kernel that has them, beside keepalived",
     tests: ["test/uml"],
     testSeconds: 60,
-    seconds: 300,
+    seconds: 480,
     commands: [
       ...["linux.uml", "modprobe", "ipvsadm", "iptables-legacy", "keepalived"],
       ...["ip", "nsenter", "ping", "ps", "tcpdump"],

@@ -129,6 +129,11 @@ export class Daemon {
     return this.lines[index]!;
   }
 
+  /** Counts what was logged so far once more in the next {@link Daemon.waitForLog}. */
+  rewindLog(): void {
+    this.#cursor = 0;
+  }
+
   /** Leaves out what was logged so far in the next {@link Daemon.waitForLog}. */
   skipLog(): void {
     this.#cursor = this.lines.length;

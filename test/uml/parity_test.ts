@@ -341,8 +341,10 @@ const CASES: readonly Case[] = [
   },
 ];
 
-/** How long checks may take to notice a file: delay_loop twice, and the guest's slowness. */
-const NOTICE_MS = 3_500;
+/** How long checks may take to notice a file, in the slowest of guests. */
+const NOTICE_MS = 20_000;
+/** What is logged of the first result of a check, and of each other one. */
+const RESULT = "Misc check for";
 
 /** What IPVS is at every stage of a case under keepalived. */
 async function keepalivedOf(one: Case): Promise<{ stages: string[][]; files: string[][] }> {
@@ -356,14 +358,24 @@ async function keepalivedOf(one: Case): Promise<{ stages: string[][]; files: str
     stages.push(everything());
   }
   const files: string[][] = [];
+  await firstResults(daemon, one);
   for (const file of one.files ?? []) {
     touch(file);
-    await Bun.sleep(NOTICE_MS);
+    await daemon.waitForLog(RESULT, NOTICE_MS);
+    // The table follows the line.
+    await Bun.sleep(200);
     files.push(savedTable());
   }
   await daemon.stop(20_000);
   stages.push(everything());
   return { stages, files };
+}
+
+/** What comes next depends on what the checks have found before. */
+async function firstResults(daemon: Daemon, { files }: Case): Promise<void> {
+  if (files === undefined) return;
+  daemon.rewindLog();
+  for (const _ of ["a", "b"]) await daemon.waitForLog(RESULT, NOTICE_MS);
 }
 
 function prepare(): void {
@@ -405,9 +417,11 @@ for (const one of CASES) {
       await daemon.waitForLog("Reload complete", 20_000);
       stages.push(everything());
     }
+    await firstResults(daemon, one);
     for (const [i, file] of (one.files ?? []).entries()) {
       touch(file);
-      await tableIs(theirs.files[i]!, 2 * NOTICE_MS);
+      await daemon.waitForLog(RESULT, NOTICE_MS);
+      await tableIs(theirs.files[i]!, NOTICE_MS);
     }
     await daemon.stop(20_000);
     stages.push(everything());
