@@ -92,7 +92,7 @@ export function readSource(
   emit: Emit,
 ): number {
   const configId = files.configId ?? files.hostName.split(".")[0]!;
-  const random = randomNumbers(files.randomSeed);
+  const random = randomNumbers(files);
   const reading: Reading = {
     files,
     problems,
@@ -163,10 +163,11 @@ function predefined(
   return undefined;
 }
 
-/** Numbers that look random and follow from the seed alone (xorshift). */
-function randomNumbers(seed: number): (below: number) => number {
-  let state = (seed | 0) === 0 ? 1 : seed | 0;
+/** Numbers that look random and follow from the seed alone (xorshift); it is asked for when they are. */
+function randomNumbers(files: Files): (below: number) => number {
+  let state = 0;
   return (below) => {
+    if (state === 0) state = files.randomSeed | 0 || 1;
     state ^= state << 13;
     state ^= state >>> 17;
     state ^= state << 5;

@@ -60,6 +60,7 @@ export type Balancing = Pick<
 
 /** The steps from `previous` to `next`: removals before what may take their place. */
 export function diffLvs(previous: Balancing | undefined, next: Balancing): LvsChange[] {
+  if (previous === next) return [];
   const before = byKey(previous);
   const after = byKey(next);
   const changes: LvsChange[] = [];

@@ -98,7 +98,7 @@ class CheckersRole {
         }
         this.#balancer ??= this.#open();
         this.#balancer?.configure(message.changes);
-        this.#check(message.changes, message.isPart);
+        if (message.changes.length > 0) this.#check(message.changes, message.isPart);
         this.#isPartial = message.isPart && this.#balancer !== undefined;
         this.#configured = this.#balancer !== undefined && !message.isPart;
         return;

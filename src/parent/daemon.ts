@@ -232,10 +232,12 @@ export class Daemon {
     if (process_name !== this.#config?.globals.process_name) {
       setProcessName(process_name ?? baseName(this.#invocation.argv0));
     }
+    const isSame = config === this.#config;
     this.#config = config;
     this.#source = source;
     this.#vrrp.configure(config);
     this.#notifier.configure(config);
+    if (isSame) return this.#checkers?.configure(config);
     void this.#watchTracked();
     void this.#balance();
     void this.#reachOut();

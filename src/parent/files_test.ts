@@ -4,6 +4,7 @@ import { afterAll, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import { load } from "../config/load.ts";
 import { systemFiles } from "./files.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "upkeep-files-"));
@@ -109,7 +110,17 @@ test("what was looked at is still so, or is not", () => {
     expect([what, seen.isStillSo()]).toEqual([what, false]);
     expect([what, look().isStillSo()]).toEqual([what, true]);
   }
-  const random = systemFiles(options);
-  expect(random.randomSeed).toBeInteger();
-  expect(random.isStillSo()).toBeFalse();
+});
+
+test("a configuration is the same as long as its files are, but for one that throws dice", () => {
+  const main = at("main.conf");
+  writeFileSync(at("part.conf"), "global_defs {\n}\n");
+  const read = (text: string): boolean => {
+    writeFileSync(main, text);
+    const seen = systemFiles({ configId: undefined, allIncludeChecks: false, cwd: folder });
+    load(main, seen);
+    return seen.isStillSo();
+  };
+  expect(read("include part.*\n$A=1\n")).toBeTrue();
+  expect(read("global_defs {\nrouter_id r${_RANDOM 1 100}\n}\n")).toBeFalse();
 });
