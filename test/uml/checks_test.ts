@@ -134,7 +134,7 @@ const CHECKS: Readonly<Record<string, string>> = {
   dns: "DNS_CHECK {\ntype A\nname foo.example\nretry 1\ndelay_before_retry 0.1\n}",
   udp: "UDP_CHECK {\nrequire_reply 706f6e67\n}",
   ping: `PING_CHECK {\nconnect_ip ${PINGED}\n}`,
-  misc: `MISC_CHECK {\nmisc_path ${SCRIPT}\n}`,
+  misc: `MISC_CHECK {\nmisc_path ${SCRIPT}\nmisc_timeout 9\n}`,
   file: "FILE_CHECK {\ntrack_file f\nweight 0\n}",
 };
 const NAMES = Object.keys(CHECKS);
@@ -235,7 +235,7 @@ test.skipIf(!IN_GUEST)("programs and files set weights", async () => {
     service(
       "10.9.0.1",
       `real_server ${HERE} 80 {\nweight 10\nFILE_CHECK {\ntrack_file f\nweight 2\n}
-        MISC_CHECK {\nmisc_path ${SCRIPT}\nmisc_dynamic\n}\nTCP_CHECK {\nconnect_port ${
+        MISC_CHECK {\nmisc_path ${SCRIPT}\nmisc_timeout 9\nmisc_dynamic\n}\nTCP_CHECK {\nconnect_port ${
         ward.ports["tcp"]
       }\n}\n}`,
     )
