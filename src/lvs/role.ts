@@ -7,6 +7,7 @@ import { INTERFACE_SIGNALS, SIG_IGN } from "../../ffi/constants.ts";
 import { claimPidFile, removePidFile } from "../../ffi/pid_file.ts";
 import { setDisposition } from "../../ffi/process.ts";
 import { releaseStartPages } from "../../ffi/start_pages.ts";
+import { monotonicUs } from "../../ffi/timer.ts";
 import type { LogLevel } from "../lib/log.ts";
 import { type Alarm, Loop } from "../loop.ts";
 import { RoleChannel } from "../parent/channel.ts";
@@ -18,6 +19,8 @@ import type { Services } from "./checking.ts";
 import { Mirror } from "./mirror_perform.ts";
 import { Ipvs, NoIpvs } from "./perform.ts";
 
+/** From the end of a configuration to when its garbage is collected. */
+const SETTLE_US = 500_000;
 /** How soon a channel that was full is tried again. */
 const RETRY_US = 20_000;
 /** Bytes that may wait before log lines are dropped: a line for each of many thousand servers. */
@@ -53,6 +56,15 @@ class CheckersRole {
   readonly #loop = new Loop();
   readonly #parent: Channel;
   readonly #retry: Alarm = { dueAt: Infinity, heapIndex: -1, fire: () => {} };
+  /** Gives back what only the start, or a reload, has needed. */
+  readonly #settling: Alarm = {
+    dueAt: Infinity,
+    heapIndex: -1,
+    fire: () => {
+      Bun.gc(true);
+      releaseStartPages();
+    },
+  };
   #balancer: Balancer | undefined;
   /** What was told of VRRP before there was a balancer. */
   readonly #early: Extract<ToCheckers, { type: "instance" }>[] = [];
@@ -116,9 +128,8 @@ class CheckersRole {
         this.#claim(message.path);
         return;
       case "settle":
-        // A configuration of thousands of servers leaves more behind than it is.
-        Bun.gc(true);
-        releaseStartPages();
+        // The turn that performs a configuration may only now come to its end.
+        this.#loop.schedule(this.#settling, monotonicUs() + SETTLE_US);
         return;
       case "shutdown":
         this.#shutdown(message.keepServices);
