@@ -1,6 +1,8 @@
 /** A connected descriptor of ours in Bun's loop. */
 
 import type { Socket } from "bun";
+import { Memory } from "../../ffi/memory.ts";
+import { sendNow } from "../../ffi/socket.ts";
 
 /** What a stream tells its owner. */
 export interface StreamEvents {
@@ -11,12 +13,14 @@ export interface StreamEvents {
 
 /** A stream that keeps what its other end does not take yet. */
 export class Stream {
+  readonly #fd: number;
   readonly #waiting: Uint8Array[] = [];
   #socket: Socket<undefined> | undefined;
   #isOver = false;
 
   /** Owns `fd`, a connected non-blocking stream socket, from now on. */
   constructor(fd: number, events: StreamEvents) {
+    this.#fd = fd;
     const options = {
       fd,
       socket: {
@@ -29,6 +33,7 @@ export class Stream {
         drain: (): void => this.#flush(),
         close: (): void => {
           this.#socket = undefined;
+          this.#isOver = true;
           events.close();
         },
         error: (): void => {},
@@ -51,9 +56,9 @@ export class Stream {
   }
 
   #flush(): void {
-    while (this.#socket !== undefined && this.#waiting.length > 0) {
+    while (this.#waiting.length > 0) {
       const bytes = this.#waiting[0]!;
-      const sent = this.#socket.write(bytes);
+      const sent = this.#write(bytes);
       if (sent < 0) return;
       if (sent < bytes.length) {
         this.#waiting[0] = bytes.subarray(sent);
@@ -61,5 +66,11 @@ export class Stream {
       }
       this.#waiting.shift();
     }
+  }
+
+  /** The first words need not wait for the loop's next turn: the descriptor is as good before it is in the loop. */
+  #write(bytes: Uint8Array): number {
+    if (this.#socket !== undefined) return this.#socket.write(bytes);
+    return this.#isOver ? -1 : sendNow(this.#fd, Memory.of(bytes), 0, bytes.length);
   }
 }
