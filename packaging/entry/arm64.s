@@ -8,8 +8,11 @@
 	.set SYS_openat, 56
 	.set SYS_close, 57
 	.set SYS_exit_group, 94
+	.set SYS_sched_setaffinity, 122
+	.set SYS_sched_getaffinity, 123
 	.set SYS_rt_sigprocmask, 135
 	.set SYS_setsid, 157
+	.set SYS_getcpu, 168
 	.set SYS_socket, 198
 	.set SYS_socketpair, 199
 	.set SYS_clone, 220
@@ -31,7 +34,10 @@
 	.set PID, 24
 	.set WORDS, 7
 	.set HIGH, 32
+	.set CPU, 48
 	.set TEXT, 64
+	.set CPUS, 256
+	.set CPUS_BYTES, 128
 
 start:
 	mov	x28, x0
@@ -168,6 +174,36 @@ start_role:
 	tbnz	w0, 31, no_role
 	cbz	w0, child
 	str	w0, [x25, PID]
+	// The kernel may have put it where we are at work, to wait; off to another processor, if there is one.
+	mov	x8, SYS_sched_getaffinity
+	mov	x0, 0
+	mov	x1, CPUS_BYTES
+	add	x2, x25, CPUS
+	svc	0
+	mov	x24, x0				// how many bytes there are
+	cmp	w0, 0
+	b.le	moved
+	mov	x8, SYS_getcpu
+	add	x0, x25, CPU
+	mov	x1, 0
+	mov	x2, 0
+	svc	0
+	ldr	w22, [x25, CPU]
+	lsr	w9, w22, 3			// its byte and bit
+	add	x26, x25, CPUS
+	add	x26, x26, x9
+	and	w22, w22, 7
+	mov	w9, 1
+	lsl	w22, w9, w22
+	ldrb	w9, [x26]
+	bic	w9, w9, w22
+	strb	w9, [x26]
+	bl	affinity
+	ldrb	w9, [x26]
+	orr	w9, w9, w22
+	strb	w9, [x26]
+	bl	affinity
+moved:
 	mov	x8, SYS_close
 	ldr	w0, [x25, THEIRS]
 	svc	0
@@ -225,6 +261,15 @@ block:	mov	x8, SYS_rt_sigprocmask
 	mov	x0, 0
 	mov	x2, 0
 	mov	x3, 8
+	svc	0
+	ret
+
+	// sched_setaffinity(the role, x24, the set)
+affinity:
+	mov	x8, SYS_sched_setaffinity
+	ldr	w0, [x25, PID]
+	mov	x1, x24
+	add	x2, x25, CPUS
 	svc	0
 	ret
 

@@ -15,8 +15,11 @@
 	.set SYS_ftruncate, 77
 	.set SYS_chdir, 80
 	.set SYS_setsid, 112
+	.set SYS_sched_setaffinity, 203
+	.set SYS_sched_getaffinity, 204
 	.set SYS_exit_group, 231
 	.set SYS_dup3, 292
+	.set SYS_getcpu, 309
 	.set SYS_memfd_create, 319
 	.set SYS_close_range, 436
 
@@ -33,7 +36,10 @@
 	.set PID, 24
 	.set WORDS, 7
 	.set HIGH, 32
+	.set CPU, 48
 	.set TEXT, 64
+	.set CPUS, 256
+	.set CPUS_BYTES, 128
 
 start:
 	mov	r15, rdx
@@ -170,6 +176,26 @@ start_role:
 	js	no_role
 	jz	child
 	mov	[rbp + PID], eax
+	# The kernel may have put it where we are at work, to wait; off to another processor, if there is one.
+	mov	eax, SYS_sched_getaffinity
+	xor	edi, edi
+	mov	esi, CPUS_BYTES
+	lea	rdx, [rbp + CPUS]
+	syscall
+	mov	r14d, eax			# how many bytes there are
+	test	eax, eax
+	jle	moved
+	mov	eax, SYS_getcpu
+	lea	rdi, [rbp + CPU]
+	xor	esi, esi
+	xor	edx, edx
+	syscall
+	mov	r10d, [rbp + CPU]
+	btr	dword ptr [rbp + CPUS], r10d
+	call	affinity
+	bts	dword ptr [rbp + CPUS], r10d
+	call	affinity
+moved:
 	mov	eax, SYS_close
 	mov	edi, [rbp + THEIRS]
 	syscall
@@ -227,6 +253,15 @@ block:	mov	eax, SYS_rt_sigprocmask
 	xor	edi, edi
 	xor	edx, edx
 	mov	r10d, 8
+	syscall
+	ret
+
+	# sched_setaffinity(the role, r14, the set)
+affinity:
+	mov	eax, SYS_sched_setaffinity
+	mov	edi, [rbp + PID]
+	mov	esi, r14d
+	lea	rdx, [rbp + CPUS]
 	syscall
 	ret
 
