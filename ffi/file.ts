@@ -82,19 +82,12 @@ export function syncFile(fd: number): void {
   libc.fsync(fd);
 }
 
-const STATX_BYTES = 256; // linux/stat.h struct statx: stx_mode is at 28, stx_size at 40
+const STATX_BYTES = 256; // linux/stat.h struct statx: stx_mode is at 28
 const STATX_TYPE_MODE = 3;
-const STATX_SIZE = 0x200;
 
 /** What a path names, links followed, and who may do what with it: S_IFMT and permission bits; undefined for nothing. */
 export function fileMode(path: string): number | undefined {
   return statx(path, STATX_TYPE_MODE)?.getUint16(28, true);
-}
-
-/** How many bytes a file has, links followed; undefined for nothing. */
-export function fileSize(path: string): number | undefined {
-  const size = statx(path, STATX_SIZE)?.getBigUint64(40, true);
-  return size === undefined ? undefined : Number(size);
 }
 
 function statx(path: string, wanted: number): DataView | undefined {

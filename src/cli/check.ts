@@ -110,7 +110,12 @@ function statusOf(problems: readonly Problem[], isStrict: boolean): Report["stat
 }
 
 function readFile(name: string, configId: string | undefined, options: CheckOptions): Read {
-  const files = systemFiles({ configId, allIncludeChecks: false, cwd: process.cwd() });
+  const files = systemFiles({
+    configId,
+    allIncludeChecks: false,
+    cwd: process.cwd(),
+    isOnce: true,
+  });
   const world = systemWorld(files, options.offline);
   let found: Problems | undefined;
   const loaded = load(name, world, "test", {

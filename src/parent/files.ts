@@ -3,6 +3,7 @@
 import { S_IFDIR, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { fileMode, readFile, readText } from "../../ffi/file.ts";
 import { SysError } from "../../ffi/libc.ts";
+import { expectMuchMemory } from "../../ffi/memory.ts";
 import { linkExists, systemName } from "../../ffi/process.ts";
 import type { Files } from "../config/files.ts";
 
@@ -14,14 +15,18 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTDIR: "Not a directory",
 };
 
-/** Characters. */
-const LONG_TEXT = 50_000;
+/** A thousand lines, in characters. */
+const LONG_TEXT = 16_384;
+/** What the largest configurations need. */
+const HEAP_BYTES = 256 * 1024 * 1024;
 
 /** What reading needs to know of the command line. */
 export interface FilesOptions {
   readonly configId: string | undefined;
   readonly allIncludeChecks: boolean;
   readonly cwd: string;
+  /** The process ends when it has read: nobody will ask whether all is still so. */
+  readonly isOnce?: boolean;
 }
 
 /** The machine as a configuration was read from it. */
@@ -32,16 +37,22 @@ export interface SystemFiles extends Files {
 
 /** The files, environment and links of this process. */
 export function systemFiles(options: FilesOptions): SystemFiles {
+  const { isOnce = false } = options;
   const links = new Map<string, boolean>();
   /** What was looked at: a way to look again, and what was there. */
   const seen: { look(): unknown; readonly found: unknown }[] = [];
   let isRandom = false;
   const remember = <T>(found: T, digest: (found: T) => unknown, again: () => T): T => {
-    seen.push({ look: () => digest(again()), found: digest(found) });
+    if (!isOnce) seen.push({ look: () => digest(again()), found: digest(found) });
+    return found;
+  };
+  const read = (path: string, bytes?: "bytes"): Found => {
+    const found = readAt(path, bytes);
+    if (typeof found === "string" && found.length > LONG_TEXT) expectWork(isOnce);
     return found;
   };
   return {
-    read: (path, bytes) => remember(readAt(path, bytes), digestOf, () => readAt(path, bytes)),
+    read: (path, bytes) => remember(read(path, bytes), digestOf, () => readAt(path, bytes)),
     list: (directory) => remember(listOf(directory), String, () => listOf(directory)),
     stat: (path) => remember(statOf(path), JSON.stringify, () => statOf(path)),
     environment: (name) => process.env[name],
@@ -64,19 +75,25 @@ export function systemFiles(options: FilesOptions): SystemFiles {
       isRandom = true;
       return Date.now() & 0x7fffffff;
     },
-    isStillSo: () => !isRandom && seen.every(({ look, found }) => look() === found),
+    isStillSo: () => !isOnce && !isRandom && seen.every(({ look, found }) => look() === found),
   };
 }
 
 type Found = ReturnType<Files["read"]>;
 
+/**
+ * A start runs most of its code once, and the build's JIT policy is made for that. A long text is a loop: there
+ * compiling pays. Who ends afterwards need not be thrifty with memory either.
+ */
+function expectWork(isOnce: boolean): void {
+  Bun.unsafe.setJITPolicy(1);
+  if (isOnce) expectMuchMemory(HEAP_BYTES);
+}
+
 function readAt(path: string, bytes: "bytes" | undefined): Found {
   try {
     if (bytes !== undefined) return readFile(path);
-    const text = readText(path);
-    // The start is interpreted, but to read so much is worth being compiled.
-    if (text.length > LONG_TEXT) Bun.unsafe.setJITPolicy(1);
-    return text;
+    return readText(path);
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     return { error: REASONS[error.errno] ?? error.errno };
