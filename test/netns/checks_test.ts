@@ -450,19 +450,7 @@ test("TLS: certificates, names, days, client certificates, protocols, and rubbis
     "another name",
     "an address",
   ]);
-  prober.probes.apply(
-    Object.entries(checks).map(([realServer, check]) => ({
-      service: "vs",
-      server: realServer,
-      virtualServer: "vs",
-      realServer,
-      index: 0,
-      check,
-      serverWeight: 1,
-      isSuspended: false,
-      ssl: trusting.has(realServer) ? ca : undefined,
-    })),
-  );
+  prober.apply(checks, (server) => ({ ssl: trusting.has(server) ? ca : undefined }));
   const names = Object.keys(checks);
   await prober.until(() => names.every((name) => prober.last(name) !== undefined));
   const all = Object.fromEntries(

@@ -67,8 +67,11 @@ export class Prober {
     });
   }
 
-  /** Runs one check for a server each, by the servers' names. */
-  apply(checks: Readonly<Record<string, Check>>, rest: Partial<PlannedCheck> = {}): void {
+  /** Runs one check for a server each, by the servers' names; `rest` may be different for each. */
+  apply(
+    checks: Readonly<Record<string, Check>>,
+    rest: Partial<PlannedCheck> | ((server: string) => Partial<PlannedCheck>) = {},
+  ): void {
     this.probes.apply(
       Object.entries(checks).map(([realServer, check]) => ({
         service: "vs",
@@ -79,7 +82,7 @@ export class Prober {
         check,
         serverWeight: 1,
         isSuspended: false,
-        ...rest,
+        ...(typeof rest === "function" ? rest(realServer) : rest),
       })),
     );
   }
