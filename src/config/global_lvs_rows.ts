@@ -1,5 +1,6 @@
 /** The rows of global_defs that concern IPVS. */
 import { formatAddress, parseAddress } from "../lib/address.ts";
+import { LineReader } from "./line_reader.ts";
 import { complain, type Context, firstWord, type LineRow, readInteger } from "./schema.ts";
 import type { Statement } from "./statement.ts";
 import { quote } from "./words.ts";
@@ -42,19 +43,20 @@ export function lvsTimeouts(): LineRow<LvsTimeouts | undefined> {
         complain(context, node, "general", "lvs_timeouts requires at least one option", 0);
         return undefined;
       }
-      for (let at = 1; at < node.words.length; at += 2) {
+      for (let at = 1; at < node.words.length; at++) {
         const name = TIMEOUTS.find((one) => one === node.words[at]);
         if (name === undefined) {
           const message = `Unknown option ${node.words[at]} specified for lvs_timeouts`;
           complain(context, node, "general", message, at, { hint: TIMEOUTS.join(", ") });
         } else if (at + 1 >= node.words.length) {
-          complain(context, node, "general", `No value specified for lvs_timeout ${name}`, at);
+          const message = `No value specified for lvs_timeout ${name} - ignoring`;
+          complain(context, node, "general", message, at);
         } else {
-          const secs = readInteger(node, at + 1, context, { min: 0, max: LONGEST_TIMEOUT });
+          const secs = readInteger(node, ++at, context, { min: 0, max: LONGEST_TIMEOUT });
           if (secs !== undefined) found[name] = secs * 1_000_000;
           else {
-            const message = `Invalid lvs_timeout ${name} (${node.words[at + 1]})`;
-            complain(context, node, "general", message, at + 1);
+            const message = `Invalid lvs_timeout ${name} (${node.words[at]}) - ignoring`;
+            complain(context, node, "general", message, at);
           }
         }
       }
@@ -119,6 +121,8 @@ export function lvsSyncDaemon(): LineRow<LvsSyncDaemon | undefined> {
   };
 }
 
+type Found<T> = { -readonly [K in keyof T]?: T[K] };
+
 function readSyncDaemon(
   node: Statement,
   context: Context,
@@ -126,53 +130,82 @@ function readSyncDaemon(
 ): LvsSyncDaemon | undefined {
   const name = firstWord(node, context, "lvs_sync_daemon requires interface");
   if (name === undefined) return undefined;
-  const say = (message: string, at: number): void =>
-    complain(context, node, "general", message, at);
+  const line = new LineReader(node, context);
+  line.at = 1;
   if (before !== undefined) {
-    say(`lvs_sync_daemon has already been specified as ${before.interface} - ignoring`, 1);
-    return undefined;
+    return line.refuse(
+      `lvs_sync_daemon has already been specified as ${before.interface} - ignoring`,
+    );
   }
-  const found: { -readonly [K in keyof LvsSyncDaemon]?: LvsSyncDaemon[K] } = {};
-  for (let at = 2; at < node.words.length; at += 2) {
-    const option = node.words[at]!;
-    const value = node.words[at + 1];
-    if (Object.hasOwn(SYNC_NUMBERS, option) || option === "inst" || option === "group") {
-      if (value === undefined) {
-        say(`Missing value for lvs_sync_daemon option ${option}`, at);
-        break;
-      }
-      if (option === "inst") found.instance = value;
-      else if (option === "group") readSyncGroup(node, at + 1, context, found);
-      else {
-        const number = readInteger(node, at + 1, context, SYNC_NUMBERS[option as SyncNumber]);
-        if (number === undefined) {
-          say(`Invalid lvs_sync_daemon ${option} (${value}) - ignoring`, at);
-        } else found[option as SyncNumber] = number;
-      }
-    } else if (at === 2) {
-      // The old form: IFNAME INSTANCE [ID].
-      found.instance = option;
-      if (value !== undefined && /^[0-9]+$/.test(value)) {
-        const id = readInteger(node, 3, context, SYNC_NUMBERS.id);
-        if (id !== undefined) found.id = id;
-      } else at--;
-    } else say(`Unknown option ${option} specified for lvs_sync_daemon`, at);
-  }
-  return { interface: name, ...found };
+  const found: Found<LvsSyncDaemon> = {};
+  line.at++;
+  if (line.word !== undefined && !isSyncOption(line.word)) readOldForm(line, found);
+  for (; line.word !== undefined && !line.isBad; line.at++) readSyncOption(line, found);
+  return line.isBad ? undefined : { interface: name, ...found };
 }
 
-function readSyncGroup(
-  node: Statement,
-  at: number,
-  context: Context,
-  found: { group?: string },
-): void {
-  const address = parseAddress(node.words[at]!);
-  const isMulticast = address !== undefined &&
-    (address.length === 4 ? (address[0]! & 0xf0) === 0xe0 : address[0] === 0xff);
+function isSyncOption(word: string): word is SyncNumber | "inst" | "group" {
+  return word === "inst" || word === "group" || Object.hasOwn(SYNC_NUMBERS, word);
+}
+
+/** IFNAME INSTANCE [ID]. */
+function readOldForm(line: LineReader, found: Found<LvsSyncDaemon>): void {
+  found.instance = line.word!;
+  line.at++;
+  if (line.word === undefined || isSyncOption(line.word)) return;
+  readSyncNumber(line, "id", found);
+  if (found.id !== undefined) {
+    line.refuse('Please use keyword "id" before lvs_sync_daemon SYNCID', `id ${found.id}`);
+  }
+  line.at++;
+}
+
+function readSyncOption(line: LineReader, found: Found<LvsSyncDaemon>): void {
+  const option = line.word!;
+  if (!isSyncOption(option)) {
+    return line.refuse(`Unknown option ${option} specified for lvs_sync_daemon`);
+  }
+  if (option === "inst") {
+    const instance = line.value(option);
+    if (found.instance === undefined) {
+      if (instance !== undefined) found.instance = instance;
+      return;
+    }
+    const known = found.instance;
+    return line.refuse(
+      `lvs_sync_daemon vrrp instance has already been specified as ${known} - ignoring`,
+    );
+  }
+  if (line.at + 1 >= line.node.words.length) {
+    const instead = option === "id" ? ", defaulting to vrid" : " - ignoring";
+    return line.refuse(`No value specified for lvs_sync_daemon ${option}${instead}`);
+  }
+  line.at++;
+  if (option === "group") readSyncGroup(line, found);
+  else readSyncNumber(line, option, found);
+}
+
+function readSyncNumber(line: LineReader, option: SyncNumber, found: Found<LvsSyncDaemon>): void {
+  const number = readInteger(line.node, line.at, line.context, SYNC_NUMBERS[option]);
+  if (number !== undefined) found[option] = number;
+  else if (option === "id") line.refuse(`Invalid syncid (${line.word}) - defaulting to vrid`);
+  else line.refuse(`Invalid lvs_sync_daemon ${option} (${line.word}) - ignoring`);
+}
+
+function readSyncGroup(line: LineReader, found: Found<LvsSyncDaemon>): void {
+  const address = parseAddress(line.word!);
+  if (address === undefined) {
+    return line.refuse(
+      `Invalid lvs_sync_daemon group (${line.word}) - ignoring`,
+      "a multicast address",
+    );
+  }
+  const isMulticast = address.length === 4 ? (address[0]! & 0xf0) === 0xe0 : address[0] === 0xff;
   if (isMulticast) found.group = formatAddress(address);
   else {
-    const message = `Invalid lvs_sync_daemon group (${node.words[at]}) - ignoring`;
-    complain(context, node, "general", message, at, { hint: "a multicast address" });
+    line.refuse(
+      `lvs_sync_daemon group address ${line.word} is not multicast - ignoring`,
+      "a multicast address",
+    );
   }
 }

@@ -82,11 +82,24 @@ test("a keyword without effect is said once, however often it is used", () => {
 });
 
 test("names that every object has are unknown keywords too", () => {
-  const text = "constructor\n__proto__ {\nglobal_defs {\ntoString\n}\n" +
+  const text = "constructor\n__proto__ {\n}\nglobal_defs {\ntoString\n}\n" +
     instance(
       "hasOwnProperty\nauthentication {\nvalueOf\n}\nvirtual_ipaddress {\n1.1.1.1 constructor\n}",
     );
   expect(messages(text).filter((line) => line.includes("Unknown keyword")).length).toBe(5);
+});
+
+test("an unknown block is passed over whole", () => {
+  const text = "foo 1\n{\nglobal_defs {\nrouter_id a\n}\n}\n" +
+    instance("bar { priority 1 }\nbaz {\nvirtual_ipaddress {\n}\n}\npriority 77");
+  const { config } = read(text);
+  expect(config.globals.router_id).not.toBe("a");
+  expect(config.vrrp_instances.map(({ priority }) => priority)).toEqual([77]);
+  expect(messages(text).filter((line) => /nknown|nexpected|xtra|missing/.test(line))).toEqual([
+    "(Line 1) Unknown keyword 'foo'",
+    "(/k.conf: Line 13) Unknown keyword 'bar'",
+    "(/k.conf: Line 14) Unknown keyword 'baz'",
+  ]);
 });
 
 test("prefixes name the file as soon as there are two", () => {

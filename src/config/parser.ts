@@ -1,8 +1,7 @@
 /**
- * Statements → values. What a keyword may be followed by comes from its row, so an unknown keyword
- * that opens a block sets off keepalived's own chain of messages. A mistake costs its statement,
- * never the rest of the file. Statements arrive one by one and are read at once; of what a file says only
- * the values stay.
+ * Statements → values. What a keyword may be followed by comes from its row. A mistake costs its statement,
+ * never the rest of the file: an unknown keyword that opens a block is passed over with its block. Statements
+ * arrive one by one and are read at once; of what a file says only the values stay.
  */
 import { problemAt, type ProblemKind } from "./problem.ts";
 import { maySpill } from "./secrets.ts";
@@ -45,6 +44,8 @@ export class Parser {
   /** Open braces, expected or not. */
   #depth = 0;
   #last: Statement | undefined;
+  /** The keyword just before, when nobody knows it. */
+  #unknown: Statement | undefined;
   /** A secret keyword stood alone: what comes next may be its value. */
   #awaitsSecret = false;
 
@@ -97,6 +98,8 @@ export class Parser {
 
   #readKeyword(statement: Statement, block: AnyBlock): void {
     const { brace } = statement;
+    const unknown = this.#unknown;
+    this.#unknown = undefined;
     if (brace === "}") {
       if (this.#depth === 0) this.#complain(statement, "unexpected_end", "Extra '}' found");
       else this.#depth--;
@@ -106,7 +109,10 @@ export class Parser {
     }
     if (brace === "{") {
       this.#depth++;
-      this.#complain(statement, "unexpected_begin", "Unexpected '{' - ignoring");
+      const { context, values } = this.#top;
+      if (unknown !== undefined) {
+        this.#push(unknown, context, undefined, values, undefined, undefined);
+      } else this.#complain(statement, "unexpected_begin", "Unexpected '{' - ignoring");
       return;
     }
     const row = block.find(statement.words[0]!);
@@ -138,6 +144,7 @@ export class Parser {
       this.#keepSecret(statement, 1);
       this.#awaitsSecret = statement.words.length === 1;
     }
+    this.#unknown = statement.kept();
     const hint = context.problems.isFull ? undefined : context.suggest(keyword, block);
     complain(context, statement, "unknown_keyword", `Unknown keyword '${shown}'`, 0, {
       prefix: context.prefix,

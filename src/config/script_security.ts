@@ -16,7 +16,11 @@ export function scriptProblems(
   world: World,
 ): readonly Problem[] {
   const mentions = mentionsOf(written);
-  return [...disabledScripts(mentions, world), ...unchecked(mentions, globals, world)];
+  return [
+    ...disabledScripts(mentions, world),
+    ...strangers(mentions, world),
+    ...unchecked(mentions, globals, world),
+  ];
 }
 
 /** Track scripts that are not there. */
@@ -31,6 +35,22 @@ function disabledScripts(mentions: readonly Mention[], world: World): readonly P
     )
   );
 }
+
+/** What is checked by a script that an unknown user is to run. */
+function strangers(mentions: readonly Mention[], world: World): readonly Problem[] {
+  return mentions.flatMap(({ keyword, script, place }) => {
+    if (isKnown(script.user, world)) return [];
+    const says = UNKNOWN_USER[keyword]?.(script.argv[0]!);
+    const hint = `there is no user ${script.user}`;
+    return says === undefined ? [] : [problemOf(place, says, hint)];
+  });
+}
+
+/** Notify scripts are silent about it. */
+const UNKNOWN_USER: Readonly<Record<string, ((program: string) => string) | undefined>> = {
+  script: (program) => `Unable to set uid/gid for script '${program}'`,
+  misc_path: (program) => `Failed to set uid/gid for misc checker script '${program}' - removing`,
+};
 
 function unchecked(
   mentions: readonly Mention[],

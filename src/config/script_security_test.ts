@@ -53,3 +53,14 @@ test("checked scripts need somebody to run them", () => {
   const users = { root: 0, keepalived_script: 999 };
   expect(messages("notify /opt/x", "enable_script_security", undefined, users)).toEqual([]);
 });
+
+test("a check that nobody known is to run is dropped", () => {
+  const blocks = "}\nvrrp_script s {\nscript /opt/x\nuser nobody\n}\n" +
+    "virtual_server 10.0.0.1 80 {\nreal_server 10.0.0.2 80 {\nMISC_CHECK {\nmisc_path /opt/x\n" +
+    "user nobody\n}\n}\n}\nvrrp_instance b {";
+  expect(messages(blocks)).toEqual([
+    "general: Unable to set uid/gid for script '/opt/x'",
+    "general: Failed to set uid/gid for misc checker script '/opt/x' - removing",
+  ]);
+  expect(messages(blocks.replaceAll("nobody", "root"))).toEqual([UNCHECKED]);
+});

@@ -17,10 +17,17 @@ export interface Mention {
   readonly place: Place | undefined;
 }
 
+/** Who runs the scripts of a block, when it says so for itself. */
+type Identity = Omit<Script, "argv">;
+
+interface Surrounding extends Omit<Mention, "script" | "keyword"> {
+  readonly identity: Identity | undefined;
+}
+
 /** Every script in what the files say. */
 export function mentionsOf(written: object): readonly Mention[] {
   const found: Mention[] = [];
-  collect(written, "", { who: "", name: "", place: undefined }, found);
+  collect(written, "", { who: "", name: "", place: undefined, identity: undefined }, found);
   return found;
 }
 
@@ -31,7 +38,7 @@ export function mentionsOf(written: object): readonly Mention[] {
 function collect(
   value: object,
   keyword: string,
-  above: Omit<Mention, "script" | "keyword">,
+  above: Surrounding,
   found: Mention[],
 ): void {
   if (Array.isArray(value)) {
@@ -41,14 +48,17 @@ function collect(
   const fields = value as Written;
   if (fields["hasScripts"] === false) return;
   if (Array.isArray(fields["argv"])) {
-    found.push({ ...above, keyword, script: value as Script });
+    const { identity, ...block } = above;
+    found.push({ ...block, keyword, script: { ...identity, ...value as Script } });
     return;
   }
   const place = fields["place"] as Place | undefined;
   const name = fields["name"];
-  const inside = place === undefined || typeof name !== "string"
+  const block = place === undefined || typeof name !== "string"
     ? above
-    : { place, name, who: `(${name}) ` };
+    : { ...above, place, name, who: `(${name}) ` };
+  const user = fields["user"];
+  const inside = isObject(user) ? { ...block, identity: user as Identity } : block;
   // What a block says nothing of shows through it, and mentions nothing.
   for (const key of Object.keys(fields)) {
     const one = fields[key];
