@@ -130,7 +130,8 @@ export class SocketAttempt implements Attempt {
 
   /** Time is up, or there is more to read. */
   onTime(now: number): void {
-    if (this.#hasMore) {
+    // Who sends without end is not listened to without end.
+    if (this.#hasMore && now < this.#endsAt) {
       this.#read(now, true);
       return;
     }
