@@ -209,8 +209,11 @@ function expectWaits(story: Story, waits: readonly Wait[]): void {
   const { adverts } = story;
   const changes = adverts.slice(1).map((advert, i) => ({ advert, before: adverts[i]! }))
     .filter(({ advert, before }) => advert.source !== before.source);
+  const startedAt = adverts[0]?.atUs ?? 0;
   const told = `${JSON.stringify(story.cast)}: ${
-    adverts.map(({ source, priority }) => `${source.at(-1)}:${priority}`).join(" ")
+    adverts.map(({ source, priority, atUs }) =>
+      `${source.at(-1)}:${priority} at ${(atUs - startedAt) / 1000} ms`
+    ).join(", ")
   }`;
   expect(changes.length, told).toBe(waits.length);
   for (const [i, { advert, before }] of changes.entries()) {

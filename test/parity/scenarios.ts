@@ -270,11 +270,12 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: "a reload raises a BACKUP above the MASTER",
     variants: ["v3"],
-    A: { priority: 200 },
+    // B's skew is half an interval, so that it speaks between two adverts of A.
+    A: { priority: 120 },
     B: { priority: 100 },
     play: async (pair) => {
       await electA(pair);
-      await pair.reload("B", { priority: 250 });
+      await pair.reload("B", { priority: 130 });
       await pair.says("B", MASTER);
       await pair.says("A", BACKUP);
       await pair.holds("B");
