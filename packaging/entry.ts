@@ -5,6 +5,7 @@
  * - They block the signals that would end a daemon by mistake before its code runs: HUP, USR1, USR2 and the
  *   real-time ones, which by default all kill. What is left is the dynamic linker's work. INT and TERM stay as
  *   they are unless it is a daemon: who is impatient may interrupt any other start.
+ * - They say when /proc is not mounted, without which the runtime aborts.
  * - They set what the runtime reads in its environment before any code of ours could say it: no thread that
  *   prepares memory for a large heap; for a configuration test no optimising compiler, no collector beside the
  *   program, and none at all before there are 64 MiB.

@@ -4,9 +4,11 @@
 	.set SYS_dup3, 24
 	.set SYS_fcntl, 25
 	.set SYS_ftruncate, 46
+	.set SYS_faccessat, 48
 	.set SYS_chdir, 49
 	.set SYS_openat, 56
 	.set SYS_close, 57
+	.set SYS_write, 64
 	.set SYS_exit_group, 94
 	.set SYS_sched_setaffinity, 122
 	.set SYS_sched_getaffinity, 123
@@ -72,7 +74,23 @@ look_variable:
 	orr	w21, w21, IN_TOOLS
 	b	look_variable
 
+no_proc:
+	mov	x8, SYS_write
+	mov	x0, 2
+	adr	x1, complaint
+	mov	x2, complaint_end - complaint
+	svc	0
+	mov	x0, 1
+	b	leave
+
 look_words:
+	// Without /proc the runtime aborts, with words that nobody can make sense of.
+	mov	x8, SYS_faccessat
+	mov	x0, -100			// AT_FDCWD
+	adr	x1, itself
+	mov	x2, 0				// F_OK
+	svc	0
+	tbnz	w0, 31, no_proc
 	add	x22, x19, 16			// argv[1]
 	ldr	x9, [x22]
 	cbz	x9, decide
@@ -345,8 +363,8 @@ child:
 	adr	x0, itself
 	add	x1, x19, 8
 	svc	0
-	mov	x8, SYS_exit_group
 	mov	x0, 127
+leave:	mov	x8, SYS_exit_group
 	svc	0
 
 	.set SETTINGS, 16			// at most so many settings of a role
@@ -371,6 +389,8 @@ ledger_name:	.asciz	"upkeep-ledger"
 root:		.asciz	"/"
 null:		.asciz	"/dev/null"
 itself:		.asciz	"/proc/self/exe"
+complaint:	.ascii	"upkeep: /proc is not mounted\n"
+complaint_end:
 	.balign	8
 
 // What ../entry.ts puts behind the code. Places are distances from start.

@@ -25,6 +25,14 @@ test("the executable is for arm64 and says its version", async () => {
   expect(status).toBe(0);
 });
 
+test("it says so when there is no /proc", async () => {
+  const upkeep = await artefact(/^upkeep-arm64$/);
+  const script =
+    'umount -l /proc && exec qemu-aarch64-static -L /usr/aarch64-linux-gnu "$0" version';
+  expect(await attempt(["unshare", "--mount", "sh", "-c", script, upkeep]))
+    .toEqual({ status: 1, text: "upkeep: /proc is not mounted\n" });
+});
+
 test("it checks configurations as the other one does", async () => {
   const upkeep = await artefact(/^upkeep-arm64$/);
   const native = await artefact(/^upkeep-amd64$/);
