@@ -83,6 +83,15 @@ export function hasLvsWork(config: Balancing | undefined): boolean {
   return config?.virtual_servers !== undefined || globals?.lvs_sync_daemon !== undefined;
 }
 
+/** Whether there is something to be done in the kernel: a role may run with nothing to balance. */
+export function concernsKernel(changes: readonly LvsChange[]): boolean {
+  return changes.some((change) => {
+    if (change.type !== "globals") return true;
+    const { flush, timeouts, syncDaemon } = change.globals;
+    return flush || timeouts !== undefined || syncDaemon !== undefined;
+  });
+}
+
 /** Services by name; keepalived takes two of one name, so the second one's key is numbered. */
 function byKey(config: Balancing | undefined): Map<string, Balanced> {
   const found = new Map<string, Balanced>();

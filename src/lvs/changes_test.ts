@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { balancingOf, fleet, realServer, virtualServer } from "../../test/support/balancing.ts";
-import { diffLvs, isAlike, type LvsChange } from "./changes.ts";
+import { concernsKernel, diffLvs, isAlike, type LvsChange } from "./changes.ts";
 
 function shown(changes: readonly LvsChange[]): string[] {
   return changes.map((one) => one.type === "globals" ? "globals" : `${one.type} ${one.key}`);
@@ -71,6 +71,19 @@ test("the sync daemon has the id of its instance unless it has its own", () => {
   expect(idOf("lvs_sync_daemon eth0 inst V id 7")).toBe(7);
   expect(idOf("lvs_sync_daemon eth0")).toBe(0);
   expect(idOf("")).toBeUndefined();
+});
+
+test("who has nothing to balance asks nothing of the kernel", () => {
+  const asks = (text: string): boolean => concernsKernel(diffLvs(undefined, balancingOf(text)));
+  const all = (line: string): string => `global_defs {\n${line}\n}\n`;
+  expect(asks("")).toBe(false);
+  expect(asks(all("lvs_flush_on_stop\ncheckers_priority -5"))).toBe(false);
+  expect(asks(ONE)).toBe(true);
+  for (const line of ["lvs_flush", "lvs_timeouts tcp 5", "lvs_sync_daemon eth0"]) {
+    expect([line, asks(all(line))]).toEqual([line, true]);
+  }
+  expect(concernsKernel(diffLvs(balancingOf(ONE), balancingOf("")))).toBe(true);
+  expect(concernsKernel([])).toBe(false);
 });
 
 test("values are alike when they mean the same", () => {

@@ -239,6 +239,7 @@ function loadModule(): string {
     const { stderr } = Bun.spawnSync([program, MODULE], { stderr: "pipe", stdout: "ignore" });
     return stderr.toString().trim();
   } catch (error) {
-    return String(error);
+    const { code = String(error) } = error as { code?: string };
+    return `${program}: ${code}, loading ${MODULE}`;
   }
 }

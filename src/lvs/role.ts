@@ -14,7 +14,7 @@ import { RoleChannel } from "../parent/channel.ts";
 import type { FromCheckers, ToCheckers } from "../parent/checkers_channel.ts";
 import { Balancer } from "./balancer.ts";
 import { Checking } from "./checking_perform.ts";
-import type { BalancerGlobals, LvsChange } from "./changes.ts";
+import { type BalancerGlobals, concernsKernel, type LvsChange } from "./changes.ts";
 import type { Services } from "./checking.ts";
 import { Mirror } from "./mirror_perform.ts";
 import { Ipvs, NoIpvs } from "./perform.ts";
@@ -68,6 +68,8 @@ class CheckersRole {
   #balancer: Balancer | undefined;
   /** What was told of VRRP before there was a balancer. */
   readonly #early: Extract<ToCheckers, { type: "instance" }>[] = [];
+  /** What was said of a configuration before there was something to balance. */
+  #withheld: readonly LvsChange[] = [];
   readonly #checking: Checking;
   /** What holds for all checks, when the configuration on its way says it anew. */
   #checkGlobals: BalancerGlobals | undefined;
@@ -105,14 +107,7 @@ class CheckersRole {
   #obey(message: ToCheckers): void {
     switch (message.type) {
       case "configure":
-        if (!this.#isPartial) {
-          this.#log("info", `${this.#balancer === undefined ? "I" : "Rei"}nitializing ipvs`);
-        }
-        this.#balancer ??= this.#open();
-        this.#balancer?.configure(message.changes);
-        if (message.changes.length > 0) this.#check(message.changes, message.isPart);
-        this.#isPartial = message.isPart && this.#balancer !== undefined;
-        this.#configured = this.#balancer !== undefined && !message.isPart;
+        this.#configure(message);
         return;
       case "instance":
         if (this.#balancer === undefined) this.#early.push(message);
@@ -135,6 +130,25 @@ class CheckersRole {
         this.#shutdown(message.keepServices);
         return;
     }
+  }
+
+  #configure({ changes, isPart }: Extract<ToCheckers, { type: "configure" }>): void {
+    if (this.#balancer === undefined && !concernsKernel(changes)) {
+      // Nothing to balance so far, by --all: who has no IPVS shall not need it. What holds for all is kept.
+      this.#withheld = changes.length > 0 ? changes : this.#withheld;
+      this.#configured = !isPart;
+      return;
+    }
+    if (!this.#isPartial) {
+      this.#log("info", `${this.#balancer === undefined ? "I" : "Rei"}nitializing ipvs`);
+    }
+    const all = [...this.#withheld, ...changes];
+    this.#withheld = [];
+    this.#balancer ??= this.#open();
+    this.#balancer?.configure(all);
+    if (all.length > 0) this.#check(all, isPart);
+    this.#isPartial = isPart && this.#balancer !== undefined;
+    this.#configured = this.#balancer !== undefined && !isPart;
   }
 
   /** The kernel's load balancer; without one this is the end of the daemon. */

@@ -83,6 +83,18 @@ test("addresses left over from a crash go before BACKUP is announced", async () 
   expect(network.addresses("a")).toEqual(["10.0.0.1/24"]);
 });
 
+test("every role by --all, without anything to balance: IPVS is left alone, so that none is needed", async () => {
+  using network = new Network(["a"]);
+  const words = ["--all", "-c", `/run/upk${process.pid}-checkers.pid`];
+  await using daemon = new Daemon(network, "a", instance({ priority: 255 }), { words });
+  await daemon.waitForLog("Starting Healthcheck child process");
+  await daemon.waitForLog("Entering MASTER STATE");
+  daemon.signal("SIGHUP");
+  await daemon.waitForLog("Reload finished");
+  expect(daemon.log).not.toMatch(/ipvs/i);
+  expect(await daemon.stop()).toBe(0);
+});
+
 const REFUSED = [
   {
     name: "an unknown interface",
