@@ -1,97 +1,13 @@
-/**
- * The guides' commands are run as they are written, one guide after the other, each in a lab of its own. A
- * guide's first comment says which machines it has:
- *
- *     <!-- lab: debian router1 router2; host client -->
- *
- * `debian` are booted Debian machines with the package in /root, `debian-keepalived` the same with
- * keepalived installed, `host` a bare host, all on one link as 10.0.0.1, .2 …; `machine` alone is one
- * computer whose network nobody else sees. A block is
- *
- *     ```conf NAME,NAME:PATH    a file on those machines (`sh NAME:PATH` likewise)
- *     ```console                lines `NAME# COMMAND`, each followed by lines of its output: every one
- *                               must turn up in this order, blanks as one, … for anything
- *     ```sh untested: WHY       what cannot be run here
- *
- * A command with output is repeated until it says that, for ten seconds: elections take time.
- */
+/** The guides' commands are run as they are written, each guide in a lab of its own; see ../support/guides.ts. */
 
 import { expect, test } from "bun:test";
 import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { killTree, UPKEEP } from "../support/daemon.ts";
+import { follow, GUIDES, type Place, readGuides } from "../support/guides.ts";
 import { Network } from "../support/namespaces.ts";
 import { Container } from "./booted.ts";
-import { artefact, attempt, DebianRoot, type Outcome, scratch } from "./lab.ts";
-
-const GUIDES = resolve(import.meta.dir, "../../docs/guides");
-const PATIENCE_MS = 10_000;
-
-/** A place where commands are run. */
-interface Place {
-  attempt(command: string): Promise<Outcome>;
-  write(path: string, text: string): void;
-}
-
-interface Block {
-  readonly kind: string;
-  readonly about: string;
-  readonly text: string;
-  readonly line: number;
-}
-
-/** The fenced blocks of a guide, also those inside a list. */
-function blocksOf(markdown: string): Block[] {
-  return [...markdown.matchAll(/^( *)```(\w+) ?(.*)\n([^]*?)^\1```$/gm)].map((found) => ({
-    kind: found[2]!,
-    about: found[3]!,
-    text: found[4]!,
-    line: markdown.slice(0, found.index).split("\n").length,
-  }));
-}
-
-interface Command {
-  readonly place: string;
-  readonly command: string;
-  readonly output: readonly string[];
-  readonly line: number;
-}
-
-function commandsOf({ text, line }: Block): Command[] {
-  const commands: { place: string; command: string; output: string[]; line: number }[] = [];
-  for (const [i, one] of text.trimEnd().split("\n").entries()) {
-    const prompt = /^(\w+)# (.*)$/.exec(one);
-    if (prompt !== null) {
-      commands.push({ place: prompt[1]!, command: prompt[2]!, output: [], line: line + 1 + i });
-    } else commands.at(-1)!.output.push(one);
-  }
-  return commands;
-}
-
-/** Whether all the lines turn up in their order. */
-function says(text: string, lines: readonly string[]): boolean {
-  const flat = text.split("\n").map((line) => line.replace(/\s+/g, " ").trim());
-  let at = 0;
-  return lines.every((line) => {
-    const parts = line.replace(/\s+/g, " ").trim().split("…").map((part) => RegExp.escape(part));
-    const pattern = new RegExp(parts.join(".*"));
-    const found = flat.findIndex((one, i) => i >= at && pattern.test(one));
-    at = found + 1;
-    return found >= 0;
-  });
-}
-
-async function perform({ command, output, line }: Command, place: Place): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
-  for (;;) {
-    const { status, text } = await place.attempt(command);
-    if (status === 0 && says(text, output)) return;
-    if (output.length === 0 || performance.now() > deadline) {
-      throw new Error(`line ${line}: ${command}\nended with ${status} and said\n${text}`);
-    }
-    await Bun.sleep(100);
-  }
-}
+import { artefact, attempt, DebianRoot, scratch } from "./lab.ts";
 
 /** Debian machines and bare hosts on one link. */
 async function makeNetwork(
@@ -151,46 +67,24 @@ async function makeMachine(stack: AsyncDisposableStack): Promise<Map<string, Pla
   }]]);
 }
 
-async function makeLab(markdown: string, stack: AsyncDisposableStack): Promise<Map<string, Place>> {
-  const lab = /<!-- lab: (.*) -->/.exec(markdown)?.[1];
-  if (lab === undefined) throw new Error("the guide does not say what its lab is");
-  if (lab === "machine") return await makeMachine(stack);
-  const roles = lab.split("; ").flatMap((part) => {
-    const [role = "", ...names] = part.split(" ");
-    return names.map((name) => [name, role] as const);
-  });
-  return await makeNetwork(new Map(roles), stack);
+async function makeLab(
+  lab: ReadonlyMap<string, string>,
+  stack: AsyncDisposableStack,
+): Promise<Map<string, Place>> {
+  return lab.has("machine") ? await makeMachine(stack) : await makeNetwork(lab, stack);
 }
 
-for (const name of readdirSync(GUIDES).sort()) {
-  // Side by side: they wait for elections most of the time.
-  test.concurrent(`${name} does what it says`, async () => {
-    const markdown = readFileSync(join(GUIDES, name), "utf8");
-    const blocks = blocksOf(markdown);
-    await using stack = new AsyncDisposableStack();
-    const places = await makeLab(markdown, stack);
-    const placeOf = (place: string): Place => {
-      const found = places.get(place);
-      if (found === undefined) throw new Error(`there is no ${place} in this lab`);
-      return found;
-    };
-    let count = 0;
-    for (const block of blocks) {
-      const [hosts = "", path] = block.about.split(":");
-      if (block.kind === "console") {
-        for (const command of commandsOf(block)) {
-          await perform(command, placeOf(command.place));
-          count++;
-        }
-      } else if (block.kind === "conf" || (block.kind === "sh" && hosts !== "untested")) {
-        for (const host of hosts.split(",")) placeOf(host).write(path ?? "", block.text);
-      } else expect(["ini", "yaml", "sh"]).toContain(block.kind);
-    }
-    expect(count).toBeGreaterThan(0);
-  });
+for (const guide of readGuides()) {
+  const { name, text, lab } = guide;
+  // Side by side: they wait for elections most of the time. Those that need IPVS are test/uml's.
+  if (![...lab.values()].includes("director")) {
+    test.concurrent(`${name} does what it says`, async () => {
+      await using stack = new AsyncDisposableStack();
+      await follow(guide, await makeLab(lab, stack));
+    });
+  }
 
   test(`${name} names only files that exist`, () => {
-    const text = readFileSync(join(GUIDES, name), "utf8");
     const links = [...text.matchAll(/\]\(([^)#]+\.md)/g)].map(([, link]) => link!);
     for (const link of links) {
       expect(readdirSync(resolve(GUIDES, dirname(link)))).toContain(basename(link));

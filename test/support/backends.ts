@@ -49,6 +49,17 @@ export class Backends implements Disposable {
     return () => server.stop(true);
   }
 
+  /** Serves web pages, which say the host's name. */
+  async http(host: string, address: string, port: number): Promise<void> {
+    const server = await on(this.#network, host, () =>
+      Bun.serve({
+        hostname: address,
+        port,
+        fetch: () => new Response(`${host}\n`, { headers: { connection: "close" } }),
+      }));
+    this.#open.push({ stop: () => void server.stop(true) });
+  }
+
   /** Serves over UDP: answers every datagram with the host's name. */
   async udp(host: string, address: string, port: number): Promise<void> {
     const socket = await on(this.#network, host, () =>
