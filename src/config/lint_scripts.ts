@@ -4,7 +4,14 @@
  */
 import type { Globals } from "./globals.ts";
 import { type Find, modeText } from "./finding.ts";
-import { defaultUser, insecureComponent, locate, type Mention, mentionsOf } from "./scripts.ts";
+import {
+  defaultUser,
+  insecureComponent,
+  isShellTest,
+  locate,
+  type Mention,
+  mentionsOf,
+} from "./scripts.ts";
 import type { Owned, World } from "./world.ts";
 
 /** Adds findings about every script that the configuration mentions, each program once. */
@@ -24,6 +31,10 @@ function lintScript(mention: Mention, user: string, world: World, find: Find): v
   const program = script.argv[0]!;
   const say = (code: string, message: string, hint: string): void =>
     find({ place, near: keyword, code, message: `${who}${keyword}: ${message}`, hint });
+  if (isShellTest(script)) {
+    lintShellTest(program, world, say);
+    return;
+  }
   const path = locate(program, world);
   if (path === undefined) {
     say("script_missing", `there is no ${program}`, "check the path; the script is disabled");
@@ -51,6 +62,25 @@ function lintScript(mention: Mention, user: string, world: World, find: Find): v
   }
   if (uid === 0) lintComponents(path, world, say);
 }
+
+/** Only some shells open connections, and the system's may be none of them. */
+function lintShellTest(
+  program: string,
+  world: World,
+  say: (code: string, message: string, hint: string) => void,
+): void {
+  const [, protocol, host, port] = /^<\/dev\/(tcp|udp)\/([^/]+)\/([^/]+)$/.exec(program) ?? [];
+  const shell = world.realPath("/bin/sh") ?? "";
+  if (protocol === undefined || !LIMITED_SHELLS.test(shell)) return;
+  say(
+    "script_shell",
+    `${shell} runs ${program}, which it takes for a file: the script will always fail`,
+    protocol === "tcp" ? `check tcp ${host} ${port}, in place of script` : "have a program ask",
+  );
+}
+
+/** Shells that are known not to have /dev/tcp. */
+const LIMITED_SHELLS = /\/(dash|busybox|[mo]?ksh|yash)$/;
 
 /** Whoever may change a component of the path decides what root runs. */
 function lintComponents(

@@ -22,6 +22,10 @@ const OWNED: Readonly<Record<string, Owned>> = {
   "/tmp/x.sh": file(),
   "/link.sh": file(),
 };
+const LINKS: Readonly<Record<string, string>> = {
+  "/link.sh": "/opt/x.sh",
+  "/bin/sh": "/usr/bin/dash",
+};
 const texts = Object.fromEntries(Object.keys(OWNED).map((path) => [path, ""]));
 
 /** CODE:LINE of each lint about an instance with these lines, which start at line 5. */
@@ -39,7 +43,7 @@ function lintsOf(text: string, owned = OWNED): readonly ReturnType<typeof explai
     owned,
     addresses: { eth0: ["192.0.2.1/24", "2001:db8::1/64"], eth1: ["198.51.100.1/25"] },
     users: { root: 0, nobody: 65_534, deploy: 1000, ops: 50 },
-    realPath: (path) => path === "/link.sh" ? "/opt/x.sh" : path,
+    realPath: (path) => LINKS[path] ?? path,
     environment: (name) => name === "PATH" ? "/nowhere:/etc" : undefined,
   });
   const { problems } = load("/k.conf", world, "test", {
@@ -95,6 +99,19 @@ test("a secret that everybody may read", () => {
   const readable = { ...OWNED, "/k.conf": file(0, 0o644) };
   expect(found(lines, readable)).toEqual(["secret_readable:7"]);
   expect(found("", readable)).toEqual([]);
+});
+
+test("a shell that opens no connections is asked to", () => {
+  const script = (text: string): string => `vrrp_script s {\nscript "${text}"\n}\n`;
+  const hints = (text: string): unknown[] =>
+    lintsOf(script(text)).filter(({ code }) => code?.startsWith("script_")).map((
+      { code, hint },
+    ) => [code, hint]);
+  expect(hints("</dev/tcp/127.0.0.1/443")).toEqual([
+    ["script_shell", "check tcp 127.0.0.1 443, in place of script"],
+  ]);
+  expect(hints("</dev/udp/192.0.2.1/53")).toEqual([["script_shell", "have a program ask"]]);
+  expect(hints("</run/flag")).toEqual([]);
 });
 
 test("instances beside each other", () => {

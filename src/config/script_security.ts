@@ -4,7 +4,7 @@
  */
 import type { Globals } from "./globals.ts";
 import { type Place, type Problem, problemAt, type Spot } from "./problem.ts";
-import { insecureComponent, locate, type Mention, mentionsOf } from "./scripts.ts";
+import { insecureComponent, isShellTest, locate, type Mention, mentionsOf } from "./scripts.ts";
 import type { World } from "./world.ts";
 
 const NOWHERE: Spot = { file: { name: "", text: "" }, line: 0, column: 0, source: "" };
@@ -26,7 +26,7 @@ export function scriptProblems(
 /** Track scripts that are not there. */
 function disabledScripts(mentions: readonly Mention[], world: World): readonly Problem[] {
   return mentions.filter(({ keyword, script }) =>
-    keyword === "script" && locate(script.argv[0]!, world) === undefined
+    keyword === "script" && !isShellTest(script) && locate(script.argv[0]!, world) === undefined
   ).map(({ name, place, script }) =>
     problemOf(
       place,

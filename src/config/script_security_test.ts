@@ -54,6 +54,15 @@ test("checked scripts need somebody to run them", () => {
   expect(messages("notify /opt/x", "enable_script_security", undefined, users)).toEqual([]);
 });
 
+test("what a shell is asked to open is no script that is missing", () => {
+  const script = (text: string): string =>
+    `}\nvrrp_script s {\nscript "${text}"\n}\nvrrp_instance b {`;
+  expect(messages(script("</dev/tcp/127.0.0.1/443"))).toEqual([]);
+  expect(messages(script("<nothing"))).toEqual([
+    "general: Disabling track script s since not found/accessible",
+  ]);
+});
+
 test("a check that nobody known is to run is dropped", () => {
   const blocks = "}\nvrrp_script s {\nscript /opt/x\nuser nobody\n}\n" +
     "virtual_server 10.0.0.1 80 {\nreal_server 10.0.0.2 80 {\nMISC_CHECK {\nmisc_path /opt/x\n" +

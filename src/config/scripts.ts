@@ -54,9 +54,9 @@ function collect(
   }
   const place = fields["place"] as Place | undefined;
   const name = fields["name"];
-  const block = place === undefined || typeof name !== "string"
+  const block = typeof name !== "string"
     ? above
-    : { ...above, place, name, who: `(${name}) ` };
+    : { ...above, place: place ?? above.place, name, who: `(${name}) ` };
   const user = fields["user"];
   const inside = isObject(user) ? { ...block, identity: user as Identity } : block;
   // What a block says nothing of shows through it, and mentions nothing.
@@ -88,6 +88,11 @@ function componentsOf(path: string, world: World): readonly string[] {
   return [...found];
 }
 
+/** Whether a script is no program but asks whether a path can be opened (`</dev/tcp/ADDR/PORT`), which a shell does. */
+export function isShellTest({ argv }: Script): boolean {
+  return argv[0]!.startsWith("</");
+}
+
 /** The path of a program, PATH searched for a bare name; undefined when there is none. */
 export function locate(program: string, world: World): string | undefined {
   const exists = (path: string): boolean => world.stat(path) !== undefined;
@@ -100,14 +105,15 @@ export function locate(program: string, world: World): string | undefined {
   return folders.map((folder) => `${folder}/${program}`).find(exists);
 }
 
-/**
- * The first component of a path that others than root may change, and whether its mode lets them;
- * undefined when there is none.
- */
-export function insecureComponent(
-  path: string,
-  world: World,
-): { readonly component: string; readonly owned: Owned; readonly isOpen: boolean } | undefined {
+/** A component of a path that others than root may change, and whether its mode lets them. */
+export interface Insecure {
+  readonly component: string;
+  readonly owned: Owned;
+  readonly isOpen: boolean;
+}
+
+/** The first component of a path that others than root may change; undefined when there is none. */
+export function insecureComponent(path: string, world: World): Insecure | undefined {
   for (const component of componentsOf(path, world)) {
     const owned = world.inspect(component);
     if (owned === undefined) continue;
