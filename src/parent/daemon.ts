@@ -30,7 +30,7 @@ import { type Ledger, makeLedger } from "./ledger.ts";
 import { Log } from "./logs.ts";
 import { Notifier } from "./notifier.ts";
 import type { OperateSide } from "./operate_side.ts";
-import { isScript } from "./script.ts";
+import { awaitEndingScripts, isScript, isScriptEnding } from "./script.ts";
 import { ConfigReader, type Reading } from "./reading.ts";
 import { hearSignals, type Request } from "./signals.ts";
 import { type VrrpNews, VrrpSide } from "./vrrp_side.ts";
@@ -228,7 +228,8 @@ export class Daemon {
 
   /** Makes a configuration the running one. */
   #apply(config: Config, source: SystemFiles): void {
-    const { process_name } = config.globals;
+    const { process_name, umask = DEFAULT_UMASK } = config.globals;
+    process.umask(this.#options.umask ?? umask);
     if (process_name !== this.#config?.globals.process_name) {
       setProcessName(process_name ?? baseName(this.#invocation.argv0));
     }
@@ -466,12 +467,17 @@ export class Daemon {
     const config = this.#config;
     const isLastScript = config?.globals.shutdown_script !== undefined;
     const isSending = this.#operate?.pid !== undefined;
-    if (this.#notifier.isBusy || isSending || isLastScript) void this.#leaveLate(status, config);
+    const isRunning = this.#notifier.isBusy || isScriptEnding();
+    if (isRunning || isSending || isLastScript) void this.#leaveLate(status, config);
     else this.#end(status);
   }
 
   async #leaveLate(status: number, config: Config | undefined): Promise<void> {
-    await Promise.all([this.#notifier.settle(LAST_SCRIPTS_MS), this.#operate?.finish()]);
+    await Promise.all([
+      this.#notifier.settle(LAST_SCRIPTS_MS),
+      awaitEndingScripts(LAST_SCRIPTS_MS),
+      this.#operate?.finish(),
+    ]);
     if (config !== undefined) await this.#runLifeScript("shutdown", config);
     this.#end(status);
   }

@@ -35,7 +35,7 @@ export class FifoWriter {
   /** Writes an event; false when there is no room for it. */
   write(text: string): boolean {
     try {
-      return fs().writeSync(this.#fd, text) === text.length;
+      return fs().writeSync(this.#fd, text) === Buffer.byteLength(text);
     } catch {
       return false;
     }

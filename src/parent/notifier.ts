@@ -13,7 +13,13 @@ import type { FromRole } from "./channel.ts";
 import type { FromCheckers } from "./checkers_channel.ts";
 import type { Change } from "./alerts.ts";
 import { FifoWriter } from "./fifo.ts";
-import { type Runnable, type RunningScript, runScript, vetScript } from "./script.ts";
+import {
+  type Runnable,
+  type RunningScript,
+  runScript,
+  type ScriptEnd,
+  vetScript,
+} from "./script.ts";
 import { ScriptQueue, type Waiting } from "./script_queue.ts";
 
 /** What the role says that is for scripts and FIFOs. */
@@ -61,6 +67,9 @@ interface OpenFifo {
   readonly writer: FifoWriter;
 }
 
+/** From a configuration to a look at its scripts. */
+const REVIEW_MS = 1000;
+
 /** The notifications of a configuration. */
 export class Notifier {
   readonly #say: Say;
@@ -75,6 +84,7 @@ export class Notifier {
   #groups = new Map<string, VrrpSyncGroup>();
   /** Taken out of the configuration, but not yet gone. */
   readonly #removed = new Map<string, VrrpInstance>();
+  readonly #ends = new Map<string, ScriptEnd>();
   /** What FIFOs were told last, by kind and name. */
   readonly #last = new Map<string, { readonly state: string; readonly priority: number }>();
 
@@ -101,6 +111,19 @@ export class Notifier {
     }
     this.#vetted.clear();
     this.#openFifos(config);
+    if (mayRunScripts(config)) this.#reviewSoon(config);
+  }
+
+  /** A script that will not run is found out before it is needed, but not while the daemon starts. */
+  #reviewSoon(config: Config): void {
+    const timer = setTimeout(() => {
+      if (this.#config === config) void review();
+    }, REVIEW_MS);
+    timer.unref();
+    const review = async (): Promise<void> => {
+      const { reviewScripts } = await import("./script_review.ts");
+      if (this.#config === config) reviewScripts(config, this.#world(), this.#say);
+    };
   }
 
   /** Tells everybody of a change. */
@@ -202,15 +225,19 @@ export class Notifier {
     }
   }
 
-  /** Resolves when every script has ended, or after `ms`. */
+  /** The end: resolves when every script has ended, or after `ms`, of which those that wait get half. */
   async settle(ms: number): Promise<void> {
-    const all = Promise.all([...this.#queues.values()].map((queue) => queue.idle()));
-    let timer: NodeJS.Timeout | undefined;
-    const limit = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, ms);
-    });
-    await Promise.race([all, limit]);
-    clearTimeout(timer);
+    const queues = [...this.#queues.values()];
+    const all = Promise.all(queues.map((queue) => queue.idle()));
+    await Promise.race([all, Bun.sleep(ms / 2)]);
+    if (!this.isBusy) return;
+    for (const queue of queues) queue.hurry();
+    await Promise.race([all, Bun.sleep(ms / 2)]);
+  }
+
+  /** How each script has ended last, by whose and which it is: `(NAME) KEYWORD script PATH`. */
+  get ends(): ReadonlyMap<string, ScriptEnd> {
+    return this.#ends;
   }
 
   /** Whether a script runs or waits. */
@@ -258,20 +285,27 @@ export class Notifier {
     if (queue === undefined) {
       this.#queues.set(
         key,
-        queue = new ScriptQueue(this.#say, () => this.#config?.globals.notify_timeout),
+        queue = new ScriptQueue(
+          this.#say,
+          () => this.#config?.globals.notify_timeout,
+          (name, end) => this.#ends.set(name, end),
+        ),
       );
     }
     const isRepetitive = context["UPKEEP_STATE"] === "MASTER_RX_LOWER_PRI";
     queue.add({ script: runnable, words, context, what }, isRepetitive);
   }
 
-  /** What a script is run as; undefined, said once, when it will not be. */
+  /** What a script is run as; undefined, said once, while it cannot be. */
   #vet(script: Script, what: string): Runnable | undefined {
     const key = JSON.stringify(script);
-    if (this.#vetted.has(key)) return this.#vetted.get(key);
+    const known = this.#vetted.get(key);
+    if (known !== undefined) return known;
     const found = vetScript(script, this.#config!.globals, this.#world());
     const runnable = "why" in found ? undefined : found;
-    if ("why" in found) this.#say("error", `${what} is not run: ${found.why} (${found.hint})`);
+    if ("why" in found && !this.#vetted.has(key)) {
+      this.#say("error", `${what} is not run: ${found.why} (${found.hint})`);
+    }
     this.#vetted.set(key, runnable);
     return runnable;
   }
@@ -342,7 +376,8 @@ export class Notifier {
       void reader.ended.then(({ status, signal }) => {
         if (this.#readers.get(name)?.script !== reader) return;
         this.#readers.delete(name);
-        this.#say("warning", `${name}_script ended with ${signal ?? `status ${status}`}`);
+        const how = signal === null ? `status ${status}` : `signal ${signal}`;
+        this.#say("warning", `${name.replaceAll("_", " ")} script terminated (${how})`);
       });
     } catch (error) {
       this.#say("error", `${name}_script cannot be run: ${String(error)}`);
@@ -357,6 +392,19 @@ function about(reason?: string, peer?: string): Pick<Told, "reason" | "peer"> {
     ...(peer === undefined ? {} : { peer }),
   };
 }
+
+/** Whether there can be a script in a configuration. */
+function mayRunScripts(config: Config): boolean {
+  const { globals, vrrp_instances, vrrp_sync_groups = [], vrrp_scripts, virtual_servers } = config;
+  const owners: readonly Owner[] = [...vrrp_instances, ...vrrp_sync_groups];
+  const isTelling = (one: Owner): boolean =>
+    one.notify !== undefined || STATES.some((state) => ownScript(one, state) !== undefined);
+  return vrrp_scripts !== undefined || virtual_servers !== undefined ||
+    Object.keys(globals).some((name) => name.endsWith("_script")) || owners.some(isTelling) ||
+    vrrp_instances.some((one) => one.notify_master_rx_lower_pri !== undefined);
+}
+
+const STATES: readonly NotifyState[] = ["MASTER", "BACKUP", "FAULT", "STOP", "DELETED"];
 
 /** The script that is only run for one state. */
 function ownScript(

@@ -4,7 +4,7 @@
  */
 
 import type { Globals } from "../config/globals.ts";
-import { insecureComponent, locate } from "../config/scripts.ts";
+import { type Insecure, insecureComponent, isShellTest, locate } from "../config/scripts.ts";
 import type { Script } from "../config/vrrp.ts";
 import type { World } from "../config/world.ts";
 import { ROLE_VARIABLE } from "./channel.ts";
@@ -37,8 +37,7 @@ export function vetScript(script: Script, globals: Globals, world: World): Runna
   const program = script.argv[0]!;
   const identity = identityOf(script, globals);
   if ("why" in identity) return identity;
-  if (program.startsWith("<")) {
-    // Whether a path can be opened, for which keepalived asks the shell.
+  if (isShellTest(script)) {
     return { argv: [SHELL, "-c", script.argv.join(" ")], ...identity };
   }
   const path = locate(program, world);
@@ -52,19 +51,28 @@ export function vetScript(script: Script, globals: Globals, world: World): Runna
     ? insecureComponent(path, world)
     : undefined;
   if (insecure !== undefined) {
-    const { component, owned: { uid, mode }, isOpen } = insecure;
-    const cures = [
-      ...(uid === 0 ? [] : [`chown root ${component}`]),
-      ...(isOpen ? [`chmod go-w ${component}`] : []),
-    ];
+    const { blame, cure } = blameOf(insecure, world);
     return {
-      why: `unsafe permissions found: root would run ${path}, and ${component} (owner ` +
-        `${world.nameOf("user", uid)}, mode 0${mode.toString(8)}) can be changed by others`,
-      hint: cures.join(" && "),
+      why: `unsafe permissions found: root would run ${path}, and ${blame}`,
+      hint: cure,
     };
   }
   const rest = script.argv.slice(1);
   return { argv: needsShell(path) ? [SHELL, path, ...rest] : [path, ...rest], ...identity };
+}
+
+/** What is wrong with a component of a path, and what would cure it. */
+export function blameOf(
+  { component, owned: { uid, mode }, isOpen }: Insecure,
+  world: World,
+): { readonly blame: string; readonly cure: string } {
+  const cures = [
+    ...(uid === 0 ? [] : [`chown root ${component}`]),
+    ...(isOpen ? [`chmod go-w ${component}`] : []),
+  ];
+  const owner = world.nameOf("user", uid);
+  const state = `owner ${owner}, mode 0${mode.toString(8)}`;
+  return { blame: `${component} (${state}) can be changed by others`, cure: cures.join(" && ") };
 }
 
 /** The user and group that run a script: its own, script_user, keepalived_script, or who we are. */
@@ -138,10 +146,24 @@ export interface RunningScript extends Run {
 }
 
 const running = new Set<number>();
+/** Those that were told to end and have not yet. */
+const ending = new Set<RunningScript>();
 
 /** Whether a process is a script that was started here and has not ended, as far as is known. */
 export function isScript(pid: number): boolean {
   return running.has(pid);
+}
+
+/** Whether a script was told to end and has not yet. */
+export function isScriptEnding(): boolean {
+  return ending.size > 0;
+}
+
+/** The daemon goes: scripts that were told to end get so many milliseconds for it, and are killed then. */
+export async function awaitEndingScripts(ms: number): Promise<void> {
+  const all = Promise.all([...ending].map((script) => script.ended));
+  await Promise.race([all, Bun.sleep(ms)]);
+  for (const script of ending) script.kill("SIGKILL");
 }
 
 /** What scripts do not inherit: it would change what they run. */
@@ -184,10 +206,11 @@ export function runScript(
   // A script that outlives us is nobody's business.
   child.unref();
   running.add(child.pid);
-  return {
+  const script: RunningScript = {
     pid: child.pid,
     ended: child.exited.then(() => {
       running.delete(child.pid);
+      ending.delete(script);
       return {
         status: child.exitCode,
         signal: child.signalCode === null ? null : `${child.signalCode}`,
@@ -195,6 +218,7 @@ export function runScript(
       };
     }),
     kill(signal): void {
+      if (running.has(child.pid)) ending.add(script);
       try {
         process.kill(-child.pid, signal);
       } catch {
@@ -202,4 +226,5 @@ export function runScript(
       }
     },
   };
+  return script;
 }

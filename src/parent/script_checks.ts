@@ -89,6 +89,14 @@ export class ScriptChecks {
     return [...this.#checks.values()].flatMap((check) => check.result ?? []);
   }
 
+  /** How each script has ended last, by name. */
+  get ends(): ReadonlyMap<string, ScriptEnd> {
+    const all = [...this.#checks].flatMap(([name, { lastEnd }]) =>
+      lastEnd === undefined ? [] : [[name, lastEnd] as const]
+    );
+    return new Map(all);
+  }
+
   /** Ends all runs. */
   stop(): void {
     for (const check of this.#checks.values()) check.stop();
@@ -119,6 +127,8 @@ class ScriptCheck {
   #result: number | string = 0;
   /** A run was skipped, and that was said. */
   #saidSkipped = false;
+  /** How the last run has ended. */
+  lastEnd: ScriptEnd | undefined;
 
   constructor(script: VrrpScript, known: Judgement | undefined, surroundings: Surroundings) {
     this.script = script;
@@ -201,9 +211,11 @@ class ScriptCheck {
     this.#judge(false, "timed_out");
   }
 
-  #end(run: Current, { status, signal, why }: ScriptEnd): void {
+  #end(run: Current, end: ScriptEnd): void {
+    const { status, signal, why } = end;
     run.callOff();
     if (this.#run !== run || this.#isStopped) return;
+    this.lastEnd = end;
     this.#run = undefined;
     this.#saidSkipped = false;
     if (run.isLate) return;

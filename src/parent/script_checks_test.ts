@@ -103,7 +103,9 @@ test("it runs at once, then every interval", async () => {
 test("a change is logged and told, a repetition is not", async () => {
   const world = new World();
   world.checks.configure([script()]);
-  await world.results(0, 1, 1, 3, 0);
+  await world.results(0, 1, 1, 3);
+  expect(world.checks.ends.get("s")).toEqual({ status: 3, signal: null, durationMs: 0 });
+  await world.results(0);
   expect(world.told).toEqual(["s true", "s false", "s true"]);
   expect(world.log).toEqual([
     "VRRP_Script(s) succeeded",

@@ -4,7 +4,7 @@
  */
 
 import type { LogLevel } from "../lib/log.ts";
-import { type Runnable, type RunningScript, runScript } from "./script.ts";
+import { type Runnable, type RunningScript, runScript, type ScriptEnd } from "./script.ts";
 
 /** How long a script keeps the next one of its instance waiting, in milliseconds. */
 const PATIENCE_MS = 5000;
@@ -30,11 +30,20 @@ export class ScriptQueue {
   #current: { readonly script: RunningScript; readonly timer: NodeJS.Timeout } | undefined;
   #onIdle: (() => void)[] = [];
   readonly #limitUs: () => number | undefined;
+  readonly #ended: (what: string, end: ScriptEnd) => void;
 
-  /** `say` takes log lines; `limitUs` is how long a script may run (`notify_timeout`). */
-  constructor(say: Say, limitUs: () => number | undefined) {
+  /**
+   * `say` takes log lines; `limitUs` is how long a script may run (`notify_timeout`); `ended` takes how each
+   * has ended.
+   */
+  constructor(
+    say: Say,
+    limitUs: () => number | undefined,
+    ended: (what: string, end: ScriptEnd) => void,
+  ) {
     this.#say = say;
     this.#limitUs = limitUs;
+    this.#ended = ended;
   }
 
   /** Whether nothing runs or waits. */
@@ -53,6 +62,11 @@ export class ScriptQueue {
     if (this.#current === undefined) this.#next();
   }
 
+  /** What waits starts at once, whoever still runs. */
+  hurry(): void {
+    while (this.#waiting.length > 0) this.#next();
+  }
+
   /** Resolves when nothing is left to run. */
   idle(): Promise<void> {
     if (this.isIdle) return Promise.resolve();
@@ -60,6 +74,7 @@ export class ScriptQueue {
   }
 
   #next(): void {
+    clearTimeout(this.#current?.timer);
     this.#current = undefined;
     const entry = this.#waiting.shift();
     if (entry === undefined) {
@@ -80,12 +95,14 @@ export class ScriptQueue {
       const current = { script, timer };
       this.#current = current;
       const limit = this.#limit(script, what);
-      void script.ended.then(({ status, signal, durationMs }) => {
+      void script.ended.then((end) => {
+        const { status, signal, durationMs } = end;
         clearTimeout(timer);
         clearTimeout(limit);
         const how = signal === null ? `status ${status}` : `signal ${signal}`;
         const took = `after ${(durationMs / 1000).toFixed(1)} s`;
         if (status !== 0) this.#say("warning", `${what} ended with ${how} ${took}`);
+        this.#ended(what, end);
         if (this.#current === current) this.#next();
       });
     } catch (error) {

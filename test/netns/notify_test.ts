@@ -1,11 +1,19 @@
 /** Who is told of a change of state: scripts in order, FIFOs, and that nobody can delay an advert. */
 import { expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Capture } from "../support/capture.ts";
 import { instance } from "../support/configs.ts";
-import { Daemon, UPKEEP } from "../support/daemon.ts";
+import { Daemon, isAlive, UPKEEP } from "../support/daemon.ts";
 import { Fifo } from "../support/fifo.ts";
 import { Network, WIRE } from "../support/namespaces.ts";
 import { poll } from "../support/waiting.ts";
@@ -303,4 +311,110 @@ test("after a reload the FIFO is told all states again where that is asked for",
   expect(await daemon.stop()).toBe(0);
   await fifo.has('INSTANCE "V" STOP 80');
   expect(fifo.lines.slice(before + 2)).toEqual(['INSTANCE "V" STOP 80', 'GROUP "G" STOP 0']);
+});
+
+test("the last scripts do not wait for one that hangs, and no check outlives the daemon", async () => {
+  using network = new Network(["left"]);
+  using notes = new Notes("[ $1 = hang ] && exec sleep 60");
+  const deaf = join(notes.folder, "deaf.sh");
+  writeFileSync(
+    deaf,
+    `#!/bin/sh\ntrap "" TERM\necho $$ >${notes.folder}/pid\nwhile :; do sleep 0.1; done\n`,
+  );
+  chmodSync(deaf, 0o755);
+  const check = `vrrp_script check {\nscript ${deaf}\ntimeout 30\nweight 1\n}\n`;
+  const more = `track_script {\ncheck\n}\nnotify_master "${notes.script} hang"\n` +
+    `notify_stop "${notes.script} own stop"\nnotify ${notes.script}`;
+  await using left = new Daemon(
+    network,
+    "left",
+    check + instance({ priority: 255, state: "MASTER", more }),
+  );
+  await notes.has(1);
+  await poll(() => existsSync(join(notes.folder, "pid")), 5000, "the check does not run");
+  const pid = Number(readFileSync(join(notes.folder, "pid"), "utf8"));
+  const startedAt = performance.now();
+  expect(await left.stop()).toBe(0);
+  expect(performance.now() - startedAt).toBeLessThan(3000);
+  await notes.has(4);
+  expect(notes.lines.map((line) => line.split(" [")[0]).sort()).toEqual([
+    "INSTANCE V MASTER 255",
+    "INSTANCE V STOP 255",
+    "hang",
+    "own stop",
+  ]);
+  await poll(() => !isAlive(pid), 2000, "the check runs on");
+});
+
+test("scripts get the umask that is asked for, no descriptors, and no terminal", async () => {
+  using network = new Network(["left"]);
+  using notes = new Notes(
+    'umask >>"${0%/*}/notes"; sh -c "readlink /proc/$$/fd/* >>${0%/*}/notes"; ' +
+      'echo end >>"${0%/*}/notes"',
+  );
+  const own = instance({ priority: 255, state: "MASTER", more: `notify "${notes.script} it"` });
+  const globals = "global_defs {\nscript_user root\numask 027\n}\n";
+  await using left = new Daemon(network, "left", globals + own, {
+    environment: { IFS: "x", LD_PRELOAD: "", LD_LIBRARY_PATH: "/nowhere" },
+  });
+  await poll(() => notes.lines.includes("end"), 5000, "no end");
+  expect(notes.lines[1]).toBe("0027");
+  // The shell has its script open itself.
+  const open = notes.lines.slice(2, -1).filter((line) => !line.endsWith(notes.script));
+  expect(open).toEqual(["/dev/null", "/dev/null", "/dev/null"]);
+  expect(await left.stop()).toBe(0);
+});
+
+test("what is wrong with scripts is said before they are needed", async () => {
+  using network = new Network(["left"]);
+  using notes = new Notes();
+  const missing = join(notes.folder, "missing.sh");
+  const open = join(notes.folder, "open.sh");
+  writeFileSync(open, "#!/bin/sh\n");
+  chmodSync(open, 0o777);
+  const more = `notify_fault ${missing}\nnotify_stop ${open}\nnotify_deleted "true x"`;
+  const globals = (line: string): string => `global_defs {\nscript_user root\n${line}\n}\n`;
+  await using left = new Daemon(network, "left", globals("") + instance({ more }));
+  const { text } = await left.waitForLog("(V) notify_fault script");
+  expect(text).toContain(`will not be run: there is no ${missing}`);
+  const unsafe = await left.waitForLog(`Unsafe permissions found for script '${open}'`);
+  expect(unsafe.text).toContain(`${open} (owner root, mode 0777) can be changed by others`);
+  expect(unsafe.text).toEndWith(`(chmod go-w ${open})`);
+  await left.waitForLog("script `true` resolved by path search to");
+  await left.waitForLog(
+    "SECURITY VIOLATION - scripts are being executed but script_security not enabled. " +
+      "There are insecure scripts.",
+  );
+  left.rewrite(globals("enable_script_security") + instance({ more }));
+  left.signal("SIGHUP");
+  await left.waitForLog("notify_stop script");
+  left.rewindLog();
+  expect(left.log.split("SECURITY VIOLATION")).toHaveLength(2);
+  // It may be made whole in time.
+  writeFileSync(missing, `#!/bin/sh\nexec ${notes.script} made\n`);
+  chmodSync(missing, 0o755);
+  await left.waitForLog("Entering MASTER STATE");
+  network.run("left", "ip", "link", "set", "eth0", "down");
+  await notes.has(1);
+  expect(notes.lines[0]).toStartWith("made ");
+});
+
+test("a FIFO takes names of any letters, and the end of its reader is told", async () => {
+  using network = new Network(["left"]);
+  using notes = new Notes();
+  const seen = join(notes.folder, "seen");
+  const reader = join(notes.folder, "reader.sh");
+  writeFileSync(reader, `#!/bin/sh\necho $$ >${notes.folder}/pid\nexec cat "$1" >>${seen}\n`);
+  chmodSync(reader, 0o755);
+  const fifo = join(notes.folder, "fifo");
+  const globals = `global_defs {\nscript_user root\nnotify_fifo ${fifo}\n` +
+    `notify_fifo_script ${reader}\n}\n`;
+  const own = instance({ name: "Zürich", priority: 255, state: "MASTER" });
+  await using left = new Daemon(network, "left", globals + own);
+  const line = 'INSTANCE "Zürich" MASTER 255\n';
+  await poll(() => existsSync(seen) && readFileSync(seen, "utf8") === line, 5000, "not read");
+  expect(statSync(fifo).mode & 0o777).toBe(0o600);
+  expect(left.log).not.toContain("lost");
+  process.kill(Number(readFileSync(join(notes.folder, "pid"), "utf8")), "SIGKILL");
+  await left.waitForLog("notify fifo script terminated (signal SIGKILL)");
 });
