@@ -243,6 +243,8 @@ export interface VrrpInstance {
   readonly virtual_rules?: readonly Rule[];
   /** What a MASTER does about addresses that somebody else removes; absent: repair. */
   readonly vip_removed?: "repair" | "step_down";
+  /** The instance that has its VMAC, and does not move as one with it. */
+  readonly vmac_rival?: string;
   /** Why it cannot take part, whatever the kernel says. */
   readonly configuration_fault?: string;
   readonly notify_deleted?: { readonly script?: Script };

@@ -9,6 +9,7 @@ import type { BfdInstance } from "../config/bfd.ts";
 import type { Config } from "../config/load.ts";
 import { conductOf } from "../vrrp/conduct.ts";
 import { type Change, diff, hasStatics, hasVrrpWork, leftovers } from "../vrrp/diff.ts";
+import { wantsVmacs } from "../vrrp/instance.ts";
 import type { SavedSettings } from "../vrrp/sysctl_perform.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
 import { encodeFrame, FrameReader, type FromRole, type ToRole } from "./channel.ts";
@@ -111,7 +112,8 @@ export class VrrpSide implements Side {
     this.#keeper.tell({ type: "tracked", results });
   }
 
-  configure(config: Config): void {
+  configure(wanted: Config): void {
+    const config = shareVmacs(wanted);
     const changes = diff(this.#config, config);
     this.#config = config;
     if (this.#keeper.ready(this.#isNeeded)) this.#tell(changes);
@@ -209,4 +211,14 @@ export class VrrpSide implements Side {
       return adoptedAt === 0 ? { ...change, slot } : { ...change, slot, adoptedAt };
     });
   }
+}
+
+/** Who gets a VMAC that several instances ask for. */
+function shareVmacs(config: Config): Config {
+  if (config.vrrp_instances.filter(wantsVmacs).length < 2) return config;
+  // Loaded only here: most configurations, and their start, can do without.
+  const { withRivals } = require(
+    "../vrrp/vmac_rivals.ts",
+  ) as typeof import("../vrrp/vmac_rivals.ts");
+  return withRivals(config);
 }

@@ -57,11 +57,6 @@ export class Groups<R extends Running> {
     return this.#specs.some(({ group }) => group.includes(name));
   }
 
-  /** Whether two instances move as one. */
-  together(one: string, other: string): boolean {
-    return this.#specs.some(({ group }) => group.includes(one) && group.includes(other));
-  }
-
   /**
    * Makes the groups current when all changes of a configuration are done, and says what follows for
    * their members: groups start, or take members in. `adopted` are instances that a predecessor left as

@@ -13,11 +13,10 @@ import { IFA_F_DADFAILED, type InterfaceAddress } from "../netlink/address.ts";
 import { changedAddresses, type Held, heldAddresses } from "./addresses.ts";
 import type { Change } from "./diff.ts";
 import type { Footing } from "./footing.ts";
-import type { Groups } from "./groups.ts";
 import type { Holder } from "./holder.ts";
 import { isGuarded, needsPremises, type Placed } from "./instance.ts";
 import type { LinkTable } from "./links.ts";
-import { repairLine, retreatLine } from "./log.ts";
+import { removedLine, repairLine, retreatLine, retreatText } from "./log.ts";
 import type { Neighbourhood } from "./neighbourhood.ts";
 import { type AddressListener, gatherEvidence, type Kernel } from "./perform.ts";
 import type { Premises } from "./premises.ts";
@@ -36,7 +35,6 @@ export interface Parts {
   readonly links: LinkTable;
   readonly neighbourhood: Neighbourhood;
   readonly footing: Footing;
-  readonly groups: Groups<Running>;
   readonly ledger: Float64Array;
   /** Takes what the parent should know. */
   readonly tell: (message: FromRole) => void;
@@ -166,6 +164,37 @@ export class Holdings implements AddressListener {
     if (!keepAddresses) this.#premises?.end();
   }
 
+  /**
+   * Links have changed, and before anybody concludes a fault: VMACs that somebody else has removed are made
+   * again, with what MASTERs hold on them.
+   */
+  mend(now: number): void {
+    const premises = this.#premises;
+    if (premises === undefined) return;
+    if (premises.ask()) this.#parts.kernel.readMonitor(this);
+    for (const { vmac: { name, port, users }, isBack, repairs } of premises.mend(now)) {
+      const what = `VMAC interface ${name}`;
+      const who = nameCulprit(gatherEvidence(port, !isBack));
+      if (isBack) this.#refill(name);
+      for (const { name: user } of users.values()) {
+        if (isBack) this.#holder.log("warning", removedLine(user, what, who, repairs));
+        else this.#holder.log("error", retreatText({ name: user, what, port }, who, repairs));
+      }
+    }
+  }
+
+  /** A link has been made anew: what is held on it is put there. */
+  #refill(name: string): void {
+    const { kernel, neighbourhood } = this.#parts;
+    for (const running of this.#holder.all()) {
+      if (running.state.name !== "MASTER") continue;
+      for (const held of running.held.filter(({ device }) => device === name)) {
+        kernel.queueAdd(held);
+        neighbourhood.announce(running, held, running.instance.garp_master_repeat);
+      }
+    }
+  }
+
   /** Links, or addresses that are not the instances', have changed. */
   linksChanged(now: number): void {
     this.#premises?.linksChanged(now);
@@ -174,8 +203,9 @@ export class Holdings implements AddressListener {
   }
 
   /** See {@link AddressListener}. */
-  linkDown(name: string): void {
+  linkDown(name: string, port: number): void {
     this.#routing?.linkDown(name);
+    this.#premises?.linkDown(name, port);
   }
 
   /** See {@link AddressListener}. */

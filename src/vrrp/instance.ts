@@ -53,7 +53,7 @@ export function needsPremises(instance: VrrpInstance): boolean {
 }
 
 /** Whether an instance wants links of its own, see vmac.ts. */
-function wantsVmacs(instance: VrrpInstance): boolean {
+export function wantsVmacs(instance: VrrpInstance): boolean {
   const { use_vmac, use_ipvlan, use_vmac_addr } = instance;
   if (use_vmac !== undefined || use_ipvlan !== undefined || use_vmac_addr === true) return true;
   const { virtual_ipaddress, virtual_ipaddress_excluded } = instance;

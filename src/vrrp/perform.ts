@@ -82,8 +82,8 @@ export interface AddressListener {
   changed(address: InterfaceAddress): void;
   /** One of ours is gone, whoever has removed it. */
   removed(address: RemovedAddress): void;
-  /** A link is down or gone. */
-  linkDown(name: string): void;
+  /** A link is down or gone, by the doing of whoever has this netlink port; 0: the kernel does not tell. */
+  linkDown(name: string, port: number): void;
   /** Notifications were lost; the table was read anew. */
   missed(): void;
 }
@@ -153,7 +153,7 @@ export class Kernel {
       if (link === undefined) return false;
       if (type === RTM_NEWLINK) this.#links.setLink(link);
       else this.#links.removeLink(link.index);
-      if (type === RTM_DELLINK || !link.up) listener?.linkDown(link.name);
+      if (type === RTM_DELLINK || !link.up) listener?.linkDown(link.name, message.pid);
       return true;
     }
     if (type !== RTM_NEWADDR && type !== RTM_DELADDR) return false;

@@ -16,7 +16,7 @@ import type { LinkTable } from "./links.ts";
 import type { Guard, Kernel } from "./perform.ts";
 import { type SavedSettings, Sysctls } from "./sysctl_perform.ts";
 import type { Setting } from "./vmac.ts";
-import { Vmacs } from "./vmac_perform.ts";
+import { type LostVmac, Vmacs } from "./vmac_perform.ts";
 
 /** Groups of 224.0.0.0/24 are nobody's to know: switches forward them anyway (RFC 4541 §2.1.2). */
 const NO_LOCAL_IGMP: Setting = ["net/ipv4/igmp_link_local_mcast_reports", "0"];
@@ -29,7 +29,6 @@ interface Parts {
   readonly loop: Pick<Loop, "schedule" | "now">;
   readonly kernel: Kernel;
   readonly links: LinkTable;
-  readonly groups: { together(one: string, other: string): boolean };
   /** See ledger.ts. */
   readonly ledger: Float64Array;
   /** Takes what the parent keeps for whoever comes after us. */
@@ -47,6 +46,7 @@ export class Premises implements Guard {
   readonly #vmacs: Vmacs;
   readonly #firewall: Firewall;
   readonly #verification: Alarm;
+  readonly #retry: Alarm;
   #globals: VrrpGlobals = {};
   #isEnding = false;
   /** What the parent was told last. */
@@ -57,7 +57,7 @@ export class Premises implements Guard {
   /** Something that the settings depend on has changed. */
   #isStale = false;
 
-  constructor(holder: Holder, { loop, kernel, links, groups, ledger, tell }: Parts) {
+  constructor(holder: Holder, { loop, kernel, links, ledger, tell }: Parts) {
     this.#loop = loop;
     this.#ledger = ledger;
     this.#holder = holder;
@@ -70,13 +70,13 @@ export class Premises implements Guard {
       log: (level, text) => log(level, text),
       set: (path, value) => this.#sysctls.set(path, value),
       original: (path) => this.#sysctls.original(path),
-      together: (one, other) => groups.together(one, other),
       made: ({ family, mac }, index, base) => {
         if (mac === undefined || this.#isSilent(family)) return;
         this.#firewall.admit(family, { index, base });
       },
     });
     kernel.guard = this;
+    this.#retry = { dueAt: Infinity, heapIndex: -1, fire: (now) => this.linksChanged(now) };
     this.#verification = {
       dueAt: Infinity,
       heapIndex: -1,
@@ -125,14 +125,38 @@ export class Premises implements Guard {
     if (isGuarded(instance)) this.#firewall.changed();
   }
 
+  /** See {@link Vmacs.linkDown}. */
+  linkDown(name: string, port: number): void {
+    this.#vmacs.linkDown(name, port);
+  }
+
+  /** See {@link Vmacs.ask}. */
+  ask(): boolean {
+    return this.#vmacs.ask();
+  }
+
+  /** See {@link Vmacs.mend}. */
+  mend(now: number): LostVmac[] {
+    const lost = this.#vmacs.mend(now);
+    if (lost.length > 0) this.#noteNew();
+    return lost;
+  }
+
   /**
-   * Links have changed: VMACs that are missing are made again. Their instances are in FAULT already, and
-   * come back when the kernel tells of the new ones.
+   * Links have changed: VMACs that are still missing are made again. Their instances are in FAULT already,
+   * and come back when the kernel tells of the new ones.
    */
   linksChanged(now: number): void {
     this.#firewall.changed();
     // The links below may be new, too.
-    if (this.#vmacs.linksChanged(now)) this.#isStale = true;
+    if (this.#vmacs.linksChanged(now)) this.#noteNew();
+    const { retryAt } = this.#vmacs;
+    if (retryAt !== this.#retry.dueAt) this.#loop.schedule(this.#retry, retryAt);
+  }
+
+  #noteNew(): void {
+    this.#firewall.changed();
+    this.#isStale = true;
   }
 
   /** See {@link Guard}. */

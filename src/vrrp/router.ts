@@ -98,7 +98,6 @@ export class Router implements Listener, Holder {
       links: this.#links,
       neighbourhood: this.#neighbourhood,
       footing: this.#footing,
-      groups: this.#groups,
       ledger,
       tell,
     });
@@ -277,6 +276,7 @@ export class Router implements Listener, Holder {
   flush(now: number): void {
     if (this.#linksChanged) {
       this.#linksChanged = false;
+      this.#holdings.mend(now);
       for (const running of this.#running.values()) this.#reassess(running, now);
       this.#holdings.linksChanged(now);
       // What a link has lost while nobody believed that it had failed.

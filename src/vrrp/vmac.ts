@@ -9,7 +9,9 @@
 
 import type { UseIpvlan, VirtualAddress, VrrpInstance } from "../config/vrrp.ts";
 import { type Address, compareAddress, type Family, parseAddress } from "../lib/address.ts";
-import type { IpvlanSettings, Link } from "../netlink/link.ts";
+import { IFA_F_NODAD, type InterfaceAddress, RT_SCOPE_LINK } from "../netlink/address.ts";
+import type { IpvlanSettings, Link, NewLink } from "../netlink/link.ts";
+import { isLinkLocal } from "./links.ts";
 
 /** Names of links (linux/if.h IFNAMSIZ). */
 const LONGEST_NAME = 15;
@@ -306,4 +308,37 @@ export function rpFilterSettings(
     .filter((name) => value(name) < all)
     .map((name): Setting => [rpFilterOf(name), String(all)]);
   return [...down, [rpFilterOf("all"), "0"]];
+}
+
+/** The link that a VMAC is to be, over `base`. */
+export function newVmac(spec: VmacSpec, name: string, base: Link): NewLink {
+  const group = spec.group ?? base.group;
+  const common = {
+    name,
+    linkIndex: base.index,
+    ...(group === undefined ? {} : { group }),
+    // Its routes are those of the link below.
+    ...(base.vrfTable === undefined || base.master === undefined ? {} : { master: base.master }),
+  };
+  return spec.mac === undefined
+    ? { ...common, kind: "ipvlan", mode: "l2", isolation: spec.isolation }
+    : { ...common, kind: "macvlan", mode: "private", address: spec.mac };
+}
+
+/** An address that has just been added to a VMAC, as the kernel will tell of it. */
+export function ownAddress(
+  index: number,
+  address: Address,
+  prefixLength: number,
+): InterfaceAddress {
+  const forever = 0xffffffff;
+  return {
+    index,
+    address,
+    prefixLength,
+    scope: isLinkLocal(address) ? RT_SCOPE_LINK : 0,
+    flags: IFA_F_NODAD,
+    preferredLifetime: forever,
+    validLifetime: forever,
+  };
 }

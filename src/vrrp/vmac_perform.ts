@@ -13,7 +13,6 @@ import {
   encodeDeleteAddress,
   encodeNewAddress,
   IFA_F_NODAD,
-  type InterfaceAddress,
   RT_SCOPE_LINK,
 } from "../netlink/address.ts";
 import {
@@ -22,12 +21,11 @@ import {
   encodeNewLink,
   encodeSetLink,
   type Link,
-  type NewLink,
 } from "../netlink/link.ts";
 import type { Placed } from "./instance.ts";
 import { isLinkLocal, type LinkTable } from "./links.ts";
 import type { Kernel } from "./perform.ts";
-import { MOST_REPAIRS, WINDOW_US } from "./repair.ts";
+import { MOST_REPAIRS, policyOf, WINDOW_US } from "./repair.ts";
 import {
   baseSettings,
   fitnessOf,
@@ -35,7 +33,9 @@ import {
   linkLocalOf,
   mayAdopt,
   namesOf,
+  newVmac,
   onVmacs,
+  ownAddress,
   ownVmac,
   rpFilterSettings,
   type Setting,
@@ -57,10 +57,21 @@ export interface Vmac {
   name: string;
   /** The index of its link; 0 as long as there is none. */
   index: number;
-  /** The instances it is for, by key, and the name of each. */
-  readonly users: Map<string, string>;
-  /** When it was made again because somebody else had removed it. */
+  /** The instances it is for, by key. */
+  readonly users: Map<string, VrrpInstance>;
+  /** When it was made again because it was gone. */
   remadeAt: readonly number[];
+  /** The netlink port of whoever has switched it off or removed it last; 0 when the kernel does not tell. */
+  port: number;
+}
+
+/** A VMAC that somebody else has removed. */
+export interface LostVmac {
+  readonly vmac: Vmac;
+  /** Whether it is there again; else it has been removed too often. */
+  readonly isBack: boolean;
+  /** The repairs that count, with this one. */
+  readonly repairs: number;
 }
 
 /** What VMACs need besides links. */
@@ -69,8 +80,6 @@ export interface Surroundings {
   /** Changes a setting of the kernel below /proc/sys, and says what it was before any change. */
   set(path: string, value: string): void;
   original(path: string): string | undefined;
-  /** Whether two instances are in one sync group. */
-  together(one: string, other: string): boolean;
   /** A link of this index is there and not yet switched on: it has not said anything so far. */
   made(spec: VmacSpec, index: number, base: number): void;
 }
@@ -104,23 +113,19 @@ export class Vmacs {
    * more go with the next {@link Vmacs.sweep}. `keepsAddresses`: it goes on where a predecessor stopped.
    */
   place(key: string, instance: VrrpInstance, keepsAddresses: boolean): Placed {
-    const asked = vmacsOf(instance, this.naming);
-    const rival = this.#rivalOf(key, instance.name, asked);
-    const specs = rival === undefined ? asked : [];
+    const rival = instance.vmac_rival;
+    const specs = rival === undefined ? vmacsOf(instance, this.naming) : [];
     const wanted = new Set(specs.map((one) => one.key));
     for (const vmac of this.#all.values()) {
       if (!wanted.has(vmac.spec.key)) vmac.users.delete(key);
     }
-    const made = specs.filter((spec) => this.#use(key, instance.name, spec, keepsAddresses));
+    const made = specs.filter((spec) => this.#use(key, instance, spec, keepsAddresses));
     const names = new Map(specs.map((one) => [one.key, this.#all.get(one.key)!.name]));
     if (rival !== undefined) {
       const { name } = instance;
-      this.#around.log(
-        "error",
-        `(${rival}) uses same VMAC as VRRP instance ${name}, disabling ${name}`,
-      );
-      const why = `it has the VMAC of ${rival}, and no sync group makes them move as one`;
-      return { instance: { ...instance, configuration_fault: why }, vmac: undefined };
+      const text = `(${rival}) uses same VMAC as VRRP instance ${name}, disabling ${name}`;
+      this.#around.log("error", text);
+      return { instance, vmac: undefined };
     }
     const own = ownVmac(instance, this.naming);
     return {
@@ -128,12 +133,6 @@ export class Vmacs {
       vmac: own && names.get(own.key),
       made: made.map((spec) => names.get(spec.key)!),
     };
-  }
-
-  /** Who else is on a VMAC of these and may be MASTER when this instance is not. */
-  #rivalOf(key: string, name: string, specs: readonly VmacSpec[]): string | undefined {
-    const users = specs.flatMap((spec) => [...this.#all.get(spec.key)?.users ?? []]);
-    return users.find(([other, user]) => other !== key && !this.#around.together(name, user))?.[1];
   }
 
   /** An instance is no more. */
@@ -161,21 +160,78 @@ export class Vmacs {
     this.#delete(specs.flatMap((spec) => this.#find(spec) ?? []));
   }
 
+  /** A link is down or gone, by the doing of whoever has this netlink port. */
+  linkDown(name: string, port: number): void {
+    for (const vmac of this.#all.values()) if (vmac.name === name) vmac.port = port;
+  }
+
+  /**
+   * One that is down while the link below is up may be on its way out: the kernel answers a question about
+   * it when it has gone. Whether anything was asked.
+   */
+  ask(): boolean {
+    let isAsked = false;
+    for (const { spec, index } of this.#all.values()) {
+      const link = this.#links.byIndex(index);
+      if (link === undefined || link.up || this.#links.byName(spec.base)?.up !== true) continue;
+      if (this.#kernel.refresh(link.name) === undefined) this.#links.removeLink(index);
+      isAsked = true;
+    }
+    return isAsked;
+  }
+
+  /**
+   * Before anybody draws conclusions from it: those that somebody else has removed are made again, unless
+   * that has happened too often or an instance is to step down.
+   */
+  mend(now: number): LostVmac[] {
+    const lost: LostVmac[] = [];
+    for (const vmac of this.#all.values()) {
+      const { spec, name, index, users } = vmac;
+      const base = this.#links.byName(spec.base);
+      if (index === 0 || base === undefined || !base.up) continue;
+      const link = this.#links.byIndex(index);
+      if (link?.name === name) {
+        this.#lookAfter(vmac, link, base);
+        continue;
+      }
+      if ([...users.values()].some((user) => policyOf(user) !== "repair")) continue;
+      // Under another name it would be in the way.
+      if (link !== undefined) this.#delete([link]);
+      const isBack = this.#makeAgain(vmac, base, now);
+      // What is not back is a fault, and looked after when all else is.
+      if (!isBack) vmac.index = 0;
+      lost.push({ vmac, isBack, repairs: vmac.remadeAt.length });
+    }
+    return lost;
+  }
+
   /** Links have changed: what is missing is made again. Whether anything was. */
   linksChanged(now: number): boolean {
     let isNew = false;
     for (const vmac of this.#all.values()) {
       const base = this.#links.byName(vmac.spec.base);
-      if (base === undefined) continue;
       const link = this.#links.byName(vmac.name);
-      if (link === undefined) {
-        vmac.remadeAt = vmac.remadeAt.filter((at) => now - at < WINDOW_US);
-        if (vmac.remadeAt.length >= MOST_REPAIRS) continue;
-        vmac.remadeAt = [...vmac.remadeAt, now];
-        if (this.#make(vmac, base, false) !== undefined) isNew = true;
-      } else if (link.index === vmac.index) this.#lookAfter(vmac, link, base);
+      if (base === undefined) continue;
+      if (link === undefined) isNew = this.#makeAgain(vmac, base, now) || isNew;
+      else if (link.index === vmac.index) this.#lookAfter(vmac, link, base);
     }
     return isNew;
+  }
+
+  /** When one that was removed too often may be made again; Infinity for never. */
+  get retryAt(): number {
+    const waiting = [...this.#all.values()].filter(({ name, remadeAt }) =>
+      remadeAt.length >= MOST_REPAIRS && this.#links.byName(name) === undefined
+    );
+    return Math.min(...waiting.map(({ remadeAt }) => remadeAt[0]! + WINDOW_US));
+  }
+
+  #makeAgain(vmac: Vmac, base: Link, now: number): boolean {
+    vmac.remadeAt = vmac.remadeAt.filter((at) => now - at < WINDOW_US);
+    if (vmac.remadeAt.length >= MOST_REPAIRS) return false;
+    vmac.remadeAt = [...vmac.remadeAt, now];
+    return this.#make(vmac, base, false) !== undefined;
   }
 
   /** Its link is as large as the one below, and has its link-local address. */
@@ -191,7 +247,7 @@ export class Vmacs {
   // --- making ---
 
   /** Whether a link was made for it. */
-  #use(key: string, user: string, spec: VmacSpec, keepsAddresses: boolean): boolean {
+  #use(key: string, user: VrrpInstance, spec: VmacSpec, keepsAddresses: boolean): boolean {
     const base = this.#links.byName(spec.base);
     const known = this.#all.get(spec.key);
     const isShared = known !== undefined && [...known.users.keys()].some((one) => one !== key);
@@ -207,8 +263,9 @@ export class Vmacs {
       this.#remove(known);
     }
     const link = this.#find(spec);
-    const name = link?.name ?? this.#freeName(spec, user);
-    const vmac: Vmac = { spec, name, index: 0, users: new Map([[key, user]]), remadeAt: [] };
+    const name = link?.name ?? this.#freeName(spec, user.name);
+    const users = new Map([[key, user]]);
+    const vmac: Vmac = { spec, name, index: 0, users, remadeAt: [], port: 0 };
     this.#all.set(spec.key, vmac);
     if (base === undefined) return false;
     if (link === undefined) return this.#make(vmac, base, true) !== undefined;
@@ -238,7 +295,7 @@ export class Vmacs {
       const isAsked = name === spec.name;
       const holder = [...this.#all.values()].find((one) => one.name === name);
       if (holder !== undefined && holder.users.size > 0) {
-        const [other = ""] = holder.users.values();
+        const other = userOf(holder);
         const text = `VRRP instance ${other} is already using ${name} - ignoring name`;
         if (isAsked) this.#around.log("warning", `(${user}) ${text}`);
         continue;
@@ -260,7 +317,7 @@ export class Vmacs {
 
   #make(vmac: Vmac, base: Link, isFirst: boolean): Link | undefined {
     const { spec } = vmac;
-    const [user = ""] = vmac.users.values();
+    const user = userOf(vmac);
     const other = this.#links.byName(vmac.name);
     if (other !== undefined) {
       const text =
@@ -269,7 +326,7 @@ export class Vmacs {
       this.#delete([other]);
     }
     const doing = `creating VMAC interface ${vmac.name}`;
-    const bytes = encodeNewLink(newLink(spec, vmac.name, base));
+    const bytes = encodeNewLink(newVmac(spec, vmac.name, base));
     const [refusal] = this.#kernel.perform([{ bytes, doing }]);
     if (refusal !== undefined && refusal.code !== EEXIST) {
       // While it is missing nobody need hear of it every time a link changes.
@@ -286,7 +343,7 @@ export class Vmacs {
   }
 
   #adopt(vmac: Vmac, link: Link, base: Link, keepsAddresses: boolean): void {
-    const [user = ""] = vmac.users.values();
+    const user = userOf(vmac);
     vmac.index = link.index;
     this.#around.log("info", `(${user}) Found matching interface ${link.name}`);
     if (!keepsAddresses) this.#strip(link);
@@ -346,7 +403,7 @@ export class Vmacs {
       const doing = `adding ${formatAddress(address)} to ${link.name}`;
       const [refusal] = this.#kernel.perform([{ bytes, doing }]);
       if (refusal !== undefined && refusal.code !== EEXIST) this.#kernel.refused(refusal);
-      else this.#links.setAddress(asHeard(link.index, address, prefixLength));
+      else this.#links.setAddress(ownAddress(link.index, address, prefixLength));
     };
     if (source !== undefined) add(source.address, source.prefixLength);
     if (!hasIpv6(spec) || (source !== undefined && isLinkLocal(source.address))) return;
@@ -364,7 +421,7 @@ export class Vmacs {
     const refused = this.#delete(found.map(({ link }) => link));
     for (const { vmac, link } of found) {
       if (refused.has(link)) continue;
-      const [user = "VMAC"] = vmac.users.values();
+      const user = userOf(vmac) || "VMAC";
       this.#around.log("info", `(${user}) Success removing VMAC interface ${vmac.name}`);
     }
   }
@@ -424,30 +481,7 @@ export class Vmacs {
   }
 }
 
-function newLink(spec: VmacSpec, name: string, base: Link): NewLink {
-  const group = spec.group ?? base.group;
-  const common = {
-    name,
-    linkIndex: base.index,
-    ...(group === undefined ? {} : { group }),
-    // Its routes are those of the link below.
-    ...(base.vrfTable === undefined || base.master === undefined ? {} : { master: base.master }),
-  };
-  return spec.mac === undefined
-    ? { ...common, kind: "ipvlan", mode: "l2", isolation: spec.isolation }
-    : { ...common, kind: "macvlan", mode: "private", address: spec.mac };
-}
-
-/** An address that we have just added. */
-function asHeard(index: number, address: Address, prefixLength: number): InterfaceAddress {
-  const forever = 0xffffffff;
-  return {
-    index,
-    address,
-    prefixLength,
-    scope: isLinkLocal(address) ? RT_SCOPE_LINK : 0,
-    flags: IFA_F_NODAD,
-    preferredLifetime: forever,
-    validLifetime: forever,
-  };
+/** The instance whose name goes into lines about a VMAC; "" for none. */
+export function userOf({ users }: Vmac): string {
+  return users.values().next().value?.name ?? "";
 }

@@ -61,12 +61,11 @@ class FakeKernel {
     this.logged.push((error as Error).message);
   };
 
-  vmacs(isGroup = false): Vmacs {
+  vmacs(): Vmacs {
     return new Vmacs(this, this.links, {
       log: (_, text) => this.logged.push(text),
       set: (path, value) => this.settings.set(path, value),
       original: () => "0",
-      together: () => isGroup,
       made: () => this.made++,
     });
   }
@@ -202,17 +201,74 @@ test("what cannot be made is not told at every change of a link", () => {
   expect(kernel.logged).toHaveLength(1);
 });
 
-test("one that is removed again and again is left alone for a while", () => {
+/** A VMAC of these, and what somebody else's removal of it makes of it at a moment. */
+function removable(rest: Partial<VrrpInstance> = {}): {
+  readonly kernel: FakeKernel;
+  readonly vmacs: Vmacs;
+  readonly remove: (now: number) => readonly (readonly [boolean, number])[];
+} {
   const kernel = new FakeKernel();
   const vmacs = kernel.vmacs();
-  vmacs.place("key", one(), false);
-  const remove = (now: number): boolean => {
+  vmacs.place("key", one(rest), false);
+  const remove = (now: number): [boolean, number][] => {
     kernel.links.removeLink(kernel.links.byName("vrrp.7")?.index ?? 0);
-    return vmacs.linksChanged(now);
+    return vmacs.mend(now).map(({ isBack, repairs }) => [isBack, repairs]);
   };
-  for (let now = 0; now < 10; now++) expect(remove(now)).toBe(true);
-  expect(remove(10)).toBe(false);
-  expect(remove(10_000_000)).toBe(true);
+  return { kernel, vmacs, remove };
+}
+
+test("one that somebody removes is made again; again and again, and it is left alone for a while", () => {
+  const { kernel, vmacs, remove } = removable();
+  for (let now = 0; now < 10; now++) {
+    expect(remove(now)).toEqual([[true, now + 1]]);
+    expect([vmacs.mend(now), vmacs.linksChanged(now)]).toEqual([[], false]);
+    expect([kernel.names, vmacs.retryAt]).toEqual([["vrrp.7"], Infinity]);
+  }
+  expect(remove(10)).toEqual([[false, 10]]);
+  // It is told of once.
+  expect([vmacs.mend(11), vmacs.linksChanged(11), kernel.names]).toEqual([[], false, []]);
+  expect(vmacs.retryAt).toBe(10_000_000);
+  expect(vmacs.linksChanged(vmacs.retryAt)).toBe(true);
+  expect([kernel.names, vmacs.retryAt]).toEqual([["vrrp.7"], Infinity]);
+  expect(remove(10_000_001)).toEqual([[true, 10]]);
+});
+
+test("vip_removed step_down: it is made again when the fault has been told", () => {
+  const { kernel, vmacs, remove } = removable({ vip_removed: "step_down" });
+  expect([remove(0), kernel.names]).toEqual([[], []]);
+  expect([vmacs.linksChanged(0), kernel.names]).toEqual([true, ["vrrp.7"]]);
+});
+
+test("one that goes with the link below is no removal", () => {
+  const { kernel, vmacs, remove } = removable();
+  kernel.links.setLink({ ...kernel.links.byName("eth0")!, up: false });
+  expect(remove(0)).toEqual([]);
+  kernel.links.removeLink(BASE.index);
+  expect([vmacs.mend(1), vmacs.linksChanged(1)]).toEqual([[], false]);
+});
+
+test("one that was renamed is made again under its name, and the other goes", () => {
+  const { kernel, vmacs } = removable();
+  const there = kernel.links.byName("vrrp.7")!;
+  kernel.links.setLink({ ...there, name: "other" });
+  vmacs.linkDown("vrrp.7", 99);
+  expect(vmacs.mend(0)).toMatchObject([{ isBack: true, vmac: { name: "vrrp.7", port: 99 } }]);
+  expect(kernel.names).toEqual(["vrrp.7"]);
+  expect(kernel.links.byName("vrrp.7")!.index).not.toBe(there.index);
+});
+
+test("one that is down while the link below is up is asked about", () => {
+  const { kernel, vmacs, remove } = removable();
+  expect(vmacs.ask()).toBe(false);
+  const there = kernel.links.byName("vrrp.7")!;
+  kernel.links.setLink({ ...there, up: false });
+  expect([vmacs.ask(), kernel.names]).toEqual([true, ["vrrp.7"]]);
+  // It has gone.
+  const refresh = kernel.refresh.bind(kernel);
+  kernel.refresh = () => undefined;
+  expect([vmacs.ask(), kernel.names]).toEqual([true, []]);
+  kernel.refresh = refresh;
+  expect([vmacs.ask(), remove(0), kernel.names]).toEqual([false, [[true, 1]], ["vrrp.7"]]);
 });
 
 test("without the link below there is a name, and a link as soon as that is there", () => {
@@ -290,14 +346,13 @@ test("names: another's is gone around, an own one with nobody left is taken", ()
   expect(kernel.names.toSorted()).toEqual(["mine", "vrrp.7", "vrrp6.7"]);
 });
 
-test("two that move on their own cannot share a link: the second is not to be MASTER", () => {
+test("one whose VMAC another has is not put on it, until that one is gone", () => {
   const kernel = new FakeKernel();
   const vmacs = kernel.vmacs();
   vmacs.place("first", one(), false);
   const second = one({ name: "W", mcast_group: "224.0.0.19" });
-  const { instance, vmac } = vmacs.place("second", second, false);
+  const { instance, vmac } = vmacs.place("second", { ...second, vmac_rival: "V" }, false);
   expect([vmac, instance.virtual_ipaddress[0]!.dev]).toEqual([undefined, "eth0"]);
-  expect(instance.configuration_fault).toContain("it has the VMAC of V");
   expect(kernel.logged.at(-1)).toBe("(V) uses same VMAC as VRRP instance W, disabling W");
   expect(kernel.names).toEqual(["vrrp.7"]);
   vmacs.forget("first");
@@ -306,7 +361,7 @@ test("two that move on their own cannot share a link: the second is not to be MA
 
 test("two of one sync group share a link, which goes with the last of them", () => {
   const kernel = new FakeKernel();
-  const vmacs = kernel.vmacs(true);
+  const vmacs = kernel.vmacs();
   expect(vmacs.place("first", one({ use_vmac: { name: "mine" } }), false).vmac).toBe("mine");
   const second = vmacs.place("second", one({ name: "W", mcast_group: "224.0.0.19" }), false);
   expect(second.vmac).toBe("mine");

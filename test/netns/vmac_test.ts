@@ -457,7 +457,7 @@ test("an address moves between two instances by one reload", async () => {
   }
 });
 
-test("the link below goes down, shrinks and vanishes; the VMAC is removed: all is put right", async () => {
+test("the link below goes down, shrinks and vanishes: all is put right", async () => {
   using network = new Network(["a"], { hasSecondLink: true });
   const config = instance({
     interface: "eth1",
@@ -477,11 +477,6 @@ test("the link below goes down, shrinks and vanishes; the VMAC is removed: all i
   network.run("a", "ip", "link", "set", "eth1", "up");
   await a.waitForLog("(V) Entering BACKUP STATE");
   await a.waitForLog("(V) Entering MASTER STATE");
-  network.run("a", "ip", "link", "delete", "vrrp.7");
-  await a.waitForLog("(V) Entering FAULT STATE");
-  await a.waitForLog("(V): Success re-creating VMAC interface vrrp.7");
-  await a.waitForLog("(V) Entering MASTER STATE");
-  await poll(() => network.addresses("a", "vrrp.7").length > 0, 1000, "no address");
   network.run("a", "ip", "link", "delete", "eth1");
   await a.waitForLog("(V) Entering FAULT STATE");
   expect(vmacNames(network, "a")).toEqual([]);
@@ -496,6 +491,100 @@ test("the link below goes down, shrinks and vanishes; the VMAC is removed: all i
   expect(Object.values(settings(network, "a", ...paths))).toEqual(["1", "1"]);
   expect(await a.stop()).toBe(0);
   expect(Object.values(settings(network, "a", ...paths))).toEqual(["0", "0"]);
+});
+
+test("a VMAC is removed or renamed by somebody: it is back at once, its instance stays MASTER", async () => {
+  using network = new Network(["a", "b"]);
+  await using capture = await Capture.start(network);
+  const routes = "virtual_routes { 10.9.0.0/24 dev vrrp.7 }";
+  const config = `global_defs { dynamic_interfaces }
+    ${vmac(`no_accept\n${routes}`, { priority: 200 })}`;
+  await using b = new Daemon(network, "b", vmac("", { priority: 100 }));
+  await using a = new Daemon(network, "a", config);
+  await a.waitForLog("(V) Entering MASTER STATE");
+  await b.waitForLog("(V) Entering BACKUP STATE");
+  await poll(() => network.addresses("a", "vrrp.7").length > 0, 1000, "no address");
+  const first = await capture.waitForAdvert(({ source }) => source === A);
+  for (const words of [["delete", "vrrp.7"], ["set", "vrrp.7", "name", "other"]]) {
+    const { ifindex } = linksOf(network, "a").get("vrrp.7")!;
+    const sinceUs = nowUs();
+    network.run("a", "ip", "link", ...words);
+    await a.waitForLog("(V): Success re-creating VMAC interface vrrp.7");
+    await a.waitForLog("VMAC interface vrrp.7 was removed");
+    await poll(() => network.addresses("a", "vrrp.7").includes(VIP), 1000, "no address");
+    expect(linksOf(network, "a").get("vrrp.7")!.ifindex).not.toBe(ifindex);
+    expect(vmacNames(network, "a")).toEqual(["vrrp.7"]);
+    await capture.waitForAnnouncements(5, ({ mac }) => mac === MAC, 5000, sinceUs);
+    await capture.waitForAdvert(({ sourceMac }) => sourceMac === MAC, 5000, sinceUs);
+    const hasRoute = (): boolean =>
+      network.run("a", "ip", "route", "show", "10.9.0.0/24").includes("dev vrrp.7");
+    await poll(hasRoute, 1000, "no route");
+    const tables = network.run("a", "nft", "list", "ruleset");
+    expect(tables).toContain("vrrp.7");
+  }
+  expect(longestGapUs(capture, first.atUs)).toBeLessThan(500_000);
+  expect(capture.adverts.every(({ source }) => source === A || source === B)).toBe(true);
+  for (const daemon of [a, b]) expect(daemon.log).not.toContain("FAULT");
+  expect(b.log.match(/Entering \w+ STATE/g)).toHaveLength(1);
+  expect(await a.stop()).toBe(0);
+  expect(vmacNames(network, "a")).toEqual([]);
+});
+
+test("a VMAC that is removed again and again: the peer gets its turn, and later it is tried again", async () => {
+  using network = new Network(["a", "b"]);
+  await using b = new Daemon(network, "b", vmac("", { priority: 100 }));
+  await using a = new Daemon(network, "a", vmac("", { priority: 200 }));
+  await a.waitForLog("(V) Entering MASTER STATE");
+  for (let i = 0; i <= 10; i++) {
+    const isThere = (): boolean =>
+      linksOf(network, "a").get("vrrp.7")?.flags.includes("UP") === true;
+    await poll(isThere, 1000, "no VMAC");
+    network.run("a", "ip", "link", "delete", "vrrp.7");
+    if (i < 10) await a.waitForLog("(V): Success re-creating VMAC interface vrrp.7");
+  }
+  await a.waitForLog("and again after 10 repairs in 10 s - leaving MASTER");
+  await a.waitForLog("(V) Entering FAULT STATE");
+  await b.waitForLog("(V) Entering MASTER STATE");
+  expect(a.log.match(/Entering FAULT STATE/g)).toHaveLength(1);
+  await a.waitForLog("(V): Success re-creating VMAC interface vrrp.7", 15_000);
+  await a.waitForLog("(V) Entering MASTER STATE");
+});
+
+test("vip_removed step_down: a VMAC that is removed is a fault, as with keepalived", async () => {
+  using network = new Network(["a"]);
+  await using a = new Daemon(network, "a", vmac("vip_removed step_down", { priority: 200 }));
+  await a.waitForLog("(V) Entering MASTER STATE");
+  network.run("a", "ip", "link", "delete", "vrrp.7");
+  await a.waitForLog("(V) Entering FAULT STATE");
+  await a.waitForLog("(V): Success re-creating VMAC interface vrrp.7");
+  await a.waitForLog("(V) Entering MASTER STATE");
+  await poll(() => network.addresses("a", "vrrp.7").includes(VIP), 1000, "no address");
+});
+
+test("two instances want one VMAC: the second waits, and has it when a reload takes the first away", async () => {
+  using network = new Network(["a"]);
+  const [first, second] = [["A", "10.0.0.100/32"], ["B", "10.0.0.101/32"]].map((
+    [name, address],
+    i,
+  ) =>
+    instance({
+      name: name!,
+      vrid: 7 + i,
+      addresses: [address!],
+      more: "use_vmac 02:00:00:00:00:01",
+    })
+  );
+  await using a = new Daemon(network, "a", first! + second!);
+  await a.waitForLog("(A) uses same VMAC as VRRP instance B, disabling B");
+  await a.waitForLog("(B) it has the VMAC of A, and no sync group makes them move as one");
+  await a.waitForLog("(A) Entering MASTER STATE");
+  expect(vmacNames(network, "a")).toEqual(["vrrp.7"]);
+  await reload(a, second!);
+  await a.waitForLog("(B) Entering MASTER STATE");
+  const held = (): string[] =>
+    vmacNames(network, "a").flatMap((one) => network.addresses("a", one));
+  await poll(() => Bun.deepEquals(held(), ["10.0.0.101/32"]), 1000, "other addresses");
+  expect(vmacNames(network, "a")).toHaveLength(1);
 });
 
 test("over a macvlan, as in containers: made beside it, taken over after a crash, removed", async () => {
