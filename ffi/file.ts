@@ -14,7 +14,7 @@ import {
   O_RDONLY,
   O_WRONLY,
 } from "./constants.ts";
-import { check, errno, libc, SysError } from "./libc.ts";
+import { check, errno, libc, rareLibc, SysError } from "./libc.ts";
 import { cString, Memory } from "./memory.ts";
 
 /** Most configurations, and every pid file, in one call. */
@@ -65,6 +65,21 @@ export function writeText(fd: number, text: string): void {
   }
 }
 
+/** Makes a file that only we may read, or replaces it: whoever opens it finds all of one or the other. Throws SysError. */
+export function replaceFile(path: string, text: string): void {
+  const [name, next] = [cString(path), cString(`${path}.new`)];
+  const doing = `writing ${path}`;
+  libc.unlink(next.pointer);
+  const flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+  const fd = check(libc.open(next.pointer, flags, 0o600), "open", doing);
+  try {
+    writeText(fd, text);
+  } finally {
+    libc.close(fd);
+  }
+  check(rareLibc().rename(next.pointer, name.pointer), "rename", doing);
+}
+
 /** Waits for bytes, or the end, of a pipe; whether there were any. */
 export function awaitBytes(fd: number): boolean {
   const some = new Memory(16);
@@ -82,12 +97,18 @@ export function syncFile(fd: number): void {
   libc.fsync(fd);
 }
 
-const STATX_BYTES = 256; // linux/stat.h struct statx: stx_mode is at 28
+const STATX_BYTES = 256; // linux/stat.h struct statx: stx_mode is at 28, stx_ino at 32
 const STATX_TYPE_MODE = 3;
+const STATX_INO = 0x100;
 
 /** What a path names, links followed, and who may do what with it: S_IFMT and permission bits; undefined for nothing. */
 export function fileMode(path: string): number | undefined {
   return statx(path, STATX_TYPE_MODE)?.getUint16(28, true);
+}
+
+/** What tells the object that a path names, links followed, from all others of its kind; undefined for nothing. */
+export function fileNumber(path: string): bigint | undefined {
+  return statx(path, STATX_INO)?.getBigUint64(32, true);
 }
 
 function statx(path: string, wanted: number): DataView | undefined {

@@ -11,6 +11,11 @@ export function absolutePath(folder: string, name: string): string {
   return `/${parts.join("/")}`;
 }
 
+/** What a daemon whose vrrp role has this pid file leaves to the one after it, should it crash. */
+export function stateFileOf(pidFile: string): string {
+  return `${pidFile.replace(/\.pid$/, "")}.state`;
+}
+
 /** What stands behind the last slash. */
 export function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);

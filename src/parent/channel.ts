@@ -50,6 +50,8 @@ export type ToRole =
   | { readonly type: "settle" }
   /** Claim and write the role's pid file. */
   | { readonly type: "pid-file"; readonly path: string }
+  /** Take off the links what a predecessor has left there that nobody wants any more; comes before all else. */
+  | { readonly type: "clean"; readonly changes: readonly Change[] }
   /** Take everything of these instances off the links and end; nothing is advertised. */
   | { readonly type: "withdraw"; readonly changes: readonly Change[] }
   /** Leave: priority 0 adverts, addresses removed unless they are to be kept. */

@@ -484,6 +484,7 @@ export class Daemon {
 
   #end(status: number): void {
     this.#notifier.close();
+    this.#vrrp.forgetState();
     this.#say("info", `Stopped ${this.#invocation.banner}`);
     const leaving = this.#presence.leave();
     this.#log.close();

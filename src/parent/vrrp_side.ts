@@ -4,9 +4,12 @@
  * its sockets, the configuration is read here.
  */
 
+import { fileMode } from "../../ffi/file.ts";
+import { removePidFile } from "../../ffi/pid_file.ts";
 import type { DaemonOptions } from "../cli/options.ts";
 import type { BfdInstance } from "../config/bfd.ts";
 import type { Config } from "../config/load.ts";
+import { stateFileOf } from "../lib/path.ts";
 import { conductOf } from "../vrrp/conduct.ts";
 import { type Change, diff, hasStatics, hasVrrpWork, leftovers } from "../vrrp/diff.ts";
 import { wantsVmacs } from "../vrrp/instance.ts";
@@ -22,6 +25,8 @@ import { type Role, spawnRole } from "./supervisor.ts";
 
 const REHEARSALS = 20;
 const NO_CONDUCT = "{}";
+/** When the first advert has surely left. */
+const REMEMBER_MS = 100;
 
 /** What the vrrp role says that is news to others. */
 export type VrrpNews = Exclude<FromRole, FromAnyRole | { readonly type: "settings" }>;
@@ -57,6 +62,11 @@ export class VrrpSide implements Side {
   readonly #up = new Set<string>();
   /** What a role has changed in the kernel's settings, for the next one to put back. */
   #saved: SavedSettings = {};
+  /** What a daemon that has crashed before this one began has left on the links and nobody wants. */
+  #abandoned: readonly Change[] | undefined;
+  /** Whether the state file is ours. */
+  #hasState = false;
+  #isRemembering = false;
 
   constructor(household: VrrpHousehold, ledger: Ledger) {
     const { argv0, argv, options } = household;
@@ -75,6 +85,7 @@ export class VrrpSide implements Side {
       hear: (message) => {
         if (message.type === "settings") {
           this.#saved = message.saved;
+          this.#remember();
           return;
         }
         if (message.type === "bfd") this.#noteBfd(message.instance, message.isUp);
@@ -114,9 +125,62 @@ export class VrrpSide implements Side {
 
   configure(wanted: Config): void {
     const config = shareVmacs(wanted);
+    if (this.#config === undefined) this.#recover(config);
     const changes = diff(this.#config, config);
     this.#config = config;
     if (this.#keeper.ready(this.#isNeeded)) this.#tell(changes);
+    else if (!this.#isNeeded && this.#abandoned !== undefined) this.#clean(this.#abandoned);
+    this.#remember();
+  }
+
+  // --- the state file ---
+
+  /** A daemon that crashed has left a state file. */
+  #recover(config: Config): void {
+    const path = stateFileOf(this.#household.pidFile);
+    if (this.#household.options.checkOnly || fileMode(path) === undefined) return;
+    const { say } = this.#household;
+    try {
+      // Loaded only here: a start has nothing to recover from.
+      const { readRemains } = require("./state_file.ts") as typeof import("./state_file.ts");
+      const { abandoned } = require("../vrrp/traces.ts") as typeof import("../vrrp/traces.ts");
+      const remains = readRemains(path);
+      this.#hasState = true;
+      if (remains === undefined) return;
+      this.#saved = remains.saved;
+      this.#abandoned = abandoned(remains.traces, config);
+      const rest = this.#abandoned.length > 0 ? ", what nobody wants any more is taken away" : "";
+      say("notice", `A predecessor has not ended properly: going on from ${path}${rest}`);
+    } catch (error) {
+      say("warning", `Ignoring ${path}, which a predecessor has left: ${String(error)}`);
+    }
+  }
+
+  /** Writes the state file anew, when what is more urgent has been done. */
+  #remember(): void {
+    if (!this.#isNeeded || this.#isRemembering) return;
+    this.#isRemembering = true;
+    setTimeout(() => void this.#write(), REMEMBER_MS).unref();
+  }
+
+  async #write(): Promise<void> {
+    const { writeRemains } = await import("./state_file.ts");
+    const { tracesOf } = await import("../vrrp/traces.ts");
+    this.#isRemembering = false;
+    if (this.#household.isStopping() || !this.#isNeeded) return;
+    const path = stateFileOf(this.#household.pidFile);
+    try {
+      this.#hasState = true;
+      writeRemains(path, { saved: this.#saved, traces: tracesOf(this.#config!) });
+    } catch (error) {
+      this.#household.say("warning", `After a crash nothing would be known: ${String(error)}`);
+    }
+  }
+
+  /** The daemon ends properly. What it leaves on the links on purpose stays known. */
+  forgetState(): void {
+    if (!this.#hasState || this.#household.options.dontReleaseVrrp) return;
+    removePidFile(stateFileOf(this.#household.pidFile));
   }
 
   settle(): void {
@@ -140,13 +204,19 @@ export class VrrpSide implements Side {
 
   /** Takes off the links what a dead role has left there; `ended` is called when that is done. */
   withdraw(ended: () => void, keepStatics = false): void {
-    const { argv0, argv } = this.#household;
     this.#ledger.lastAdvertAt.fill(0);
+    this.#clean(leftovers(this.#config, keepStatics), ended);
+  }
+
+  /** Starts a role that takes something off the links and ends. */
+  #clean(changes: readonly Change[], ended = (): void => {}): void {
+    const { argv0, argv } = this.#household;
+    this.#abandoned = undefined;
     try {
       const role = spawnRole(argv0, argv, this.#ledger);
       this.#keeper.attend(role, ended);
       role.tell({ type: "settings", saved: this.#saved });
-      role.tell({ type: "withdraw", changes: leftovers(this.#config, keepStatics) });
+      role.tell({ type: "withdraw", changes });
     } catch (error) {
       this.#household.say(
         "error",
@@ -183,6 +253,11 @@ export class VrrpSide implements Side {
 
   #tell(changes: readonly Change[], wasUp: readonly string[] = []): void {
     const { options, pidFile } = this.#household;
+    if (this.#abandoned !== undefined) {
+      this.#keeper.tell({ type: "settings", saved: this.#saved });
+      this.#keeper.tell({ type: "clean", changes: this.#abandoned });
+      this.#abandoned = undefined;
+    }
     const results = this.#household.tracked();
     if (results.length > 0) this.tellTracked(results);
     this.#keeper.tell({

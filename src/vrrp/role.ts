@@ -12,7 +12,7 @@ import { setDisposition } from "../../ffi/process.ts";
 import { hasEnded } from "../../ffi/socket.ts";
 import { releaseStartPages } from "../../ffi/start_pages.ts";
 import type { BfdInstance } from "../config/bfd.ts";
-import { baseName } from "../lib/path.ts";
+import { baseName, stateFileOf } from "../lib/path.ts";
 import { type Alarm, Loop } from "../loop.ts";
 import {
   encodeFrame,
@@ -82,6 +82,8 @@ class VrrpRole {
   /** Whether addresses stay when the daemon is stopped. */
   #keepAddresses = false;
   #hearsStop = false;
+  /** They have stayed. */
+  #keptAddresses = false;
 
   constructor(channel: number, ledger: Float64Array, announcer: number) {
     this.#parent = new RoleChannel(channel);
@@ -111,7 +113,10 @@ class VrrpRole {
     // The adverts of the farewell have left: they are waited for by more.
     this.#bfd.shutdown(this.#loop.now);
     this.#parent.flush();
-    if (this.#pidFile !== undefined) removePidFile(this.#pidFile);
+    if (this.#pidFile === undefined) return;
+    removePidFile(this.#pidFile);
+    // Nothing is left behind, and the parent may be gone.
+    if (!this.#keptAddresses) removePidFile(stateFileOf(this.#pidFile));
   }
 
   #readChannel(now: number): void {
@@ -161,6 +166,9 @@ class VrrpRole {
       case "settle":
         this.#settle(now);
         return;
+      case "clean":
+        this.#router.withdraw(message.changes);
+        return;
       case "withdraw":
         this.#router.withdraw(message.changes);
         this.#loop.stop();
@@ -186,6 +194,7 @@ class VrrpRole {
 
   #shutdown(keepAddresses: boolean, now: number): void {
     if (this.#hearsStop) this.#loop.unwatch(STOP_FD);
+    this.#keptAddresses = keepAddresses;
     this.#router.shutdown(keepAddresses, now);
     this.#loop.stop();
   }

@@ -261,6 +261,7 @@ export class Router implements Listener, Holder {
   withdraw(changes: readonly Change[]): void {
     for (const change of changes) this.#holdings.withdraw(change);
     this.#kernel.flush();
+    this.#holdings.sweep();
   }
 
   /** Every instance leaves: priority 0 adverts, and the addresses go unless they are to stay. */

@@ -24,9 +24,10 @@ export class Sysctls {
     return this.#saved;
   }
 
-  /** Takes over what a predecessor has changed. */
+  /** Takes over what a predecessor has changed and nobody has since. */
   inherit(saved: SavedSettings): void {
-    this.#saved = { ...saved, ...this.#saved };
+    const ours = Object.entries(saved).filter(([path, { is }]) => readSysctl(path) === is);
+    this.#saved = { ...Object.fromEntries(ours), ...this.#saved };
   }
 
   /** What a setting was before it was changed; undefined when there is no such setting. */
