@@ -38,7 +38,10 @@ const MEANINGS: readonly Meaning[] = [
   { phrase: /Unknown interface!/, code: "missing_interface" },
   { phrase: /Non-existent interface specified/, code: "bad_interface" },
   { phrase: /No VIP specified/, code: "no_vip" },
-  { phrase: /duplicate VRID conflict|both use VRID/, code: "duplicate_vrid" },
+  {
+    phrase: /duplicate VRID conflict|both use VRID|is currently duplicated/,
+    code: "duplicate_vrid",
+  },
   { phrase: /duplicate address/, code: "duplicate_address" },
   { phrase: /^VRRP parsed invalid IP/, code: "invalid_address" },
   { phrase: / not found, ignoring/, code: "unknown_name", hint: "define it before it is used" },

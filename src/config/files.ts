@@ -27,6 +27,8 @@ export interface Files {
   environment(name: string): string | undefined;
   /** Whether a network link of this name exists now. */
   hasLink(name: string): boolean;
+  /** The link on whose wire this one is: what a macvlan or ipvlan lies upon, else itself. */
+  linkBelow(name: string): string;
   /** How many processors are online. */
   readonly cpuCount: number;
   /** The host's node name, in full. */
@@ -63,6 +65,7 @@ export function memoryFiles(
     },
     environment: () => undefined,
     hasLink: (name) => links.includes(name),
+    linkBelow: (name) => name,
     cpuCount: 2,
     hostName: "router.example",
     configId: undefined,

@@ -138,7 +138,7 @@ export function load(
   const written = parser.finish() as WrittenConfig;
   const config = complete(written, files, problems);
   if (config.globals.dynamic_interfaces) problems.forgive("bad_interface");
-  validate(config.vrrp_instances, problems);
+  validate(config, files, problems);
   extras.inspect?.({ config, written }, problems);
   const all = problems.finish();
   return { config, written, problems: fileCount > 1 ? all.map(withFile) : all };

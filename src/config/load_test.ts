@@ -54,6 +54,30 @@ test("an unknown interface is refused unless interfaces are dynamic", () => {
   expect(dynamic.config.vrrp_instances[0]?.interface).toBe("nope1");
 });
 
+test("a VRID is on one wire once, whatever the links there are called", () => {
+  const below = (name: string): string => name === "mv0" ? "eth0" : name;
+  const links = ["eth0", "eth1", "mv0"];
+  const on = (link: string, more = ""): string =>
+    instance(more, link).replace("interface eth0", `interface ${link}`);
+  const problems = (text: string): Loaded["problems"] =>
+    load("/k.conf", memoryFiles({ "/k.conf": text }, { links, linkBelow: below }), "run").problems;
+  const refused = problems(on("eth0") + on("eth1") + on("mv0"));
+  expect(refused.map(formatProblem)).toEqual([
+    "eth0 and mv0 both use VRID 1 with IPv4 on interface eth0",
+  ]);
+  expect(isFatal(refused)).toBe(true);
+  expect(problems(on("eth0") + on("mv0", "mcast_dst_ip 224.0.0.19"))).toEqual([]);
+  expect(problems(on("eth0") + on("mv0", "unicast_peer {\n10.0.0.9\n}"))).toEqual([]);
+  const changing = problems(
+    "global_defs {\ndynamic_interfaces allow_if_changes\n}\n" + on("eth0") + on("mv0"),
+  );
+  expect(changing.map(formatProblem)).toEqual([
+    "(eth0) warning, VRID 1 for IPv4 is currently duplicated on mv0",
+  ]);
+  expect(isFatal(changing)).toBe(false);
+  expect(configTestStatus(changing)).toBe(0);
+});
+
 test("IPv6 speaks version 3, whatever version says", () => {
   const text = "vrrp_instance a {\ninterface eth0\nvirtual_router_id 1\nversion 2\n" +
     "virtual_ipaddress {\nfe80::1\n}\n}\n";

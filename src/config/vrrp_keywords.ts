@@ -113,7 +113,7 @@ export const vrrpInstance = block(() => ({
     "- accept adverts from listed peers only; default off, on when a peer has a TTL limit",
   ),
   old_unicast_checksum: oldUnicastChecksum(),
-  vrf: later(vrf()),
+  vrf: vrf(),
   dont_track_primary: flag("- the state of its own interface does not count; default off"),
   ...trackRows(),
   mcast_src_ip: sourceAddress(

@@ -64,6 +64,10 @@ export function systemFiles(options: FilesOptions): SystemFiles {
       links.set(name, exists);
       return exists;
     },
+    linkBelow(name): string {
+      const { linkBelow } = require("./link_below.ts") as typeof import("./link_below.ts");
+      return remember(linkBelow(name), String, () => linkBelow(name));
+    },
     get cpuCount() {
       return navigator.hardwareConcurrency;
     },

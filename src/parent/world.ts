@@ -13,6 +13,7 @@ export function systemWorld(files: Files, isOffline = false): World {
     return {
       ...files,
       hasLink: () => true,
+      linkBelow: (link) => link,
       isHere: false,
       inspect: () => undefined,
       realPath: () => undefined,

@@ -77,6 +77,7 @@ function instanceLines(instance: VrrpInstance, state: string | undefined): strin
     ...(unicast ? ["Flags:", "  Using unicast"] : ["Flags: none"]),
     `Wantstate = ${instance.state}`,
     ...given(instance.interface, (name) => [`Interface = ${name}`]),
+    ...given(instance.vrf, (name) => [`VRF = ${name}`]),
     ...given(source, (address) => [`Using src_ip = ${address} (from configuration)`]),
     ...(unicast ? [] : [`Multicast address ${instance.mcast_group}`]),
     `Gratuitous ARP delay = ${seconds(instance.garp_master_delay)}`,

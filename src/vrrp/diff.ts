@@ -38,13 +38,14 @@ export type InstanceChange =
   | { readonly type: "remove"; readonly key: string; readonly name: string };
 
 /**
- * What makes an instance the same across a reload: interface, family, virtual_router_id and where its
+ * What makes an instance the same across a reload: interface or VRF, family, virtual_router_id and where its
  * adverts go. All else can change while it keeps its state.
  */
 export function instanceKey(instance: VrrpInstance): string {
   const peers = instance.unicast_peer.map((peer) => peer.address).sort().join(",");
   const where = peers === "" ? instance.mcast_group : peers;
-  return `${instance.interface ?? ""}/${instance.family}/${instance.virtual_router_id}/${where}`;
+  const link = instance.interface ?? instance.vrf ?? "";
+  return `${link}/${instance.family}/${instance.virtual_router_id}/${where}`;
 }
 
 const NOTHING_TRACKED: Tracking = { of: {}, says: [] };

@@ -6,7 +6,7 @@
 import type { VrrpGlobals, VrrpInstance } from "../config/vrrp.ts";
 import { type Address, compareAddress, formatAddress, parseAddress } from "../lib/address.ts";
 import type { Link } from "../netlink/link.ts";
-import { type FaultReason, sourceOf, trackedLinks, virtualRouter } from "./instance.ts";
+import { deviceOf, type FaultReason, sourceOf, trackedLinks, virtualRouter } from "./instance.ts";
 import { isLinkLocal, type LinkTable } from "./links.ts";
 import { protocolOf } from "./packets.ts";
 import type { Kernel } from "./perform.ts";
@@ -55,7 +55,7 @@ export class Footing {
     const isUnicast = instance.unicast_peer.length > 0;
     if (instance.configuration_fault !== undefined) return "configuration";
     if (!isUnicast && instance.unicast_fault_no_peer === true) return "no-peer";
-    const device = instance.interface;
+    const device = deviceOf(instance);
     const link = device === undefined ? undefined : this.#links.byName(device);
     const vmac = running.vmac === undefined ? undefined : this.#links.byName(running.vmac);
     const isOnVmac = running.vmac !== undefined && instance.vmac_xmit_base !== true;

@@ -47,6 +47,11 @@ export interface Placed {
   readonly made?: readonly string[];
 }
 
+/** The link its adverts travel by: its own, or a VRF that stands for all links in it; undefined: any. */
+export function deviceOf({ interface: link, vrf }: VrrpInstance): string | undefined {
+  return link ?? vrf;
+}
+
 /** Whether an instance needs more than the links there are, see premises.ts. */
 export function needsPremises(instance: VrrpInstance): boolean {
   return wantsVmacs(instance) || isGuarded(instance) || instance.promote_secondaries === true;
@@ -157,7 +162,7 @@ export function explainFault(
   tracked = "",
   vmac = "",
 ): string {
-  const link = instance.interface ?? "";
+  const link = deviceOf(instance) ?? "";
   switch (reason) {
     case "no-vmac":
       return `interface ${vmac} does not exist`;

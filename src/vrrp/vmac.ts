@@ -310,13 +310,21 @@ export function rpFilterSettings(
   return [...down, [rpFilterOf("all"), "0"]];
 }
 
+/** The VRF that the routes of a link are in, by index; 0 for none. */
+export function vrfOf({ vrfTable, master }: Link): number {
+  return vrfTable === undefined ? 0 : master ?? 0;
+}
+
 /** The link that a VMAC is to be, over `base`. */
 export function newVmac(spec: VmacSpec, name: string, base: Link): NewLink {
   const group = spec.group ?? base.group;
+  const vrf = vrfOf(base);
   const common = {
     name,
     linkIndex: base.index,
     ...(group === undefined ? {} : { group }),
+    // Its routes are those of the link below.
+    ...(vrf === 0 ? {} : { master: vrf }),
     // Its routes are those of the link below.
     ...(base.vrfTable === undefined || base.master === undefined ? {} : { master: base.master }),
   };

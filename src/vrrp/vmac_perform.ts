@@ -43,6 +43,7 @@ import {
   type VmacNaming,
   vmacsOf,
   type VmacSpec,
+  vrfOf,
 } from "./vmac.ts";
 
 const LOOPBACK = "lo";
@@ -234,11 +235,17 @@ export class Vmacs {
     return this.#make(vmac, base, false) !== undefined;
   }
 
-  /** Its link is as large as the one below, and has its link-local address. */
+  /** Its link is as large as the one below, in the VRF of that, and has its link-local address. */
   #lookAfter({ spec }: Vmac, link: Link, base: Link): void {
     if (link.mtu !== base.mtu) {
       const bytes = encodeSetLink({ index: link.index, mtu: base.mtu });
       this.#do([{ bytes, doing: `setting the MTU of ${link.name} to ${base.mtu}` }]);
+      this.#kernel.refresh(link.name);
+    }
+    const vrf = vrfOf(base);
+    if (vrfOf(link) !== vrf) {
+      const bytes = encodeSetLink({ index: link.index, master: vrf });
+      this.#do([{ bytes, doing: `putting ${link.name} into the VRF of ${base.name}` }]);
       this.#kernel.refresh(link.name);
     }
     if (link.up) this.#address(spec, link, base);

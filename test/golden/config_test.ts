@@ -27,6 +27,7 @@ const files: Files = {
   },
   environment: (name) => name === "COLOUR" ? "blue" : undefined,
   hasLink: (name) => name === "eth0" || name === "eth1",
+  linkBelow: (name) => name,
   cpuCount: 2,
   hostName: "left.example",
   configId: undefined,

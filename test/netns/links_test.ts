@@ -1,9 +1,12 @@
 /** Links and the addresses on them fail and come back under a MASTER. */
 
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Capture, nowUs } from "../support/capture.ts";
 import { instance } from "../support/configs.ts";
-import { Daemon } from "../support/daemon.ts";
+import { Daemon, UPKEEP } from "../support/daemon.ts";
 import { Network } from "../support/namespaces.ts";
 import { poll } from "../support/waiting.ts";
 
@@ -76,6 +79,39 @@ test("a link that is off at the start: FAULT at once, and up when it comes", asy
   await daemon.waitForLog("(V) Entering MASTER STATE");
   await capture.waitForAdvert(() => true);
 });
+
+test("one VRID on a link and on a macvlan over it: refused, unless links may change", () => {
+  using network = new Network(["a"]);
+  network.run("a", "ip", "link", "add", "mv0", "link", "eth0", "type", "macvlan");
+  const two = instance() + instance({ name: "W", interface: "mv0", addresses: ["10.0.0.101"] });
+  const changing = `global_defs {\ndynamic_interfaces allow_if_changes\n}\n${two}`;
+  for (const program of [UPKEEP, "keepalived"]) {
+    expect(checked(network, program, two)).toEqual({
+      status: 5,
+      text: "V and W both use VRID 7 with IPv4 on interface eth0\n",
+    });
+    expect(checked(network, program, changing).status).toBe(0);
+  }
+});
+
+/** What a program says of a configuration in a host's namespace. */
+function checked(
+  network: Network,
+  program: string,
+  config: string,
+): { readonly status: number; readonly text: string } {
+  const folder = mkdtempSync(join(tmpdir(), `upk${process.pid}-`));
+  try {
+    const file = join(folder, "keepalived.conf");
+    writeFileSync(file, config);
+    const words = ["ip", "netns", "exec", network.netns("a"), program, "-t", "-f", file];
+    const { exitCode: status, stderr } = Bun.spawnSync(words);
+    const said = stderr.toString().split("\n").filter((line) => line.includes("both use"));
+    return { status, text: said.join("\n") + "\n" };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
 
 test("dynamic_interfaces: a link that is made later, deleted and made again", async () => {
   using network = new Network(["a"]);

@@ -85,6 +85,66 @@ inGuest(
   },
 );
 
+inGuest("a VMAC follows the link below into another VRF, and out of it", async () => {
+  using network = new Network(["a", "b"]);
+  const shell = (text: string): string => network.run("a", "sh", "-ec", text);
+  shell("ip link add red type vrf table 100; ip link set red up");
+  const config = instance({ priority: 200, more: "use_vmac" });
+  await using a = new Daemon(network, "a", config);
+  await a.waitForLog("(V) Entering MASTER STATE", 20_000);
+  const masterIs = async (name: string | undefined): Promise<void> => {
+    const isSo = (): boolean => linksOf(network, "a").get("vrrp.7")?.master === name;
+    await poll(isSo, 20_000, `the VMAC does not go to ${name}`);
+    await poll(() => network.addresses("a", "vrrp.7").includes(VIP), 20_000, "no address");
+    expect(answersPing(network, "b", "10.0.0.100", 3)).toBe(true);
+  };
+  await masterIs(undefined);
+  shell("ip link set eth0 master red");
+  await masterIs("red");
+  shell("ip link set eth0 nomaster");
+  await masterIs(undefined);
+  expect(a.log).not.toContain("FAULT");
+  expect(await a.stop(20_000)).toBe(0);
+});
+
+inGuest("the same router twice, in two VRFs, by unicast without an interface", async () => {
+  using network = new Network(["a", "b"], { hasSecondLink: true });
+  // The same addresses in both worlds.
+  const readdress = (host: string, address: string): string =>
+    network.run(host, "sh", "-ec", `ip addr flush dev eth1; ip addr add ${address}/24 dev eth1`);
+  const vrfs = "ip link add red type vrf table 100; ip link add blue type vrf table 101; " +
+    "for i in red blue; do ip link set $i up; done; " +
+    "ip link set eth0 master red; ip link set eth1 master blue";
+  readdress("a", "10.0.0.1");
+  readdress("b", "10.0.0.2");
+  for (const host of ["a", "b"]) network.run(host, "sh", "-ec", vrfs);
+  const config = (own: number, other: number, priorities: readonly number[]): string =>
+    ["red", "blue"].map((vrf, i) =>
+      instance({
+        name: vrf,
+        priority: priorities[i]!,
+        addresses: [`10.0.0.100/32 dev eth${i}`],
+        more: `vrf ${vrf}\nunicast_src_ip 10.0.0.${own}\nunicast_peer {\n10.0.0.${other}\n}`,
+      }).replace("interface eth0", "")
+    ).join("");
+  await using a = new Daemon(network, "a", config(1, 2, [200, 100]));
+  await a.waitForLog("(red) Entering MASTER STATE", 20_000);
+  await using b = new Daemon(network, "b", config(2, 1, [100, 200]));
+  await b.waitForLog("(blue) Entering MASTER STATE", 20_000);
+  await a.waitForLog("(blue) Entering BACKUP STATE", 20_000);
+  await poll(() => network.addresses("a", "eth0").includes(VIP), 5000, "no address in red");
+  await poll(() => network.addresses("b", "eth1").includes(VIP), 5000, "no address in blue");
+  expect(b.log).not.toContain("(red) Entering MASTER STATE");
+  network.run("a", "ip", "link", "set", "red", "down");
+  await a.waitForLog("interface red is down", 20_000);
+  await b.waitForLog("(red) Entering MASTER STATE", 20_000);
+  network.run("a", "ip", "link", "set", "red", "up");
+  await b.waitForLog("(red) Entering BACKUP STATE", 20_000);
+  expect(await a.stop(20_000)).toBe(0);
+  await b.waitForLog("(red) Entering MASTER STATE", 20_000);
+  expect(await b.stop(20_000)).toBe(0);
+});
+
 inGuest("a kernel without tables of IPv4 is told of once; all else is as ever", async () => {
   using network = new Network(["a", "b"]);
   const config = (more: string): string => instance({ priority: 200, more: `use_vmac\n${more}` });
