@@ -238,9 +238,10 @@ const ROOMS: readonly Room[] = [
     modules: SYSTEM_AND_LIBRARIES,
   },
   {
-    name: "src/loop.ts",
-    where: /^src\/loop\.ts$/,
+    name: "src/loop.ts, src/conductor.ts",
+    where: /^src\/(loop|conductor)\.ts$/,
     values: /^(ffi|src\/lib)\//,
+    types: /^src\/config\//,
     modules: SYSTEM,
   },
   ...["vrrp", "lvs"].flatMap((own): Room[] => {
@@ -259,9 +260,9 @@ const ROOMS: readonly Room[] = [
       {
         name: `src/${own}/role.ts, router.ts and their parts`,
         where: new RegExp(
-          `^src/${own}/(\\w+/)?(role|router|balancer|reception|advertiser|conductor|leisure|link_watch|neighbourhood|footing|holdings|premises|rehearsal|routing|statics|start_delay|\\w+_speaker)\\.ts$`,
+          `^src/${own}/(\\w+/)?(role|router|balancer|reception|advertiser|leisure|link_watch|neighbourhood|footing|holdings|premises|rehearsal|routing|statics|start_delay|\\w+_speaker)\\.ts$`,
         ),
-        values: new RegExp(`^(${around}|src/config/|src/loop\\.ts)`),
+        values: new RegExp(`^(${around}|src/config/|src/(loop|conductor)\\.ts)`),
         modules: SYSTEM,
       },
       {

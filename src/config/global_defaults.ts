@@ -20,3 +20,6 @@ export const GLOBAL_DEFAULTS = {
   vrrp_startup_delay: 0,
   vrrp_delay_after_boot: 0,
 } as const;
+
+/** The nice value of the vrrp process when nobody has asked for another. */
+export const VRRP_NICE = -10;

@@ -2,7 +2,7 @@
  * The keywords of global_defs: settings of the whole daemon, and the defaults that instances and
  * services copy.
  */
-import { GLOBAL_DEFAULTS } from "./global_defaults.ts";
+import { GLOBAL_DEFAULTS, VRRP_NICE } from "./global_defaults.ts";
 import { lvsFlushOnStop, lvsSyncDaemon, lvsTimeouts } from "./global_lvs_rows.ts";
 import { bufferRows, fifoRows, onceScript, roleRows } from "./global_role_rows.ts";
 import {
@@ -57,21 +57,18 @@ const INT_MAX = 2_147_483_647;
 
 /** The keywords of global_defs. */
 export const globalDefs = lazyBlock({
-  process_names: () =>
-    flag("- name the processes keepalived_vrrp, keepalived_lvs and keepalived_bfd; default off"),
+  process_names: () => flag("- name the processes keepalived_vrrp and keepalived_lvs; default off"),
   process_name: () => roleName("NAME - name of the parent process; range 15 characters"),
   vrrp_process_name: () => roleName("NAME - name of the vrrp process; range 15 characters"),
-  checker_process_name: () =>
-    later(
-      roleName("NAME - name of the checker process; range 15 characters"),
-    ),
+  checker_process_name: () => roleName("NAME - name of the checker process; range 15 characters"),
   lvs_process_name: () =>
-    later(alias(
+    alias(
       "checker_process_name",
       roleName("NAME - former spelling of checker_process_name; range 15 characters"),
       () => deprecated("lvs_process_name", "checker_process_name"),
-    )),
-  bfd_process_name: () => later(roleName("NAME - name of the bfd process; range 15 characters")),
+    ),
+  bfd_process_name: () =>
+    roleName("NAME - kept, means nothing: the vrrp process does BFD; range 15 characters"),
   use_symlink_paths: () =>
     later(bool(
       "[BOOL] - leave symbolic links in the paths of scripts as they are; default off",
@@ -329,7 +326,7 @@ export const globalDefs = lazyBlock({
       "[BOOL] - default of strict_mode in instances; default off",
       notABool("vrrp_strict"),
     ),
-  ...roleRows("vrrp", false),
+  ...roleRows("vrrp", "the vrrp process", VRRP_NICE),
   nftables_ipvs: () =>
     later(tableName(
       "[TABLE] - one service for each group of virtual servers, by marks; default off",
@@ -363,8 +360,8 @@ export const globalDefs = lazyBlock({
       "- write every state to the FIFOs again after a reload; default off",
     ),
   ...fifoRows("lvs_notify_fifo", "events of virtual and real servers"),
-  ...roleRows("checker"),
-  ...roleRows("bfd"),
+  ...roleRows("checker", "the checker process", 0),
+  ...roleRows("bfd", "the vrrp process if it does BFD", "that of vrrp_priority"),
   snmp_socket: () =>
     later(firstOnly(
       "ADDRESS - socket of the SNMP agent; default unix:/var/agentx/master",

@@ -35,9 +35,12 @@ export type RoleRows<P extends string> =
     };
   };
 
-/** Rows for the scheduling of a process. */
-export function roleRows<const P extends string>(role: P, isLater = true): RoleRows<P> {
-  const mark = <R extends object>(row: R): R => isLater ? later(row) : row;
+/** Rows for the scheduling of a process; `whose` it is that heeds them, `usual` its nice value. */
+export function roleRows<const P extends string>(
+  role: P,
+  whose: string,
+  usual: number | string,
+): RoleRows<P> {
   const limit = (doc: string): LineRow<number | undefined> =>
     integer(doc, undefined, {
       min: 1,
@@ -45,27 +48,25 @@ export function roleRows<const P extends string>(role: P, isLater = true): RoleR
       says: (text) => `Invalid ${role} real-time limit - ${text}`,
     });
   return {
-    [`${role}_priority`]: () => mark(nice(role)),
-    [`${role}_no_swap`]: () => mark(flag(`- keep the ${role} process in memory; default off`)),
-    [`${role}_rt_priority`]: () => mark(realTime(role)),
-    [`${role}_cpu_affinity`]: () => mark(affinity(role)),
+    [`${role}_priority`]: () => nice(role, whose, usual),
+    [`${role}_no_swap`]: () => flag(`- keep ${whose} in memory; default off`),
+    [`${role}_rt_priority`]: () => realTime(role, whose),
+    [`${role}_cpu_affinity`]: () => affinity(role, whose),
     [`${role}_rlimit_rttime`]: () =>
-      mark(limit(
-        `USECS - longest run of the real-time ${role} process without a pause; ` +
+      limit(
+        `USECS - longest run of ${whose} without a pause when it is real-time; ` +
           "range 1..4294967295; default 1000000",
-      )),
+      ),
     [`${role}_rlimit_rtime`]: () =>
-      mark(alias(
+      alias(
         `${role}_rlimit_rttime`,
         limit(`USECS - former spelling of ${role}_rlimit_rttime; range 1..4294967295`),
-      )),
+      ),
   } as unknown as RoleRows<P>;
 }
 
-function nice(role: string): LineRow<number | undefined> {
-  const doc = `NICE - nice value of the ${role} process; range -20..19; default ${
-    role === "vrrp" ? -10 : 0
-  }`;
+function nice(role: string, whose: string, usual: number | string): LineRow<number | undefined> {
+  const doc = `NICE - nice value of ${whose}; range -20..19; default ${usual}`;
   return {
     ...integer(doc, undefined, { min: -20, max: 19 }),
     read: (node, context) => {
@@ -80,8 +81,8 @@ function nice(role: string): LineRow<number | undefined> {
   };
 }
 
-function realTime(role: string): LineRow<number | undefined> {
-  const doc = `N - real-time priority of the ${role} process; range 1..99; default off`;
+function realTime(role: string, whose: string): LineRow<number | undefined> {
+  const doc = `N - real-time priority of ${whose}; range 1..99; default off`;
   const name = `${role} process real-time priority`;
   return {
     ...integer(doc, undefined, { min: 1, max: 99 }),
@@ -98,9 +99,9 @@ function realTime(role: string): LineRow<number | undefined> {
   };
 }
 
-function affinity(role: string): LineRow<readonly number[] | undefined> {
+function affinity(role: string, whose: string): LineRow<readonly number[] | undefined> {
   return {
-    doc: `CPU ... - processors the ${role} process may use; range 0..online-1; default all`,
+    doc: `CPU ... - processors ${whose} may use; range 0..online-1; default all`,
     shape: "line",
     initial: undefined,
     read: (node, context) => {

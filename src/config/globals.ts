@@ -1,4 +1,7 @@
 /** What global_defs says, with the defaults filled in that others rely on. */
+import type { Problems } from "./problem.ts";
+import type { Said } from "./readers.ts";
+import type { WrittenInstance } from "./vrrp_keywords.ts";
 import { GLOBAL_DEFAULTS } from "./global_defaults.ts";
 import type { WrittenGlobals } from "./global_keywords.ts";
 
@@ -55,4 +58,23 @@ export function completeGlobals(
     vrrp_garp_lower_prio_delay: written.vrrp_garp_lower_prio_delay ?? vrrp_garp_master_delay,
     vrrp_garp_lower_prio_repeat: written.vrrp_garp_lower_prio_repeat ?? vrrp_garp_master_repeat,
   };
+}
+
+/** `lvs_sync_daemon_interface` of an instance is an `lvs_sync_daemon`, unless there is one. */
+export function withSyncDaemon(
+  globals: Globals,
+  instances: readonly Said<Pick<WrittenInstance, "lvs_sync_daemon_interface">>[],
+  problems: Problems,
+): Globals {
+  let { lvs_sync_daemon: daemon } = globals;
+  for (const { name, place, values } of instances) {
+    const link = values.lvs_sync_daemon_interface;
+    if (link === undefined) continue;
+    if (daemon !== undefined) {
+      const already = `has already been specified as ${daemon.interface} - ignoring`;
+      problems.addAt(place, "general", `(${name}) lvs_sync_daemon_interface ${already}`);
+    }
+    daemon ??= { interface: link, instance: name };
+  }
+  return daemon === globals.lvs_sync_daemon ? globals : { ...globals, lvs_sync_daemon: daemon! };
 }

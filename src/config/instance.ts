@@ -93,7 +93,6 @@ const AS_WRITTEN: ReadonlySet<string> = new Set<keyof WrittenInstance & keyof Vr
   "notify_deleted",
   "notify_master_rx_lower_pri",
   "kernel_rx_buf_size",
-  "lvs_sync_daemon_interface",
   "vip_removed",
   "old_unicast_checksum",
   "virtual_routes",

@@ -4,7 +4,7 @@
  */
 import type { BfdInstance } from "./bfd.ts";
 import type { Files } from "./files.ts";
-import { completeGlobals, type Globals } from "./globals.ts";
+import { completeGlobals, type Globals, withSyncDaemon } from "./globals.ts";
 import { completeInstance } from "./instance.ts";
 import { IprouteNames } from "./iproute_names.ts";
 import {
@@ -146,7 +146,11 @@ export function load(
 
 /** Fills in the defaults: those of global_defs count wherever in the files they stand. */
 function complete(written: WrittenConfig, files: Files, problems: Problems): Config {
-  const globals = completeGlobals(written.global_defs, files.hostName);
+  const globals = withSyncDaemon(
+    completeGlobals(written.global_defs, files.hostName),
+    written.vrrp_instance,
+    problems,
+  );
   const alone = written.vrrp_instance.map((one) => completeInstance(one, globals, files, problems));
   const groups = written.vrrp_sync_group.length === 0
     ? []

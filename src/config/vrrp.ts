@@ -238,7 +238,6 @@ export interface VrrpInstance {
   readonly dont_track_primary?: boolean;
   readonly promote_secondaries?: boolean;
   readonly linkbeat_use_polling?: boolean;
-  readonly lvs_sync_daemon_interface?: string;
   readonly virtual_routes?: readonly Route[];
   readonly virtual_rules?: readonly Rule[];
   /** What a MASTER does about addresses that somebody else removes; absent: repair. */

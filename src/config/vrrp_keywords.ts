@@ -6,7 +6,6 @@ import {
   flag,
   formatScript,
   integer,
-  later,
   list,
   oneOf,
   readScript,
@@ -210,11 +209,11 @@ export const vrrpInstance = block(() => ({
       says: (_text, who) => `(${who}) Preempt_delay not valid! must be between 0-1000`,
     },
   ),
-  debug: later(integer("N - kept, means nothing; range 0..4; default 0", 0, {
+  debug: integer("N - kept, means nothing; range 0..4; default 0", 0, {
     min: 0,
     max: 4,
     says: (text, who) => `(${who}) Debug value '${text}' not valid; must be between 0-4`,
-  })),
+  }),
   notify_backup: script("SCRIPT [USER [[:]GROUP]] - run when it enters BACKUP"),
   notify_master: script("SCRIPT [USER [[:]GROUP]] - run when it enters MASTER"),
   notify_fault: script("SCRIPT [USER [[:]GROUP]] - run when it enters FAULT"),
@@ -235,7 +234,7 @@ export const vrrpInstance = block(() => ({
     "[BOOL] - changes of priority go to the FIFOs; default that of its sync group or the global one",
     (text, who) => `(${who}) Invalid value '${text}' for notify_priority_changes specified`,
   ),
-  lvs_sync_daemon_interface: later(syncDaemonInterface()),
+  lvs_sync_daemon_interface: syncDaemonInterface(),
   garp_master_delay: wholeSeconds(
     "SECS - wait before the second burst of announcements; range 0..4294; default the global one",
     undefined,
@@ -388,7 +387,7 @@ function notifyDeleted(): LineRow<{ readonly script?: Script } | undefined> {
 function syncDaemonInterface(): LineRow<string | undefined> {
   return {
     ...word<string, undefined>(
-      "IFNAME - connection synchronisation follows this instance; see lvs_sync_daemon; default none",
+      "IFNAME - lvs_sync_daemon over that interface, following this instance; default none",
       undefined,
       (name) => name,
     ),

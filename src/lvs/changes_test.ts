@@ -86,6 +86,22 @@ test("who has nothing to balance asks nothing of the kernel", () => {
   expect(concernsKernel([])).toBe(false);
 });
 
+test("an instance may bring the sync daemon; the first one counts", () => {
+  const instance = (name: string, vrid: number, link: string): string =>
+    `vrrp_instance ${name} {\ninterface eth0\nvirtual_router_id ${vrid}\nvirtual_ipaddress {\n` +
+    `192.0.2.${vrid}\n}\nlvs_sync_daemon_interface ${link}\n}\n`;
+  const two = instance("V", 51, "eth0") + instance("W", 52, "eth1");
+  const daemonOf = (text: string): unknown => {
+    const [first] = diffLvs(undefined, balancingOf(text));
+    return first?.type === "globals" ? first.globals.syncDaemon : undefined;
+  };
+  expect(daemonOf(two)).toEqual({ interface: "eth0", instance: "V", id: 51 });
+  expect(daemonOf(`global_defs {\nlvs_sync_daemon eth2\n}\n${two}`)).toEqual({
+    interface: "eth2",
+    id: 0,
+  });
+});
+
 test("values are alike when they mean the same", () => {
   const rows: [a: unknown, b: unknown, isSame: boolean][] = [
     [{ a: 1, place: 1 }, { a: 1, place: 2 }, true],

@@ -9,6 +9,8 @@ import { setDisposition } from "../../ffi/process.ts";
 import { releaseStartPages } from "../../ffi/start_pages.ts";
 import { monotonicUs } from "../../ffi/timer.ts";
 import type { LogLevel } from "../lib/log.ts";
+import { Conductor, ORDINARY } from "../conductor.ts";
+import { baseName } from "../lib/path.ts";
 import { type Alarm, Loop } from "../loop.ts";
 import { RoleChannel } from "../parent/channel.ts";
 import type { FromCheckers, ToCheckers } from "../parent/checkers_channel.ts";
@@ -71,6 +73,7 @@ class CheckersRole {
   /** What was said of a configuration before there was something to balance. */
   #withheld: readonly LvsChange[] = [];
   readonly #checking: Checking;
+  readonly #conductor: Conductor;
   /** What holds for all checks, when the configuration on its way says it anew. */
   #checkGlobals: BalancerGlobals | undefined;
   /** Only a part of a configuration is here yet. */
@@ -83,6 +86,8 @@ class CheckersRole {
 
   constructor(parent: Channel) {
     this.#parent = parent;
+    const name = baseName(process.argv0);
+    this.#conductor = new Conductor(name, ORDINARY, (level, text) => this.#log(level, text));
     this.#checking = new Checking({
       loop: this.#loop,
       services: () => this.#balancer?.servers ?? NO_SERVICES,
@@ -108,6 +113,9 @@ class CheckersRole {
     switch (message.type) {
       case "configure":
         this.#configure(message);
+        return;
+      case "conduct":
+        this.#conductor.follow(message.conduct);
         return;
       case "instance":
         if (this.#balancer === undefined) this.#early.push(message);
@@ -206,6 +214,7 @@ class CheckersRole {
   }
 
   #endTurn(now: number): void {
+    this.#conductor.noteLateness(this.#loop.lateUs);
     if (!this.#isPartial) this.#balancer?.flush();
     if (this.#configured) {
       this.#configured = false;

@@ -11,7 +11,7 @@ import { Memory } from "../../ffi/memory.ts";
 import { receiveNow, sendNow } from "../../ffi/socket.ts";
 import { assert } from "../lib/assert.ts";
 import type { BfdInstance } from "../config/bfd.ts";
-import type { Conduct } from "../vrrp/conduct.ts";
+import type { Conduct } from "../config/conduct.ts";
 import type { Change } from "../vrrp/diff.ts";
 import type { State } from "../vrrp/state.ts";
 import type { PriorityNews } from "../vrrp/tracked.ts";

@@ -1,5 +1,6 @@
 /** What the parent and the checkers role say to each other; how it travels is in channel.ts. */
 
+import type { Conduct } from "../config/conduct.ts";
 import type { Script } from "../config/vrrp.ts";
 import type { LvsChange } from "../lvs/changes.ts";
 import type { ProgramEnd } from "../lvs/check/misc.ts";
@@ -18,6 +19,8 @@ export type ToCheckers =
     /** Whether lines for -D are wanted. */
     readonly detail: boolean;
   }
+  /** How the role is to behave as a process from now on. */
+  | { readonly type: "conduct"; readonly conduct: Conduct }
   /** A VRRP instance has changed its state, or this is its state when the role was started. */
   | { readonly type: "instance"; readonly instance: string; readonly state: State["name"] }
   /** What became of files and BFD sessions; what is not named is as it was. */

@@ -1,6 +1,7 @@
 /** The parent's side of the checkers role: what it is told of the configuration and of VRRP. */
 
 import type { DaemonOptions } from "../cli/options.ts";
+import { checkersConduct } from "../config/conduct.ts";
 import type { Config } from "../config/load.ts";
 import { type Balancing, diffLvs, hasLvsWork, type LvsChange } from "../lvs/changes.ts";
 import type { World } from "../config/world.ts";
@@ -141,6 +142,8 @@ export class CheckersSide implements Side {
 
   #tell(changes: readonly LvsChange[]): void {
     const { options, pidFile } = this.#household;
+    const { globals } = this.#config!;
+    this.#keeper.tell({ type: "conduct", conduct: checkersConduct(globals) });
     for (const [instance, state] of this.#household.instances()) {
       this.#keeper.tell({ type: "instance", instance, state });
     }

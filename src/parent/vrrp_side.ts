@@ -8,9 +8,9 @@ import { fileMode } from "../../ffi/file.ts";
 import { removePidFile } from "../../ffi/pid_file.ts";
 import type { DaemonOptions } from "../cli/options.ts";
 import type { BfdInstance } from "../config/bfd.ts";
+import { vrrpConduct } from "../config/conduct.ts";
 import type { Config } from "../config/load.ts";
 import { stateFileOf } from "../lib/path.ts";
-import { conductOf } from "../vrrp/conduct.ts";
 import { type Change, diff, hasStatics, hasVrrpWork, leftovers } from "../vrrp/diff.ts";
 import { wantsVmacs } from "../vrrp/instance.ts";
 import type { SavedSettings } from "../vrrp/sysctl_perform.ts";
@@ -266,12 +266,15 @@ export class VrrpSide implements Side {
       detail: options.logDetail > 0,
       keepAddresses: options.dontReleaseVrrp,
     });
-    const conduct = this.#config === undefined ? {} : conductOf(this.#config.globals);
+    const bfd = this.#bfdInstances;
+    const conduct = this.#config === undefined
+      ? {}
+      : vrrpConduct(this.#config.globals, bfd.length > 0);
     if (JSON.stringify(conduct) !== this.#conduct) {
       this.#conduct = JSON.stringify(conduct);
       this.#keeper.tell({ type: "conduct", conduct });
     }
-    this.#keeper.tell({ type: "bfd", instances: this.#bfdInstances, wasUp });
+    this.#keeper.tell({ type: "bfd", instances: bfd, wasUp });
     this.#keeper.tell({ type: "pid-file", path: pidFile });
     if (changes.length > 0) this.#household.starting();
   }

@@ -12,7 +12,9 @@ import { setDisposition } from "../../ffi/process.ts";
 import { hasEnded } from "../../ffi/socket.ts";
 import { releaseStartPages } from "../../ffi/start_pages.ts";
 import type { BfdInstance } from "../config/bfd.ts";
+import { VRRP_NICE } from "../config/global_defaults.ts";
 import { baseName, stateFileOf } from "../lib/path.ts";
+import { Conductor, type Share } from "../conductor.ts";
 import { type Alarm, Loop } from "../loop.ts";
 import {
   encodeFrame,
@@ -22,11 +24,15 @@ import {
   STOP_FD,
   type ToRole,
 } from "../parent/channel.ts";
-import { Conductor } from "./conductor.ts";
 import { diffBfd } from "./bfd_sessions.ts";
 import { BfdSpeaker } from "./bfd_speaker.ts";
 import { Router } from "./router.ts";
 
+/**
+ * Ahead of ordinary processes, behind nothing that matters; never real time unless asked for. A turn is shorter,
+ * and whoever is at work when we are woken makes way at once.
+ */
+const SHARE: Share = { nice: VRRP_NICE, sliceUs: 100 };
 /** How soon a channel that was full is tried again. */
 const RETRY_US = 20_000;
 /** sysexits.h EX_SOFTWARE: our own mistake, after which the parent starts the role again. */
@@ -101,7 +107,7 @@ class VrrpRole {
       random: Math.random,
     });
     const name = baseName(process.argv0);
-    this.#conductor = new Conductor(name, (level, text) => this.#router.log(level, text));
+    this.#conductor = new Conductor(name, SHARE, (level, text) => this.#router.log(level, text));
     this.#retry = { dueAt: Infinity, heapIndex: -1, fire: () => {} };
   }
 

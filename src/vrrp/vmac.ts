@@ -325,8 +325,6 @@ export function newVmac(spec: VmacSpec, name: string, base: Link): NewLink {
     ...(group === undefined ? {} : { group }),
     // Its routes are those of the link below.
     ...(vrf === 0 ? {} : { master: vrf }),
-    // Its routes are those of the link below.
-    ...(base.vrfTable === undefined || base.master === undefined ? {} : { master: base.master }),
   };
   return spec.mac === undefined
     ? { ...common, kind: "ipvlan", mode: "l2", isolation: spec.isolation }

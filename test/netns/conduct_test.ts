@@ -1,32 +1,15 @@
 /** The vrrp role as a process among others: name, processors, priority, memory; and back after a reload. */
 
 import { availableParallelism } from "node:os";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { instance } from "../support/configs.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Network } from "../support/namespaces.ts";
+import { SCHED_RR, schedulingOf, statusOf, threadsOf } from "../support/scheduling.ts";
 import { poll } from "../support/waiting.ts";
 
 setDefaultTimeout(60_000);
-
-const SCHED_RR = 2;
-
-/** How the kernel sees a thread: proc(5), /proc/PID/stat from the third field on. */
-function schedulingOf(pid: number, thread = pid): { nice: number; real: number; policy: number } {
-  const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8");
-  const words = stat.slice(stat.lastIndexOf(")") + 2).split(" ").map(Number);
-  return { nice: words[16]!, real: words[37]!, policy: words[38]! };
-}
-
-function statusOf(pid: number, field: string, thread = pid): string | undefined {
-  const text = readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8");
-  return new RegExp(`^${field}:\\s*(.*)$`, "m").exec(text)?.[1];
-}
-
-function threadsOf(pid: number): number[] {
-  return readdirSync(`/proc/${pid}/task`).map(Number);
-}
 
 test("names, processors, real time and memory are as asked for, of every thread, and go with a reload", async () => {
   using network = new Network(["a"]);
@@ -79,4 +62,20 @@ test("a role that is woken late raises itself, to the ceiling and no further", a
   // Many wake-ups later it is where it was.
   await daemon.waitForLog("Sending/queueing gratuitous ARPs on eth0", 20_000);
   expect(daemon.log).not.toContain("priority to 3");
+});
+
+test("who does BFD is as urgent as that is to be", async () => {
+  using network = new Network(["a"]);
+  const asked = "global_defs {\n    bfd_rt_priority 4\n    vrrp_rt_priority 2\n}\n";
+  const config = asked + instance({ priority: 200 });
+  const session = "bfd_instance far {\n    neighbor_ip 10.0.0.9\n    source_ip 10.0.0.1\n}\n";
+  await using daemon = new Daemon(network, "a", config + session);
+  await daemon.waitForLog("(V) Entering MASTER STATE");
+  const { vrrp } = daemon.pids();
+  expect(schedulingOf(vrrp)).toMatchObject({ policy: SCHED_RR, real: 4 });
+  daemon.rewrite(config);
+  daemon.signal("SIGHUP");
+  await daemon.waitForLog("Reload complete");
+  await poll(() => schedulingOf(vrrp).real === 2, 5000, "as urgent without BFD");
+  expect(daemon.log).not.toContain("not supported yet");
 });

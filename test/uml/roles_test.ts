@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { childrenOf, type Daemon } from "../support/daemon.ts";
 import { reset, run, savedTable, startHere, tableIs } from "../support/ipvs_guest.ts";
+import { SCHED_RR, schedulingOf, statusOf } from "../support/scheduling.ts";
 import { IN_GUEST } from "../support/uml.ts";
 import { poll } from "../support/waiting.ts";
 
@@ -87,6 +88,44 @@ test.skipIf(!IN_GUEST)("the sync daemon and only_when_master follow the instance
   expect(daemons()[0]).toStartWith("master");
   expect(await daemon.stop(10_000)).toBe(0);
   expect([...savedTable(), ...daemons()]).toEqual([]);
+});
+
+test.skipIf(!IN_GUEST)("lvs_sync_daemon_interface of an instance is a sync daemon", async () => {
+  using _link = withLink();
+  const own = INSTANCE.replace("virtual_router_id", "lvs_sync_daemon_interface dum0\n$&");
+  await using daemon = await started(own);
+  const isMaster = (): boolean =>
+    daemons()[0]?.startsWith("master sync daemon (mcast=dum0, syncid=51") === true;
+  await poll(isMaster, 10_000, "no master");
+  await reload(daemon, INSTANCE);
+  await poll(() => daemons().length === 0, 10_000, "a daemon");
+  expect(await daemon.stop(10_000)).toBe(0);
+});
+
+test.skipIf(!IN_GUEST)("the checkers role behaves as a process as it is asked to", async () => {
+  const asked = (lines: string): string => `global_defs {\n${lines}\n}\n${service()}`;
+  await using daemon = await started(asked(`process_names
+    checker_priority 5
+    checker_cpu_affinity 0
+    checker_no_swap`));
+  const pid = Number(readFileSync(PID_FILE, "utf8"));
+  expect(statusOf(pid, "Name")).toBe("keepalived_lvs");
+  expect(schedulingOf(pid)).toMatchObject({ policy: 0, nice: 5 });
+  expect(statusOf(pid, "Cpus_allowed_list")).toBe("0");
+  expect(statusOf(pid, "VmLck")).not.toBe("0 kB");
+  await reload(
+    daemon,
+    asked("checker_process_name health\nchecker_rt_priority 3\nchecker_rlimit_rttime 700000"),
+  );
+  await poll(() => statusOf(pid, "VmLck") === "0 kB", 10_000, "memory stays locked");
+  expect(statusOf(pid, "Name")).toBe("health");
+  expect(schedulingOf(pid)).toMatchObject({ policy: SCHED_RR, real: 3 });
+  expect(readFileSync(`/proc/${pid}/limits`, "utf8")).toMatch(/Max realtime timeout +700000 /);
+  await reload(daemon, service());
+  await poll(() => schedulingOf(pid).policy === 0, 10_000, "still real time");
+  expect(schedulingOf(pid).nice).toBe(0);
+  expect(daemon.log).not.toMatch(/not supported yet|sched_|mlockall|setrlimit/);
+  expect(await daemon.stop(10_000)).toBe(0);
 });
 
 test.skipIf(!IN_GUEST)(

@@ -1,4 +1,4 @@
-/** The role's conduct (conduct.ts), made true: what the kernel schedules it by, keeps of it, and calls it. */
+/** A role's conduct (config/conduct.ts), made true: what the kernel schedules it by, keeps of it, and calls it. */
 
 import {
   limitRealTime,
@@ -10,33 +10,40 @@ import {
   setSessionNice,
   setShare,
   unlockMemory,
-} from "../../ffi/process.ts";
-import type { LogLevel } from "../lib/log.ts";
-import type { Conduct } from "./conduct.ts";
+} from "../ffi/process.ts";
+import type { Conduct } from "./config/conduct.ts";
+import type { LogLevel } from "./lib/log.ts";
 
-/** Ahead of ordinary processes, behind nothing that matters; never real time unless asked for. */
-const NICE = -10;
-/** A turn is shorter, and whoever is at work when we are woken makes way at once. */
-const SLICE_US = 100;
+/** A share of the processors. */
+export interface Share {
+  readonly nice: number;
+  /** How short a turn is: who asks for less gets a processor the sooner when woken; 0 is the system's. */
+  readonly sliceUs: number;
+}
+
+/** What everybody has who asks for nothing. */
+export const ORDINARY: Share = { nice: 0, sliceUs: 0 };
 
 /** The conduct of this process. */
 export class Conductor {
   readonly #name: string;
+  readonly #share: Share;
   readonly #log: (level: LogLevel, text: string) => void;
   #conduct: Conduct = {};
   /** The real-time priority it has raised itself to; 0 for none. */
   #raisedTo = 0;
 
-  /** `name` is comm unless something else is asked for. */
-  constructor(name: string, log: (level: LogLevel, text: string) => void) {
+  /** `name` is comm, and `share` what {@link Conductor.begin} takes, unless something else is asked for. */
+  constructor(name: string, share: Share, log: (level: LogLevel, text: string) => void) {
     this.#name = name;
+    this.#share = share;
     this.#log = log;
   }
 
   /** The share of the processors that nobody had to ask for; without the right to it the system's has to do. */
   begin(): void {
     try {
-      setShare(NICE, SLICE_US);
+      setShare(this.#share.nice, this.#share.sliceUs);
     } catch {
       // Without CAP_SYS_NICE.
     }
@@ -49,7 +56,7 @@ export class Conductor {
   settle(): void {
     try {
       const { parent, session } = lineage();
-      if (session === parent) setSessionNice(this.#conduct.nice ?? NICE);
+      if (session === parent) setSessionNice(this.#conduct.nice ?? this.#share.nice);
     } catch {
       // No autogroups, or not the right to.
     }
@@ -86,8 +93,8 @@ export class Conductor {
     this.#try(() => setRoundRobin(next));
   }
 
-  #schedule({ nice = NICE, realTime }: Conduct): void {
-    setShare(nice, SLICE_US);
+  #schedule({ nice = this.#share.nice, realTime }: Conduct): void {
+    setShare(nice, this.#share.sliceUs);
     if (realTime !== undefined) setRoundRobin(realTime);
   }
 
