@@ -26,17 +26,18 @@ import {
   NETLINK_EXT_ACK,
   NETLINK_GET_STRICT_CHK,
   NETLINK_ROUTE,
-  SO_RCVBUF,
   SO_RCVBUFFORCE,
   SO_SNDBUFFORCE,
   SOCK_RAW,
   SOL_NETLINK,
   SOL_SOCKET,
 } from "./constants.ts";
+import { isSameBuffer, type ReceiveBuffer } from "../src/lib/receive_buffer.ts";
+import { readText } from "./file.ts";
 import { sockaddrNl } from "./layout.ts";
 import { check, errno, libc, SysError } from "./libc.ts";
 import { Memory } from "./memory.ts";
-import { bindSocket, closeDescriptor, openSocket, setOption } from "./socket.ts";
+import { bindSocket, closeDescriptor, openSocket, setOption, setReceiveBuffer } from "./socket.ts";
 
 /** One request with words for the error message ("adding 10.0.0.1/24 to eth0"). */
 export interface Request {
@@ -52,6 +53,7 @@ const SEND_BYTES = 64 * 1024;
 const RECEIVE_BYTES = 64 * 1024;
 /** What a waiting refusal takes of the receive buffer. */
 const REFUSAL_BYTES = 2048;
+const DEFAULT_BUFFER = "/proc/sys/net/core/rmem_default";
 const MSG_DONTWAIT = 0x40;
 const NOTHING = new Uint8Array(0);
 
@@ -61,6 +63,7 @@ export class Netlink {
   readonly fd: number;
   readonly #receive = new Memory(RECEIVE_BYTES);
   #sequence = 1;
+  #buffer: ReceiveBuffer | undefined;
 
   readonly #chunk: number;
 
@@ -179,6 +182,15 @@ export class Netlink {
     }
   }
 
+  /** How much may wait from now on; undefined is what all sockets have. Throws SysError. */
+  resize(buffer: ReceiveBuffer | undefined): void {
+    if (isSameBuffer(buffer, this.#buffer)) return;
+    this.#buffer = buffer;
+    // The kernel doubles what it is told, but not its default.
+    const usual = (): number => Number(readText(DEFAULT_BUFFER)) / 2;
+    setReceiveBuffer(this.fd, buffer ?? { bytes: usual(), isForced: true });
+  }
+
   #send(parts: readonly Uint8Array[], sequence: number, doing: string, isQuiet = false): void {
     const total = parts.reduce((sum, part) => sum + ((part.length + 3) & ~3), 0);
     if (total > SEND_BYTES) setOption(this.fd, SOL_SOCKET, SO_SNDBUFFORCE, 2 * total);
@@ -216,6 +228,8 @@ export class NetlinkMonitor {
   /** The descriptor to watch. */
   readonly fd: number;
   readonly #receive = new Memory(RECEIVE_BYTES);
+  readonly #usual: ReceiveBuffer;
+  #buffer: ReceiveBuffer;
 
   /**
    * `groups` are the numbers of `protocol`, RTNLGRP_* of rtnetlink; `bufferBytes` is how much may wait.
@@ -223,11 +237,9 @@ export class NetlinkMonitor {
    */
   constructor(groups: readonly number[], bufferBytes: number, protocol: number = NETLINK_ROUTE) {
     this.fd = openSocket(AF_NETLINK, SOCK_RAW, protocol, "opening a netlink monitor");
-    try {
-      setOption(this.fd, SOL_SOCKET, SO_RCVBUFFORCE, bufferBytes);
-    } catch {
-      setOption(this.fd, SOL_SOCKET, SO_RCVBUF, bufferBytes);
-    }
+    this.#usual = { bytes: bufferBytes, isForced: true };
+    this.#buffer = this.#usual;
+    setReceiveBuffer(this.fd, this.#usual);
     bindSocket(this.fd, sockaddrNl(), "binding a netlink monitor");
     for (const group of groups) {
       setOption(this.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group);
@@ -251,6 +263,13 @@ export class NetlinkMonitor {
       if (code !== ENOBUFS) return complete;
       complete = false;
     }
+  }
+
+  /** How much may wait from now on; undefined is what it began with. Throws SysError. */
+  resize(buffer: ReceiveBuffer = this.#usual): void {
+    if (isSameBuffer(buffer, this.#buffer)) return;
+    this.#buffer = buffer;
+    setReceiveBuffer(this.fd, buffer);
   }
 
   /** Sends a request whose answer comes as a notification. Throws SysError. */

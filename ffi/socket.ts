@@ -15,6 +15,8 @@ import {
   MSG_TRUNC,
   SO_ATTACH_FILTER,
   SO_BINDTODEVICE,
+  SO_RCVBUF,
+  SO_RCVBUFFORCE,
   SO_TIMESTAMPNS,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
@@ -31,6 +33,7 @@ import {
   SOCKADDR_IN6,
   SOCKADDR_LL,
 } from "./layout.ts";
+import type { ReceiveBuffer } from "../src/lib/receive_buffer.ts";
 import { check, errno, libc, SysError } from "./libc.ts";
 import { cString, Memory } from "./memory.ts";
 import type { Pointer } from "./native.ts";
@@ -62,6 +65,20 @@ export function setOptionBytes(fd: number, level: number, name: number, value: M
   const size = value.bytes.length;
   const result = libc.setsockopt(fd, level, name, value.pointer, size);
   check(result, "setsockopt", `setting option ${name} of level ${level}`);
+}
+
+const LARGEST = 0x7fff_ffff;
+
+/** Makes room for what waits to be received; who may not force the kernel gets what it allows. Throws SysError. */
+export function setReceiveBuffer(fd: number, { bytes, isForced }: ReceiveBuffer): void {
+  const size = Math.min(bytes, LARGEST);
+  try {
+    setOption(fd, SOL_SOCKET, isForced ? SO_RCVBUFFORCE : SO_RCVBUF, size);
+  } catch (error) {
+    // Without CAP_NET_ADMIN.
+    if (!isForced) throw error;
+    setOption(fd, SOL_SOCKET, SO_RCVBUF, size);
+  }
 }
 
 /** Confines a socket to one link. Throws SysError when there is no such link. */

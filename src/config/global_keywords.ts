@@ -405,10 +405,18 @@ export const globalDefs = lazyBlock({
   enable_script_security: () =>
     flag("- refuse scripts that root would run and others may change; default off"),
   ...bufferRows("vrrp_netlink_cmd", "the socket for netlink commands of the vrrp process"),
-  ...bufferRows("vrrp_netlink_monitor", "the socket that hears of changes in the vrrp process"),
-  ...bufferRows("process_monitor", "the socket that hears of processes"),
+  ...bufferRows(
+    "vrrp_netlink_monitor",
+    "the sockets that hear of changes in the vrrp process",
+    "4194304",
+  ),
+  ...bufferRows("process_monitor", "the socket that hears of processes", "8388608"),
   ...bufferRows("lvs_netlink_cmd", "the socket for netlink commands of the checker process"),
-  ...bufferRows("lvs_netlink_monitor", "the socket that hears of changes in the checker process"),
+  ...bufferRows(
+    "lvs_netlink_monitor",
+    "the socket that hears of changes in the checker process",
+    "1048576",
+  ),
   rs_init_notifies: () =>
     bool(
       "[BOOL] - run notify_up at start for servers that are up from the beginning; default off",

@@ -1,5 +1,5 @@
 /** The rows of global_defs that come once for each process, socket or named pipe. */
-import { alias, bool, flag, formatScript, integer, later, readScript } from "./readers.ts";
+import { alias, bool, flag, formatScript, integer, readScript } from "./readers.ts";
 import { complain, firstWord, type LineRow, readInteger } from "./schema.ts";
 import type { Script } from "./vrrp.ts";
 import { quote } from "./words.ts";
@@ -129,13 +129,17 @@ export type BufferRows<P extends string> =
   & { readonly [K in `${P}_rcv_bufs`]: () => LineRow<number | undefined> }
   & { readonly [K in `${P}_rcv_bufs_force`]: () => LineRow<boolean | undefined> };
 
-/** Rows for the receive buffer of a socket. */
-export function bufferRows<const P extends string>(socket: P, what: string): BufferRows<P> {
+/** Rows for the receive buffer of a socket, and what that is when nobody says. */
+export function bufferRows<const P extends string>(
+  socket: P,
+  what: string,
+  usual = "the kernel's",
+): BufferRows<P> {
   const name = `${socket}_rcv_bufs`;
   return {
     [name]: () =>
-      later(integer(
-        `BYTES - receive buffer of ${what}; range 0..4294967295; default the kernel's`,
+      integer(
+        `BYTES - receive buffer of ${what}; range 0..4294967295; default ${usual}`,
         undefined,
         {
           min: 0,
@@ -143,12 +147,12 @@ export function bufferRows<const P extends string>(socket: P, what: string): Buf
           missing: `${name} size missing`,
           says: (text) => `${name} size (${text}) invalid`,
         },
-      )),
+      ),
     [`${name}_force`]: () =>
-      later(bool(
+      bool(
         `[BOOL] - exceed the kernel's limit for ${name}; default off`,
         notBool(`${name}_force`),
-      )),
+      ),
   } as unknown as BufferRows<P>;
 }
 

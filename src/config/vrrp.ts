@@ -3,6 +3,7 @@
  * The fields keep the spelling of the configuration; durations are integer microseconds.
  */
 
+import type { ReceiveBuffer } from "../lib/receive_buffer.ts";
 import type { Place } from "./problem.ts";
 import type { Route, Rule } from "./route.ts";
 
@@ -123,6 +124,9 @@ export interface VrrpGlobals {
   /** What the names of generated links begin with. */
   readonly vmac_prefix?: string;
   readonly vmac_addr_prefix?: string;
+  /** What may wait of netlink's: in the sockets for commands, and in those that hear of changes. */
+  readonly netlink_cmd?: ReceiveBuffer;
+  readonly netlink_monitor?: ReceiveBuffer;
   /** How long links must be down or up before that counts, as long as the peers have patience. */
   readonly up_down_delays?: readonly UpDownDelay[];
   /** Links that are asked for their carrier every second. */

@@ -3,6 +3,7 @@
 import { Netlink, NetlinkMonitor } from "../../ffi/netlink.ts";
 import { closeDescriptor } from "../../ffi/socket.ts";
 import { formatAddress } from "../lib/address.ts";
+import type { ReceiveBuffer } from "../lib/receive_buffer.ts";
 import type { Loop } from "../loop.ts";
 import { decodeAddressMessage, encodeDumpAddresses } from "../netlink/address.ts";
 
@@ -30,6 +31,12 @@ export class OwnAddresses {
       this.#read();
       if (before.symmetricDifference(this.#addresses).size > 0) changed();
     });
+  }
+
+  /** How much may wait in the sockets for requests and for what happens; undefined is the usual. Throws SysError. */
+  resize(cmd: ReceiveBuffer | undefined, monitor: ReceiveBuffer | undefined): void {
+    this.#netlink.resize(cmd);
+    this.#monitor.resize(monitor);
   }
 
   /** Whether this host has an address. */

@@ -8,6 +8,7 @@ import type { Config } from "../config/load.ts";
 import type { GroupEntry, Ssl, VirtualServer } from "../config/lvs.ts";
 import type { TrackFile } from "../config/track.ts";
 import { serviceName } from "../lib/lvs_name.ts";
+import { type ReceiveBuffer, receiveBuffer } from "../lib/receive_buffer.ts";
 
 /** A virtual server with all that it refers to. Plain JSON. */
 export interface Balanced {
@@ -31,8 +32,11 @@ export interface BalancerGlobals extends CheckGlobals {
   readonly initNotifies: boolean;
 }
 
-/** What checks refer to by name. */
+/** What checks refer to by name, and what they hear the kernel with. */
 export interface CheckGlobals {
+  /** What may wait of netlink's: in the socket for requests, and in the one that hears of changes. */
+  readonly netlinkCmd?: ReceiveBuffer;
+  readonly netlinkMonitor?: ReceiveBuffer;
   /** What SSL_GET shows to servers. */
   readonly ssl?: Ssl | undefined;
   /** The factors of files that checks look at, by the names of their track_file. */
@@ -123,6 +127,17 @@ function globalsOf({ globals, vrrp_instances, ssl, ...config }: Balancing): Bala
     initNotifies: globals.rs_init_notifies ?? false,
     ...(ssl === undefined ? {} : { ssl }),
     ...filesOf(config),
+    ...buffersOf(globals),
+  };
+}
+
+function buffersOf(globals: Config["globals"]): CheckGlobals {
+  const { lvs_netlink_cmd_rcv_bufs: cmd, lvs_netlink_monitor_rcv_bufs: monitor } = globals;
+  const netlinkCmd = receiveBuffer(cmd, globals.lvs_netlink_cmd_rcv_bufs_force);
+  const netlinkMonitor = receiveBuffer(monitor, globals.lvs_netlink_monitor_rcv_bufs_force);
+  return {
+    ...(netlinkCmd === undefined ? {} : { netlinkCmd }),
+    ...(netlinkMonitor === undefined ? {} : { netlinkMonitor }),
   };
 }
 

@@ -46,8 +46,10 @@ export class Checking {
     this.#globals = globals ?? this.#globals;
     const services = this.#parts.services();
     const depends = services.values().some(({ balanced }) => dependsOnAddresses(balanced.server));
-    if (depends) this.#addresses ??= new OwnAddresses(this.#parts.loop, () => this.#apply());
-    else {
+    if (depends) {
+      this.#addresses ??= new OwnAddresses(this.#parts.loop, () => this.#apply());
+      this.#addresses.resize(this.#globals.netlinkCmd, this.#globals.netlinkMonitor);
+    } else {
       this.#addresses?.close();
       this.#addresses = undefined;
     }

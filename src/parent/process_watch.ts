@@ -12,6 +12,7 @@ import { inFirstNetworkNamespace } from "../../ffi/process.ts";
 import { attachFilter } from "../../ffi/socket.ts";
 import type { TrackProcess } from "../config/track.ts";
 import type { LogLevel } from "../lib/log.ts";
+import type { ReceiveBuffer } from "../lib/receive_buffer.ts";
 import { type Message, messages } from "../netlink/message.ts";
 import {
   CN_IDX_PROC,
@@ -48,6 +49,7 @@ export class ProcessWatch {
   readonly #checks: ProcessChecks;
   #monitor: NetlinkMonitor | undefined;
   #stream: Stream | undefined;
+  #buffer: ReceiveBuffer | undefined;
   #isConfirmed = false;
   #isStopped = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -58,8 +60,10 @@ export class ProcessWatch {
     this.#listen();
   }
 
-  /** From now on these are watched. */
-  configure(processes: readonly TrackProcess[]): void {
+  /** From now on these are watched, and so much of what happens may wait; undefined is what we think right. */
+  configure(processes: readonly TrackProcess[], buffer?: ReceiveBuffer): void {
+    this.#buffer = buffer;
+    this.#resize();
     if (this.#checks.configure(processes)) this.#checks.scan(pids());
   }
 
@@ -87,6 +91,7 @@ export class ProcessWatch {
       attachFilter(monitor.fd, NO_THREADS);
       monitor.send(encodeListen(), "asking for process events");
       this.#monitor = monitor;
+      this.#resize();
       this.#stream = new Stream(monitor.fd, {
         data: (bytes) => this.#receive(monitor, bytes),
         close: () => this.#lost(monitor),
@@ -94,6 +99,14 @@ export class ProcessWatch {
       this.#timer = setTimeout(() => this.#confirm(), CONFIRM_MS);
     } catch (error) {
       this.#poll(String(error));
+    }
+  }
+
+  #resize(): void {
+    try {
+      this.#monitor?.resize(this.#buffer);
+    } catch (error) {
+      this.#say("warning", String(error));
     }
   }
 

@@ -8,6 +8,7 @@ import type { Config } from "../config/load.ts";
 import type { VrrpScript } from "../config/track.ts";
 import type { World } from "../config/world.ts";
 import type { LogLevel } from "../lib/log.ts";
+import { receiveBuffer } from "../lib/receive_buffer.ts";
 import { checkedFiles } from "../lvs/changes.ts";
 import { trackedNames, trackingOf } from "../vrrp/trackers.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
@@ -81,7 +82,9 @@ export class Watch {
     const tell = (result: TrackResult): void => this.#owner.tell([result]);
     this.#processes ??= new ProcessWatch({ clock: CLOCK, say, tell });
     const wanted = (config.track_processes ?? []).filter(({ name }) => processes.has(name));
-    this.#processes.configure(wanted);
+    const { process_monitor_rcv_bufs: bytes, process_monitor_rcv_bufs_force: force } =
+      config.globals;
+    this.#processes.configure(wanted, receiveBuffer(bytes, force));
     if (wanted.length > 0) return;
     // Who tracks none any more is not to be woken by every process of the machine.
     this.#processes.stop();

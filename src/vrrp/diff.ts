@@ -7,6 +7,7 @@
 import type { Config } from "../config/load.ts";
 import type { VrrpSyncGroup } from "../config/sync_group.ts";
 import type { VrrpGlobals, VrrpInstance } from "../config/vrrp.ts";
+import { receiveBuffer } from "../lib/receive_buffer.ts";
 import { linkWords } from "./link_words.ts";
 import type { StaticItems } from "./routes.ts";
 import { type Tracking, trackingOf } from "./trackers.ts";
@@ -130,8 +131,21 @@ function globalsOf(config: Config | undefined): VrrpGlobals {
     ...Object.fromEntries(set.filter(([, value]) => value !== undefined && Boolean(value))),
     ...Object.fromEntries(named.filter(([, value]) => value !== undefined)),
     ...(buffers === undefined ? {} : { vrrp_rx_bufs_policy: policy, vrrp_rx_bufs_multiplier }),
+    ...buffersOf(globals),
     ...(garp_groups.length === 0 ? {} : { garp_groups }),
     ...linkWords(config),
+  };
+}
+
+function buffersOf(globals: Config["globals"]): VrrpGlobals {
+  const { vrrp_netlink_cmd_rcv_bufs: cmd, vrrp_netlink_monitor_rcv_bufs: monitor } = globals;
+  // Nobody needs them usually.
+  if (cmd === undefined && monitor === undefined) return {};
+  const netlink_cmd = receiveBuffer(cmd, globals.vrrp_netlink_cmd_rcv_bufs_force);
+  const netlink_monitor = receiveBuffer(monitor, globals.vrrp_netlink_monitor_rcv_bufs_force);
+  return {
+    ...(netlink_cmd === undefined ? {} : { netlink_cmd }),
+    ...(netlink_monitor === undefined ? {} : { netlink_monitor }),
   };
 }
 

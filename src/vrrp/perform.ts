@@ -12,6 +12,7 @@ import { SysError } from "../../ffi/libc.ts";
 import { Netlink, NetlinkMonitor, type Request } from "../../ffi/netlink.ts";
 import { type Address, formatAddress } from "../lib/address.ts";
 import type { LogLevel } from "../lib/log.ts";
+import type { ReceiveBuffer } from "../lib/receive_buffer.ts";
 import {
   decodeAddressMessage,
   encodeDeleteAddress,
@@ -88,6 +89,9 @@ export interface AddressListener {
   missed(): void;
 }
 
+/** What a configuration says of the receive buffers of netlink. */
+type Buffers = { readonly [K in "netlink_cmd" | "netlink_monitor"]?: ReceiveBuffer | undefined };
+
 /** The kernel, as the vrrp role uses it. */
 export class Kernel {
   /** Hears of links and addresses; the loop watches its descriptor. */
@@ -95,6 +99,8 @@ export class Kernel {
     [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR],
     MONITOR_BYTES,
   );
+  #buffers: Buffers = {};
+  readonly #monitors = [this.monitor];
   readonly #netlink = new Netlink();
   readonly #links: LinkTable;
   readonly #log: (level: LogLevel, text: string) => void;
@@ -120,6 +126,29 @@ export class Kernel {
     this.announcer = new Announcer(announcer, this.refused);
     this.#log = log;
     this.#dump();
+  }
+
+  /** A monitor of these groups, for whoever hears of other things. Throws SysError. */
+  listen(groups: readonly number[]): NetlinkMonitor {
+    const monitor = new NetlinkMonitor(groups, MONITOR_BYTES);
+    this.#monitors.push(monitor);
+    this.#resize(monitor, this.#buffers.netlink_monitor);
+    return monitor;
+  }
+
+  /** How much may wait in the sockets of netlink. */
+  setBuffers({ netlink_cmd, netlink_monitor }: Buffers): void {
+    this.#buffers = { netlink_cmd, netlink_monitor };
+    this.#resize(this.#netlink, netlink_cmd);
+    for (const one of this.#monitors) this.#resize(one, netlink_monitor);
+  }
+
+  #resize(socket: Netlink | NetlinkMonitor, buffer: ReceiveBuffer | undefined): void {
+    try {
+      socket.resize(buffer);
+    } catch (error) {
+      this.#refused(error);
+    }
   }
 
   /**

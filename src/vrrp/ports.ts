@@ -28,8 +28,6 @@ import {
   IPV6_TCLASS,
   IPV6_UNICAST_HOPS,
   SO_PRIORITY,
-  SO_RCVBUF,
-  SO_RCVBUFFORCE,
   SO_TIMESTAMPNS,
   SOCK_RAW,
   SOL_SOCKET,
@@ -45,6 +43,7 @@ import {
   SendBatch,
   setOption,
   setOptionBytes,
+  setReceiveBuffer,
 } from "../../ffi/socket.ts";
 import { type Address, compareAddress, type Family } from "../lib/address.ts";
 import type { Link } from "../netlink/link.ts";
@@ -134,12 +133,7 @@ export class Ports {
   setReceiveBuffer(port: Port, bytes: number): void {
     if (bytes === port.receiveBytes || bytes === 0) return;
     port.receiveBytes = bytes;
-    try {
-      setOption(port.fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes);
-    } catch {
-      // Without CAP_NET_ADMIN as much as the system allows.
-      setOption(port.fd, SOL_SOCKET, SO_RCVBUF, bytes);
-    }
+    setReceiveBuffer(port.fd, { bytes, isForced: true });
   }
 
   /** Closes a port; adverts still queued on it are lost. */

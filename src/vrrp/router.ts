@@ -174,6 +174,7 @@ export class Router implements Listener, Holder {
   }
 
   #setGlobals(globals: VrrpGlobals, now: number): void {
+    this.#kernel.setBuffers(globals);
     this.#footing.setGlobals(globals);
     this.#holdings.setGlobals(globals);
     this.#reception.mentionsUnknown = globals.log_unknown_vrids === true;

@@ -59,7 +59,12 @@ import {
 } from "./routes.ts";
 
 /** Room for the notifications of a routing daemon's work; more are made up for by a look at the tables. */
-const MONITOR_BYTES = 1024 * 1024;
+const GROUPS = [
+  RTNLGRP_IPV4_ROUTE,
+  RTNLGRP_IPV6_ROUTE,
+  RTNLGRP_IPV4_RULE,
+  RTNLGRP_IPV6_RULE,
+];
 
 /** Something that happened in a table, and the port of whoever did it. */
 type Touched =
@@ -85,10 +90,7 @@ export class Routing {
   readonly #holder: Holder;
   readonly #kernel: Kernel;
   readonly #linkOf: LinkOf;
-  readonly #monitor = new NetlinkMonitor(
-    [RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE],
-    MONITOR_BYTES,
-  );
+  readonly #monitor: NetlinkMonitor;
   readonly #touched: Touched[] = [];
   readonly #repairedAt = new Map<string, readonly number[]>();
   /** Links that were down or missing since the last look: what led through them is gone. */
@@ -101,6 +103,7 @@ export class Routing {
     this.#holder = holder;
     this.#kernel = kernel;
     this.#linkOf = (name) => links.byName(name);
+    this.#monitor = kernel.listen(GROUPS);
     loop.watch(this.#monitor.fd, () => {
       if (!this.#monitor.receive((message) => this.#hear(message))) this.#missedSome = true;
     });

@@ -3,6 +3,7 @@
 import { availableParallelism } from "node:os";
 import { readFileSync } from "node:fs";
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { netlinkBuffers } from "../support/buffers.ts";
 import { instance } from "../support/configs.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Network } from "../support/namespaces.ts";
@@ -77,5 +78,42 @@ test("who does BFD is as urgent as that is to be", async () => {
   daemon.signal("SIGHUP");
   await daemon.waitForLog("Reload complete");
   await poll(() => schedulingOf(vrrp).real === 2, 5000, "as urgent without BFD");
+  expect(daemon.log).not.toContain("not supported yet");
+});
+
+test("netlink sockets have room for as much as is asked for, and for the usual after that", async () => {
+  using network = new Network(["a"]);
+  const config = "vrrp_track_process cat {\nprocess cat\nweight 1\n}\n" + instance({
+    priority: 200,
+    more: "virtual_routes {\n10.9.0.0/24 via 10.0.0.7 dev eth0 no_track\n}\n" +
+      "track_process {\ncat\n}",
+  });
+  const asked = `global_defs {
+    vrrp_netlink_cmd_rcv_bufs 301000
+    vrrp_netlink_cmd_rcv_bufs_force
+    vrrp_netlink_monitor_rcv_bufs 51000
+    process_monitor_rcv_bufs 123000
+    process_monitor_rcv_bufs_force on
+}
+`;
+  const limit = Number(readFileSync("/proc/sys/net/core/rmem_max", "utf8"));
+  const usual = Number(readFileSync("/proc/sys/net/core/rmem_default", "utf8"));
+  const here = (): number[] => netlinkBuffers((...words) => network.run("a", ...words));
+  const sizes = (): number[] => here().filter((size) => size !== usual).toSorted((a, b) => a - b);
+  const outside = (): number[] =>
+    netlinkBuffers((...words) => Bun.spawnSync(words).stdout.toString());
+  await using daemon = new Daemon(network, "a", asked + config);
+  await daemon.waitForLog("(V) Entering MASTER STATE");
+  const monitor = 2 * Math.min(51_000, limit);
+  // One hears of links, one of routes; ss itself has one of another size.
+  await poll(() => sizes().includes(602_000), 5000, "no other buffer");
+  expect(sizes().filter((size) => size === monitor)).toHaveLength(2);
+  await poll(() => outside().includes(246_000), 5000, "not for processes");
+  daemon.rewrite(config);
+  daemon.signal("SIGHUP");
+  await daemon.waitForLog("Reload complete");
+  await poll(() => !sizes().includes(602_000), 5000, "as before");
+  await poll(() => !outside().includes(246_000), 5000, "as before for processes");
+  expect(sizes().filter((size) => size === 8 * 1024 * 1024)).toHaveLength(2);
   expect(daemon.log).not.toContain("not supported yet");
 });

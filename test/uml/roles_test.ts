@@ -2,6 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { netlinkBuffers } from "../support/buffers.ts";
 import { childrenOf, type Daemon } from "../support/daemon.ts";
 import { reset, run, savedTable, startHere, tableIs } from "../support/ipvs_guest.ts";
 import { SCHED_RR, schedulingOf, statusOf } from "../support/scheduling.ts";
@@ -103,11 +104,17 @@ test.skipIf(!IN_GUEST)("lvs_sync_daemon_interface of an instance is a sync daemo
 });
 
 test.skipIf(!IN_GUEST)("the checkers role behaves as a process as it is asked to", async () => {
-  const asked = (lines: string): string => `global_defs {\n${lines}\n}\n${service()}`;
+  const asked = (lines: string): string => `global_defs {\n${lines}\n}\n${service("ha_suspend")}`;
   await using daemon = await started(asked(`process_names
     checker_priority 5
     checker_cpu_affinity 0
-    checker_no_swap`));
+    checker_no_swap
+    lvs_netlink_cmd_rcv_bufs 61000
+    lvs_netlink_cmd_rcv_bufs_force
+    lvs_netlink_monitor_rcv_bufs 71000
+    lvs_netlink_monitor_rcv_bufs_force`));
+  expect(netlinkBuffers(run)).toContain(122_000);
+  expect(netlinkBuffers(run)).toContain(142_000);
   const pid = Number(readFileSync(PID_FILE, "utf8"));
   expect(statusOf(pid, "Name")).toBe("keepalived_lvs");
   expect(schedulingOf(pid)).toMatchObject({ policy: 0, nice: 5 });
