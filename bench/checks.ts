@@ -102,6 +102,7 @@ async function measure(kind: string, count: number, seconds: number): Promise<Co
     realServer: `${i}`,
     check,
     serverWeight: 1,
+    isUp: true,
     isSuspended: false,
   }));
   const attempted = (): number =>

@@ -178,6 +178,8 @@ export const S_IFDIR = 0o040000;
 export const S_IFREG = 0o100000;
 /** Create if missing. */
 export const O_CREAT = 0o100;
+/** Together with O_CREAT: refuse when it is there. */
+export const O_EXCL = 0o200;
 /** Refuse a symbolic link (0o100000 on arm64). */
 export const O_NOFOLLOW = process.arch === "arm64" ? 0o100000 : 0o400000;
 /** Close on exec, for open(2). */

@@ -10,6 +10,7 @@ import {
   O_APPEND,
   O_CLOEXEC,
   O_CREAT,
+  O_EXCL,
   O_NOFOLLOW,
   O_RDONLY,
   O_WRONLY,
@@ -70,7 +71,7 @@ export function replaceFile(path: string, text: string): void {
   const [name, next] = [cString(path), cString(`${path}.new`)];
   const doing = `writing ${path}`;
   libc.unlink(next.pointer);
-  const flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+  const flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
   const fd = check(libc.open(next.pointer, flags, 0o600), "open", doing);
   try {
     writeText(fd, text);

@@ -11,7 +11,7 @@ export function absolutePath(folder: string, name: string): string {
   return `/${parts.join("/")}`;
 }
 
-/** What a daemon whose vrrp role has this pid file leaves to the one after it, should it crash. */
+/** Where a daemon, one of whose roles has this pid file, keeps what the one after it is to know of that role. */
 export function stateFileOf(pidFile: string): string {
   return `${pidFile.replace(/\.pid$/, "")}.state`;
 }
@@ -19,4 +19,9 @@ export function stateFileOf(pidFile: string): string {
 /** What stands behind the last slash. */
 export function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** The folder of an absolute path. */
+export function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/")) || "/";
 }

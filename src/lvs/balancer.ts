@@ -11,14 +11,19 @@ import type { Destination } from "../netlink/ipvs_destination.ts";
 import type { FromCheckers } from "../parent/checkers_channel.ts";
 import type { Balanced, BalancerGlobals, LvsChange } from "./changes.ts";
 import type { Mirror } from "./mirror_perform.ts";
+import { nameOf, type News } from "./news.ts";
+import { byService, type ServerOrders, type StandingOrder } from "./orders.ts";
 import {
   type Finding,
+  give,
   hear,
-  type News,
+  isTaking,
+  isUp,
   type Pool,
   ramp,
   reconfigure,
   serverKey,
+  type ServerState,
   start,
   stop,
 } from "./quorum.ts";
@@ -65,6 +70,8 @@ export class Balancer {
   readonly #news: FromCheckers[] = [];
   readonly #instances = new Map<string, string>();
   readonly #ramps = new Map<string, Alarm>();
+  /** What operators want, by the names of services. */
+  #orders: ReadonlyMap<string, ServerOrders> = new Map();
   #globals: BalancerGlobals | undefined;
 
   constructor(parts: BalancerParts) {
@@ -87,8 +94,12 @@ export class Balancer {
           this.#remove(change.key);
           break;
         case "add": {
-          const { key, balanced } = change;
-          const { pool, news } = start(balanced, this.#globals?.initNotifies);
+          const { key, balanced, known } = change;
+          const { pool, news } = start(balanced, {
+            initNotifies: this.#globals?.initNotifies ?? false,
+            orders: this.#orders.get(balanced.name),
+            known,
+          });
           this.#put(key, balanced, pool, news);
           break;
         }
@@ -118,9 +129,13 @@ export class Balancer {
   #change(key: string, balanced: Balanced): void {
     const before = this.#running.get(key);
     if (before === undefined) return;
-    const { pool, news } = reconfigure(before.balanced, balanced, before.pool);
+    const orders = this.#orders.get(balanced.name);
+    const { pool, news } = reconfigure(before.balanced, balanced, before.pool, orders);
     this.#disown(key, before);
     this.#put(key, balanced, pool, news);
+    for (const server of new Set([...before.pool.servers.keys(), ...pool.servers.keys()])) {
+      this.#remember(key, server, before.pool, pool);
+    }
   }
 
   #put(key: string, balanced: Balanced, pool: Pool, news: readonly News[]): void {
@@ -130,7 +145,7 @@ export class Balancer {
       this.#owners.set(id, [...this.#owners.get(id) ?? [], key]);
       this.#dirty.add(id);
     }
-    this.#publish(balanced, news);
+    this.#publish(key, balanced, news);
   }
 
   #remove(key: string): void {
@@ -138,7 +153,7 @@ export class Balancer {
     if (running === undefined) return;
     this.#disown(key, running);
     this.#running.delete(key);
-    this.#publish(running.balanced, stop(running.balanced, running.pool, true));
+    this.#publish(key, running.balanced, stop(running.balanced, running.pool, true));
   }
 
   #disown(key: string, { services }: Running): void {
@@ -152,12 +167,54 @@ export class Balancer {
   hear(key: string, finding: Finding, now: number): void {
     const running = this.#running.get(key);
     if (running === undefined) return;
-    const wasUp = running.pool.servers.get(finding.server)?.failing.length === 0;
+    const { server } = finding;
     const { pool, news } = hear(running.balanced, running.pool, finding);
+    this.#follow(key, running, server, pool, news, isUp, now);
+    this.#remember(key, server, running.pool, pool);
+  }
+
+  /** What operators want of servers from now on: these orders and no others. */
+  obey(orders: readonly StandingOrder[], now: number): void {
+    const before = this.#orders;
+    this.#orders = byService(orders);
+    for (const [key, { balanced }] of this.#running) {
+      const wanted = this.#orders.get(balanced.name);
+      if (wanted === undefined && !before.has(balanced.name)) continue;
+      for (const real of balanced.server.real_servers) {
+        const running = this.#running.get(key)!;
+        const server = serverKey(real);
+        const order = wanted?.get(nameOf(balanced, real));
+        const { pool, news } = give(balanced, running.pool, server, order);
+        this.#follow(key, running, server, pool, news, isTaking, now);
+      }
+    }
+  }
+
+  /** A server is otherwise than before; what `starts` it, now true and before not, starts it slowly. */
+  #follow(
+    key: string,
+    running: Running,
+    server: string,
+    pool: Pool,
+    news: readonly News[],
+    starts: (state: ServerState | undefined) => boolean,
+    now: number,
+  ): void {
     this.#update(key, running, pool);
-    this.#publish(running.balanced, news);
-    const isUp = pool.servers.get(finding.server)?.failing.length === 0;
-    if (isUp && !wasUp) this.#startSlowly(key, running.balanced, finding.server, now);
+    this.#publish(key, running.balanced, news);
+    const isBack = starts(pool.servers.get(server)) && !starts(running.pool.servers.get(server));
+    if (isBack) this.#startSlowly(key, running.balanced, server, now);
+  }
+
+  /** Lets the parent know what a successor will have to know. */
+  #remember(key: string, server: string, before: Pool, after: Pool): void {
+    const [was, is] = [before.servers.get(server), after.servers.get(server)];
+    if (was === is || (was !== undefined && is !== undefined && isSameHealth(was, is))) return;
+    const { failing, weight } = is ?? {};
+    const health = failing === undefined || weight === undefined
+      ? {}
+      : { health: { failing, weight } };
+    this.#news.push({ type: "health", key, server, ...health });
   }
 
   #update(key: string, running: Running, pool: Pool): void {
@@ -170,13 +227,11 @@ export class Balancer {
   #startSlowly(key: string, { server }: Balanced, name: string, now: number): void {
     const slowUs = server.real_servers.find((one) => serverKey(one) === name)?.slow_start ?? 0;
     if (slowUs === 0) return;
-    const id = `${key} ${name}`;
     const { loop } = this.#parts;
-    const alarm: Alarm = this.#ramps.get(id) ?? {
-      dueAt: Infinity,
-      heapIndex: -1,
-      fire: (at) => step(at),
-    };
+    const id = `${key} ${name}`;
+    const former = this.#ramps.get(id);
+    if (former !== undefined) loop.schedule(former, Infinity);
+    const alarm: Alarm = { dueAt: Infinity, heapIndex: -1, fire: (at) => step(at) };
     this.#ramps.set(id, alarm);
     const step = (at: number): void => {
       const running = this.#running.get(key);
@@ -238,8 +293,8 @@ export class Balancer {
   /** The end: the table is emptied of what is ours, unless it is to stay. */
   shutdown(keepServices: boolean): void {
     const { mirror } = this.#parts;
-    for (const { balanced, pool } of this.#running.values()) {
-      this.#publish(balanced, stop(balanced, pool, false));
+    for (const [key, { balanced, pool }] of this.#running) {
+      this.#publish(key, balanced, stop(balanced, pool, false));
     }
     if (!keepServices) {
       if (this.#globals?.flushOnStop === "all") mirror.flush();
@@ -254,7 +309,16 @@ export class Balancer {
     this.flush();
   }
 
-  #publish({ name }: Balanced, news: readonly News[]): void {
-    for (const one of news) this.#news.push(one.type === "log" ? one : { ...one, service: name });
+  #publish(key: string, { name }: Balanced, news: readonly News[]): void {
+    for (const one of news) {
+      if (one.type === "log") this.#news.push(one);
+      else if (one.type === "quorum") this.#news.push({ ...one, service: name, key });
+      else this.#news.push({ ...one, service: name });
+    }
   }
+}
+
+function isSameHealth(a: ServerState, b: ServerState): boolean {
+  return a.weight === b.weight && a.failing.length === b.failing.length &&
+    a.failing.every((check) => b.failing.includes(check));
 }

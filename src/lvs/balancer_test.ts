@@ -5,10 +5,13 @@ import { balancingOf, fleet, realServer, virtualServer } from "../../test/suppor
 import { FakeIpvs } from "../../test/support/fake_ipvs.ts";
 import { asIpvsadmSaves } from "../../test/support/ipvs.ts";
 import type { Alarm } from "../loop.ts";
+import type { IpvsTimeouts } from "../netlink/ipvs_control.ts";
 import type { FromCheckers } from "../parent/checkers_channel.ts";
 import { Balancer } from "./balancer.ts";
-import { type Balancing, diffLvs } from "./changes.ts";
+import { type Balancing, diffLvs, type LvsChange } from "./changes.ts";
+import { KnownPools } from "./known.ts";
 import { Mirror } from "./mirror_perform.ts";
+import type { Order } from "./orders.ts";
 import { Ipvs } from "./perform.ts";
 
 const ENOBUFS = 105;
@@ -25,12 +28,14 @@ class Bench {
   readonly said: FromCheckers[] = [];
   readonly refusals: string[] = [];
   readonly alarms = new Map<Alarm, number>();
+  readonly mirror: Mirror;
   readonly balancer: Balancer;
   #config: Balancing | undefined;
 
-  constructor(kernel = new FakeIpvs()) {
+  constructor(kernel = new FakeIpvs(), keep?: (before: IpvsTimeouts) => void) {
     this.kernel = kernel;
-    const mirror = new Mirror(new Ipvs(kernel), (_, text) => this.refusals.push(text));
+    const mirror = new Mirror(new Ipvs(kernel), (_, text) => this.refusals.push(text), keep);
+    this.mirror = mirror;
     const loop = {
       schedule: (alarm: Alarm, at: number): void => void this.alarms.set(alarm, at),
     };
@@ -53,6 +58,42 @@ class Bench {
     this.#config = next;
     this.balancer.flush();
     return this.kernel.asked.splice(0);
+  }
+
+  /** Gives orders for servers by their addresses; what the kernel was asked for. */
+  obey(orders: Readonly<Record<string, Order>>, now = 0): string[] {
+    this.balancer.obey(
+      Object.entries(orders).map(([address, order]) => ({
+        service: VS,
+        server: `[${address}]:tcp:80`,
+        order,
+      })),
+      now,
+    );
+    this.balancer.flush();
+    return this.kernel.asked.splice(0);
+  }
+
+  /** The weights in the kernel, by address. */
+  weights(): Record<string, number> {
+    const { destinations } = this.kernel.table.get("192.0.2.1:tcp:80")!;
+    return Object.fromEntries(
+      [...destinations].map(([id, { weight }]) => [id.slice(0, id.indexOf(":")), weight]),
+    );
+  }
+
+  /** Lets the time pass until nothing is to come; what `look` says after each step. */
+  pass<T>(look: () => T): T[] {
+    const seen: T[] = [];
+    for (;;) {
+      const due = [...this.alarms].filter(([, at]) => at !== Infinity);
+      if (due.length === 0) return seen;
+      const [[alarm, at]] = due as [[Alarm, number]];
+      this.alarms.delete(alarm);
+      alarm.fire(at);
+      this.balancer.flush();
+      seen.push(look());
+    }
   }
 
   hear(server: string, isUp: boolean, weight?: number): string[] {
@@ -115,7 +156,7 @@ test("what is told comes after what was done, in order", () => {
   bench.balancer.flush();
   expect(bench.said).toEqual([
     { type: "log", level: "notice", text: `Gained quorum 1+0=1 <= 2 for VS ${VS}` },
-    { type: "quorum", isUp: true, service: VS },
+    { type: "quorum", isUp: true, service: VS, key: VS },
   ]);
   bench.said.length = 0;
   bench.hear(A, false);
@@ -279,21 +320,150 @@ test("a server that comes back slowly is given its weight step by step", () => {
   );
   bench.hear(A, false);
   bench.hear(A, true);
-  const weights: number[] = [];
-  const look = (): void => {
-    const entry = bench.kernel.table.get("192.0.2.1:tcp:80")!;
-    weights.push([...entry.destinations.values()][0]!.weight);
-  };
-  look();
-  while (bench.alarms.size > 0) {
-    const [[alarm, at]] = [...bench.alarms] as [[Alarm, number]];
-    bench.alarms.delete(alarm);
-    alarm.fire(at);
-    bench.balancer.flush();
-    look();
-  }
+  const weight = (): number => bench.weights()["198.51.100.1"]!;
+  const weights = [weight(), ...bench.pass(weight)];
   expect(weights[0]).toBe(1);
   expect(weights.at(-1)).toBe(100);
   expect(weights.length).toBe(21);
   expect(weights.toSorted((a, b) => a - b)).toEqual(weights);
+});
+
+test("a server that fails while it starts slowly begins anew", () => {
+  const bench = new Bench().load(
+    virtualServer(realServer(A, `weight 100\nslow_start 10\n${CHECKED}`)),
+  );
+  const weight = (): number | undefined => bench.weights()["198.51.100.1"];
+  const step = (): number => {
+    const [[alarm, at]] = [...bench.alarms].filter(([, at]) => at !== Infinity) as [
+      [Alarm, number],
+    ];
+    bench.alarms.delete(alarm);
+    alarm.fire(at);
+    bench.balancer.flush();
+    return at;
+  };
+  bench.hear(A, false);
+  bench.hear(A, true);
+  let now = 0;
+  for (let i = 0; i < 10; i++) now = step();
+  expect(weight()).toBe(50);
+  bench.hear(A, false);
+  bench.balancer.hear(VS, { server: A, check: 0, isUp: true }, now);
+  bench.balancer.flush();
+  expect(weight()).toBe(1);
+  step();
+  expect(weight()).toBe(5);
+  expect(bench.pass(weight).at(-1)).toBe(100);
+});
+
+const HEAVY = virtualServer(
+  realServer(A, `weight 100\nslow_start 10\n${CHECKED}`) + realServer(B, CHECKED),
+);
+const [HOST_A, HOST_B] = ["198.51.100.1", "198.51.100.2"];
+
+test("an order is one message, and is lifted like that", () => {
+  const bench = new Bench().load(PAIR);
+  const about = `192.0.2.1:tcp:80 ${HOST_A}:80`;
+  expect(bench.obey({ [HOST_A!]: { type: "drain" } })).toEqual([`set ${about}`]);
+  expect(bench.weights()).toEqual({ [HOST_A!]: 0, [HOST_B!]: 1 });
+  expect(bench.obey({ [HOST_A!]: { type: "drain" } })).toEqual([]);
+  expect(bench.obey({ [HOST_A!]: { type: "maintenance" } })).toEqual([`delete ${about}`]);
+  expect(bench.obey({ [HOST_A!]: { type: "weight", weight: 8 } })).toEqual([`new ${about}`]);
+  expect(bench.weights()[HOST_A!]).toBe(8);
+  // What checks say of it waits until it is enabled.
+  expect(bench.hear(A, true, 3)).toEqual([]);
+  expect(bench.obey({})).toEqual([`set ${about}`]);
+  expect(bench.weights()[HOST_A!]).toBe(3);
+  expect(bench.obey({ "198.51.100.77": { type: "drain" } })).toEqual([]);
+});
+
+test("orders hold for what a reload brings, too, and for a service that comes later", () => {
+  const bench = new Bench();
+  bench.obey({ [HOST_A!]: { type: "drain" }, [HOST_B!]: { type: "maintenance" } });
+  bench.read(virtualServer(realServer(A)));
+  expect(bench.weights()).toEqual({ [HOST_A!]: 0 });
+  expect(bench.read(virtualServer(realServer(A) + realServer(B)))).toEqual([]);
+  bench.read("");
+  bench.read(virtualServer(realServer(B) + realServer(A)));
+  expect(bench.weights()).toEqual({ [HOST_A!]: 0 });
+});
+
+test("a server that is enabled starts slowly, one whose weight is ordered otherwise does not", () => {
+  const bench = new Bench().load(HEAVY);
+  const weight = (): number => bench.weights()[HOST_A!]!;
+  for (const type of ["drain", "maintenance"] as const) {
+    bench.obey({ [HOST_A!]: { type } });
+    bench.obey({});
+    expect(weight()).toBe(1);
+    expect(bench.pass(weight).at(-1)).toBe(100);
+  }
+  bench.obey({ [HOST_A!]: { type: "weight", weight: 60 } });
+  expect(weight()).toBe(60);
+  bench.obey({});
+  expect(weight()).toBe(100);
+  // One that fails its checks is not back when its order is lifted, but when it recovers.
+  bench.obey({ [HOST_A!]: { type: "maintenance" } });
+  bench.hear(A, false);
+  bench.obey({});
+  expect(bench.weights()).toEqual({ [HOST_B!]: 1 });
+  bench.hear(A, true);
+  expect(weight()).toBe(1);
+});
+
+test("who takes over from a role that has died does not touch the table, and tells nothing twice", () => {
+  const text = virtualServer(
+    `quorum 3\nhysteresis 2\nsorry_server 198.51.100.9 80\n${
+      realServer(A, `weight 3\n${CHECKED}`) +
+      realServer(B, `weight 3\ninhibit_on_failure\n${CHECKED}${CHECKED}`)
+    }`,
+  );
+  const config = balancingOf(text);
+  const known = new KnownPools();
+  const take = (bench: Bench, changes: readonly LvsChange[]): void => {
+    bench.balancer.configure(changes);
+    bench.balancer.flush();
+    for (const one of bench.said) {
+      if (one.type === "health" || one.type === "quorum") known.hear(one);
+    }
+  };
+  const first = new Bench();
+  known.follow(diffLvs(undefined, config));
+  take(first, diffLvs(undefined, config));
+  first.hear(A, true, 7);
+  first.hear(B, false);
+  take(first, []);
+  const saved = first.saved();
+  expect(saved).toContain(`-a -t 192.0.2.1:80 -r ${HOST_B}:80 -m -w 0`);
+  first.kernel.asked.length = 0;
+
+  const second = new Bench(first.kernel);
+  take(second, known.brief(diffLvs(undefined, config)));
+  expect(second.kernel.asked).toEqual([]);
+  expect(second.saved()).toEqual(saved);
+  expect(second.said).toEqual([]);
+  // And it goes on from there.
+  second.hear(A, false);
+  take(second, []);
+  const third = new Bench(first.kernel);
+  third.kernel.asked.length = 0;
+  take(third, known.brief(diffLvs(undefined, config)));
+  expect([third.kernel.asked, third.said]).toEqual([[], []]);
+  expect(third.saved()).toContain("-a -t 192.0.2.1:80 -r 198.51.100.9:80 -m -w 1");
+  third.hear(B, true);
+  expect(third.saved().length).toBe(3);
+});
+
+test("what the timeouts were before is kept over the death of a role", () => {
+  const text = `global_defs {\nlvs_timeouts tcp 100\n}\n${PAIR}`;
+  const kept: IpvsTimeouts[] = [];
+  const first = new Bench(new FakeIpvs(), (before) => kept.push(before));
+  first.read(text);
+  expect(kept).toEqual([{ tcp: 900, tcpFin: 120, udp: 300 }]);
+  expect(first.kernel.timeouts.tcp).toBe(100);
+  const second = new Bench(first.kernel, (before) => kept.push(before));
+  second.mirror.inheritTimeouts(kept[0]!);
+  second.read(text.replace("tcp 100", "tcp 50"));
+  second.balancer.shutdown(true);
+  expect(second.kernel.timeouts).toEqual({ tcp: 900, tcpFin: 120, udp: 300 });
+  expect(kept.length).toBe(1);
 });

@@ -43,12 +43,32 @@ export interface CheckGlobals {
   readonly files?: Readonly<Record<string, Pick<TrackFile, "weight" | "reverse">>>;
 }
 
+/** What checks have found out about a real server. Plain JSON. */
+export interface ServerHealth {
+  /** The checks that fail, by their index; it is up when there are none. */
+  readonly failing: readonly number[];
+  /** As configured, or as a check last said; 0 gets no new connections. */
+  readonly weight: number;
+}
+
+/** What is known of a pool by a role that has died; servers that are not named are as they start. Plain JSON. */
+export interface KnownPool {
+  readonly hasQuorum: boolean;
+  readonly servers: Readonly<Record<string, ServerHealth>>;
+}
+
 /** One step from the previous configuration to the next. Plain JSON: it travels to the role. */
 export type LvsChange =
   /** Comes first. */
   | { readonly type: "globals"; readonly globals: BalancerGlobals }
   | { readonly type: "remove"; readonly key: string }
-  | { readonly type: "add"; readonly key: string; readonly balanced: Balanced }
+  | {
+    readonly type: "add";
+    readonly key: string;
+    readonly balanced: Balanced;
+    /** What is known of it by a role that has died. */
+    readonly known?: KnownPool;
+  }
   | { readonly type: "change"; readonly key: string; readonly balanced: Balanced };
 
 /** What of a configuration concerns the load balancer. */

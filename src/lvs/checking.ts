@@ -5,11 +5,12 @@
 
 import type { RealServer, VirtualServer } from "../config/lvs.ts";
 import type { Balanced, CheckGlobals } from "./changes.ts";
+import { nameOf } from "./news.ts";
 import type { CheckResult, PlannedCheck } from "./probes.ts";
-import { type Finding, nameOf, serverKey } from "./quorum.ts";
+import { type Finding, type Pool, serverKey } from "./quorum.ts";
 
 /** Virtual servers by key. */
-export type Services = ReadonlyMap<string, { readonly balanced: Balanced }>;
+export type Services = ReadonlyMap<string, { readonly balanced: Balanced; readonly pool: Pool }>;
 
 /** The checks of all virtual servers; `isHere` tells whether this host has an address. */
 export function plannedChecks(
@@ -18,13 +19,15 @@ export function plannedChecks(
   isHere: (address: string) => boolean,
 ): PlannedCheck[] {
   const planned: PlannedCheck[] = [];
-  for (const [service, { balanced }] of services) {
+  for (const [service, { balanced, pool }] of services) {
     const isSuspended = balanced.server.ha_suspend && !isReachable(balanced, isHere);
     for (const real of balanced.server.real_servers) {
       if (real.checks.length === 0) continue;
+      const server = serverKey(real);
+      const failing = pool.servers.get(server)?.failing ?? [];
       const common = {
         service,
-        server: serverKey(real),
+        server,
         virtualServer: balanced.name,
         realServer: nameOf(balanced, real),
         serverWeight: real.weight,
@@ -35,6 +38,7 @@ export function plannedChecks(
           ...common,
           index,
           check,
+          isUp: !failing.includes(index),
           ...(check.type === "SSL_GET" ? { ssl } : {}),
           ...(check.type === "FILE_CHECK" ? { file: files?.[check.track_file] } : {}),
         });

@@ -5,6 +5,7 @@ import type { Check, RealServer, TcpCheck, VirtualServer } from "../config/lvs.t
 import type { Balanced } from "./changes.ts";
 import { dependsOnAddresses, plannedChecks, type Services, WeightSums } from "./checking.ts";
 import type { CheckResult } from "./probes.ts";
+import type { Pool } from "./quorum.ts";
 
 const TCP = { type: "TCP_CHECK" } as TcpCheck;
 const SSL = { type: "SSL_GET" } as unknown as Check;
@@ -30,9 +31,14 @@ function real(address: string, checks: readonly Check[], weight = 1): RealServer
 }
 
 function services(all: Readonly<Record<string, Balanced>>): Services {
-  return new Map(Object.entries(all).map(([key, one]) => [key, { balanced: one }]));
+  return new Map(Object.entries(all).map(([key, one]) => [key, { balanced: one, pool: POOL }]));
 }
 
+/** The second check of one server fails. */
+const POOL: Pool = {
+  hasQuorum: true,
+  servers: new Map([["10.0.0.2 80", { failing: [1], weight: 1 }]]),
+};
 const anywhere = (): boolean => true;
 
 test("every check of every server is planned, with the names of log lines", () => {
@@ -51,8 +57,8 @@ test("every check of every server is planned, with the names of log lines", () =
     serverWeight: 1,
   };
   expect(planned).toEqual([
-    { ...first, index: 0, check: TCP },
-    { ...first, index: 1, check: SSL, ssl: { ca: "/ca" } },
+    { ...first, index: 0, check: TCP, isUp: true },
+    { ...first, index: 1, check: SSL, isUp: false, ssl: { ca: "/ca" } },
     {
       ...common,
       server: "10.0.0.4 80",
@@ -60,6 +66,7 @@ test("every check of every server is planned, with the names of log lines", () =
       serverWeight: 7,
       index: 0,
       check: FILE,
+      isUp: true,
       file: { weight: 2, reverse: true },
     },
   ]);

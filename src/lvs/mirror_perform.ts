@@ -21,15 +21,23 @@ type Say = (level: LogLevel, text: string) => void;
 export class Mirror {
   readonly #ipvs: Ipvs;
   readonly #say: Say;
+  readonly #keep: (before: IpvsTimeouts) => void;
   #table = new Map<string, Entry>();
   /** Every service that was ever ours and may be in the kernel. */
   readonly #known = new Set<string>();
   #timeoutsBefore: IpvsTimeouts | undefined;
   #daemons: readonly SyncDaemon[] | undefined;
 
-  constructor(ipvs: Ipvs, say: Say) {
+  /** `keep` is told what the timeouts were, before they are set for the first time. */
+  constructor(ipvs: Ipvs, say: Say, keep: (before: IpvsTimeouts) => void = () => {}) {
     this.#ipvs = ipvs;
     this.#say = say;
+    this.#keep = keep;
+  }
+
+  /** What the timeouts were before a predecessor set them. */
+  inheritTimeouts(before: IpvsTimeouts): void {
+    this.#timeoutsBefore = before;
   }
 
   /** Removes every service of the kernel, whoever made it. */
@@ -93,8 +101,11 @@ export class Mirror {
   setTimeouts(wanted: Partial<IpvsTimeouts> | undefined): void {
     if (wanted === undefined && this.#timeoutsBefore === undefined) return;
     this.#attempt("reading the timeouts", () => {
-      this.#timeoutsBefore ??= this.#ipvs.timeouts();
-      if (this.#timeoutsBefore === undefined) return;
+      if (this.#timeoutsBefore === undefined) {
+        this.#timeoutsBefore = this.#ipvs.timeouts();
+        if (this.#timeoutsBefore === undefined) return;
+        this.#keep(this.#timeoutsBefore);
+      }
       this.#report(this.#ipvs.setTimeouts({ ...this.#timeoutsBefore, ...wanted }));
     });
   }

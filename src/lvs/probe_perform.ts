@@ -145,8 +145,7 @@ export class Probes {
     const ancestor = plan.subscribers
       .map((subscriber) => before.get(subjectOf(subscriber)))
       .find((probe) => probe?.check.type === check.type);
-    const isUp = ancestor?.isUp ?? !("alpha" in check && check.alpha);
-    return new Probe(plan, isUp, this.#around);
+    return new Probe(plan, ancestor?.isUp ?? plan.sample.isUp, this.#around);
   }
 
   #runProgram(probe: Probe, check: MiscCheck): number {

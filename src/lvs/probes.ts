@@ -25,6 +25,8 @@ export interface PlannedCheck extends CheckSubject {
   readonly check: Check;
   /** What the real server is configured with. */
   readonly serverWeight: number;
+  /** What is taken for granted until it has been run. */
+  readonly isUp: boolean;
   /** Not to be run for the time being; what is known stays. */
   readonly isSuspended: boolean;
   /** What SSL_GET shows to servers. */

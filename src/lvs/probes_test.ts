@@ -31,6 +31,7 @@ function planned(
     index: 0,
     check,
     serverWeight: 1,
+    isUp: true,
     isSuspended: false,
     ...rest,
   };

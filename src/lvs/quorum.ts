@@ -6,22 +6,33 @@
  * are left go on.
  */
 
-import type { RealServer, SorryServer, VirtualServer } from "../config/lvs.ts";
-import type { Script } from "../config/vrrp.ts";
-import type { LogLevel } from "../lib/log.ts";
-import { serverName } from "../lib/lvs_name.ts";
-import { type Balanced, isAlike } from "./changes.ts";
+import type { RealServer, VirtualServer } from "../config/lvs.ts";
+import { type Balanced, isAlike, type KnownPool, type ServerHealth } from "./changes.ts";
+import {
+  aliveNews,
+  liftNews,
+  log,
+  nameOf,
+  type News,
+  orderNews,
+  quorumNews,
+  sorryLine,
+  sorryNews,
+  told,
+  weightNews,
+} from "./news.ts";
+import type { Order, ServerOrders } from "./orders.ts";
 
 /** A real server as it is. */
-export interface ServerState {
-  /** The checks that fail, by their index; it is up when there are none. */
-  readonly failing: readonly number[];
-  /** As configured, or as a check last said; 0 gets no new connections. */
-  readonly weight: number;
+export interface ServerState extends ServerHealth {
   /** It starts as down and no check has said anything yet: the first word counts as a change. */
   readonly isUnheard?: true;
   /** How much of its weight a server that is slowly starting has, 0 to 1; absent is all. */
   readonly share?: number;
+  /** What an operator wants of it. */
+  readonly order?: Order;
+  /** Of one in maintenance: it was up when that began, and nobody was told that it has failed. */
+  readonly wasUp?: true;
 }
 
 /** The real servers of a virtual server by {@link serverKey}. */
@@ -30,16 +41,15 @@ export interface Pool {
   readonly servers: ReadonlyMap<string, ServerState>;
 }
 
-/** What the operator, scripts and FIFOs are to hear. */
-export type News =
-  | { readonly type: "log"; readonly level: LogLevel; readonly text: string }
-  | {
-    readonly type: "real-server";
-    readonly server: string;
-    readonly isUp: boolean;
-    readonly script?: Script;
-  }
-  | { readonly type: "quorum"; readonly isUp: boolean; readonly script?: Script };
+/** What a pool starts with. */
+export interface Beginning {
+  /** Servers that are in the pool from the start are announced. */
+  readonly initNotifies?: boolean;
+  /** The orders that stand. */
+  readonly orders?: ServerOrders | undefined;
+  /** A predecessor goes on: nothing is said that was said before. */
+  readonly known?: KnownPool | undefined;
+}
 
 /** A pool after an event. */
 export interface Step {
@@ -62,9 +72,32 @@ export function serverKey({ address, port }: Pick<RealServer, "address" | "port"
   return `${address} ${port}`;
 }
 
-/** The weight of a server that is in the pool. */
-export function weightOf({ weight, share }: ServerState): number {
+/** The weight of a server that is in the pool, as the kernel is to have it. */
+export function weightOf(state: ServerState): number {
+  const { share } = state;
+  const weight = ownWeight(state);
   return share === undefined || weight === 0 ? weight : Math.max(1, Math.floor(weight * share));
+}
+
+/** What a server counts with once it has started. */
+function ownWeight({ weight, order }: ServerState): number {
+  if (order?.type === "drain") return 0;
+  return order?.type === "weight" ? order.weight : weight;
+}
+
+/** Whether a server's checks have nothing against it. */
+export function isUp(state: ServerState | undefined): boolean {
+  return state?.failing.length === 0;
+}
+
+/** Whether a server belongs to the pool: it is up and not in maintenance. */
+export function isServing(state: ServerState | undefined): boolean {
+  return isUp(state) && state?.order?.type !== "maintenance";
+}
+
+/** Whether new connections may go to a server, whatever becomes of its pool. */
+export function isTaking(state: ServerState | undefined): boolean {
+  return state !== undefined && isServing(state) && ownWeight(state) > 0;
 }
 
 /** Whether the sorry server stands in for all others. */
@@ -73,16 +106,23 @@ export function isSorry({ sorry_server }: VirtualServer, { hasQuorum }: Pool): b
 }
 
 /** A pool at its start: every server is up unless a check has to say so first. */
-export function start(balanced: Balanced, initNotifies = false): Step {
+export function start(balanced: Balanced, beginning: Beginning = {}): Step {
   const { server } = balanced;
-  const servers = new Map(server.real_servers.map((one) => [serverKey(one), initial(one)]));
+  const { known, orders } = beginning;
   const news: News[] = [];
-  const pool: Pool = { hasQuorum: false, servers };
-  if (initNotifies) {
-    for (const real of server.real_servers) {
-      if (isUp(servers.get(serverKey(real)))) news.push(told(balanced, real, true));
-    }
+  const servers = new Map<string, ServerState>();
+  for (const real of server.real_servers) {
+    const key = serverKey(real);
+    const state = obeying(balanced, real, known?.servers[key] ?? initial(real), orders);
+    servers.set(key, state);
+    if (known !== undefined) continue;
+    if (state.order !== undefined) news.push(orderNews(balanced, real, state.order));
+    if (beginning.initNotifies && isServing(state)) news.push(told(balanced, real, true));
   }
+  if (known !== undefined) {
+    return { pool: weigh(balanced, { hasQuorum: known.hasQuorum, servers }, news), news };
+  }
+  const pool: Pool = { hasQuorum: false, servers };
   const gained = weigh(balanced, pool, news, true);
   if (gained.hasQuorum || server.sorry_server === undefined) return { pool: gained, news };
   const { quorum, hysteresis } = server;
@@ -95,6 +135,23 @@ export function start(balanced: Balanced, initNotifies = false): Step {
 function initial(real: RealServer): ServerState {
   const failing = real.checks.flatMap((check, i) => "alpha" in check && check.alpha ? [i] : []);
   return { failing, weight: real.weight, ...(failing.length > 0 ? { isUnheard: true } : {}) };
+}
+
+/** A server that is new, with the order that stands for it. */
+function obeying(
+  balanced: Balanced,
+  real: RealServer,
+  state: ServerState,
+  orders: ServerOrders | undefined,
+): ServerState {
+  const order = orders?.get(nameOf(balanced, real));
+  return order === undefined ? state : under(order, state);
+}
+
+function under(order: Order | undefined, state: ServerState): ServerState {
+  const { order: _, wasUp: __, ...rest } = state;
+  if (order === undefined) return rest;
+  return { ...rest, order, ...(order.type === "maintenance" && isUp(rest) ? { wasUp: true } : {}) };
 }
 
 /** A check has reported. */
@@ -113,8 +170,36 @@ export function hear(balanced: Balanced, pool: Pool, finding: Finding): Step {
     ...(share === undefined || !isUp(before) ? {} : { share }),
     ...(isUnheard === true && failing.length > 0 && finding.isUp ? { isUnheard } : {}),
   });
-  if (isUnheard !== true || finding.isUp) return step;
+  const isNoNews = isUnheard !== true || finding.isUp || before.order?.type === "maintenance";
+  if (isNoNews) return step;
   return { ...step, news: [...step.news, told(balanced, real, false)] };
+}
+
+/** An operator wants something else of a server; undefined: nothing any more. */
+export function give(
+  balanced: Balanced,
+  pool: Pool,
+  server: string,
+  order: Order | undefined,
+): Step {
+  const real = balanced.server.real_servers.find((one) => serverKey(one) === server);
+  const before = pool.servers.get(server);
+  if (real === undefined || before === undefined || isAlike(before.order, order)) {
+    return { pool, news: [] };
+  }
+  const isFailing = !isUp(before);
+  const first = order === undefined
+    ? liftNews(balanced, real, before.order!, isFailing)
+    : orderNews(balanced, real, order);
+  const wasAway = before.order?.type === "maintenance";
+  // What checks have found out meanwhile is told now, as if it had just happened.
+  const isMissed = wasAway && isFailing === (before.wasUp === true);
+  const step = replace(balanced, pool, real, under(order, before));
+  const news = step.news.map((one) =>
+    one.type === "real-server" && !isMissed ? { ...one, isOrdered: true as const } : one
+  );
+  if (isMissed && isFailing) news.push(told(balanced, real, false));
+  return { pool: step.pool, news: [first, ...news] };
 }
 
 /** A server that is slowly starting has reached a share of its weight; undefined: all of it. */
@@ -130,16 +215,33 @@ function replace(balanced: Balanced, pool: Pool, real: RealServer, after: Server
   const key = serverKey(real);
   const before = pool.servers.get(key)!;
   const news: News[] = [];
-  if (before.weight !== after.weight) {
-    news.push(weightNews(balanced, real, before.weight, after));
+  pushWeight(balanced, real, before, after, news);
+  if (isServing(before) !== isServing(after)) {
+    const verb = after.order?.type === "maintenance" ? "Removing" : undefined;
+    news.push(...aliveNews(balanced, real, isServing(after), verb));
   }
-  if (isUp(before) !== isUp(after)) news.push(...aliveNews(balanced, real, isUp(after)));
   const next = { ...pool, servers: new Map(pool.servers).set(key, after) };
   return { pool: weigh(balanced, next, news), news };
 }
 
+function pushWeight(
+  balanced: Balanced,
+  real: RealServer,
+  before: ServerState,
+  after: ServerState,
+  news: News[],
+): void {
+  const [was, is] = [ownWeight(before), ownWeight(after)];
+  if (was !== is) news.push(weightNews(balanced, real, { was, is, isActive: isServing(after) }));
+}
+
 /** The configuration of a virtual server has changed: what is the same goes on as it is. */
-export function reconfigure(before: Balanced, after: Balanced, pool: Pool): Step {
+export function reconfigure(
+  before: Balanced,
+  after: Balanced,
+  pool: Pool,
+  orders?: ServerOrders,
+): Step {
   const news: News[] = [];
   const old = new Map(before.server.real_servers.map((one) => [serverKey(one), one]));
   const servers = new Map<string, ServerState>();
@@ -147,19 +249,18 @@ export function reconfigure(before: Balanced, after: Balanced, pool: Pool): Step
     const key = serverKey(real);
     const known = old.get(key);
     const state = pool.servers.get(key);
-    if (known === undefined || state === undefined) servers.set(key, initial(real));
-    else {
+    if (known === undefined || state === undefined) {
+      servers.set(key, obeying(after, real, initial(real), orders));
+    } else {
       const next = carryOver(known, real, state);
-      if (next.weight !== state.weight) {
-        news.push(weightNews(after, real, state.weight, next));
-      }
+      pushWeight(after, real, state, next, news);
       servers.set(key, next);
     }
     old.delete(key);
   }
   for (const [key, real] of old) {
     news.push(log("info", `service ${nameOf(before, real)} no longer exist`));
-    if (isUp(pool.servers.get(key))) news.push(...aliveNews(before, real, false, "Removing"));
+    if (isServing(pool.servers.get(key))) news.push(...aliveNews(before, real, false, "Removing"));
   }
   if (!pool.hasQuorum) news.push(...sorryChange(before, after));
   return { pool: weigh(after, { ...pool, servers }, news), news };
@@ -201,7 +302,7 @@ export function stop(balanced: Balanced, pool: Pool, isReload: boolean): News[] 
     const verb = isReload ? "Removing" : "Shutting down";
     const what = `${isInhibited ? "(inhibited) " : ""}service ${nameOf(balanced, real)}`;
     news.push(log("info", `${verb} ${what} from VS ${name}`));
-    if (isTold && isUp(state)) news.push(told(balanced, real, false));
+    if (isTold && isServing(state)) news.push(told(balanced, real, false));
   }
   if (isTold) news.push(quorumNews(server, false));
   return news;
@@ -229,75 +330,9 @@ function weigh(balanced: Balanced, pool: Pool, news: News[], isStart = false): P
   return pool;
 }
 
-/** The weight of all servers that are up. */
+/** The weight of all servers that belong to the pool. */
 export function sumOf({ servers }: Pool): number {
   let sum = 0;
-  for (const state of servers.values()) if (isUp(state)) sum += state.weight;
+  for (const state of servers.values()) if (isServing(state)) sum += ownWeight(state);
   return sum;
-}
-
-function isUp(state: ServerState | undefined): boolean {
-  return state?.failing.length === 0;
-}
-
-function log(level: LogLevel, text: string): News {
-  return { type: "log", level, text };
-}
-
-/** A real server as messages name it. */
-export function nameOf({ server: { protocol } }: Balanced, { address, port }: {
-  readonly address: string;
-  readonly port: number;
-}): string {
-  return serverName(address, protocol?.toLowerCase() ?? "none", port);
-}
-
-function weightNews(balanced: Balanced, real: RealServer, was: number, after: ServerState): News {
-  const what = `${isUp(after) ? "" : "in"}active service ${nameOf(balanced, real)}`;
-  const text = `Changing weight from ${was} to ${after.weight} for ${what} of VS ${balanced.name}`;
-  return log("info", text);
-}
-
-function aliveNews(
-  balanced: Balanced,
-  real: RealServer,
-  isAlive: boolean,
-  verb = real.inhibit_on_failure ? "Disabling" : "Removing",
-): News[] {
-  const text = isAlive
-    ? real.inhibit_on_failure
-      ? `Enabling service ${nameOf(balanced, real)} of VS ${balanced.name}`
-      : `Adding service ${nameOf(balanced, real)} to VS ${balanced.name}`
-    : `${verb} service ${nameOf(balanced, real)} ${
-      verb === "Disabling" ? "of" : "from"
-    } VS ${balanced.name}`;
-  return [log("info", text), told(balanced, real, isAlive)];
-}
-
-function told(balanced: Balanced, real: RealServer, isAlive: boolean): News {
-  const script = isAlive ? real.notify_up : real.notify_down;
-  const news = { type: "real-server", server: nameOf(balanced, real), isUp: isAlive } as const;
-  return script === undefined ? news : { ...news, script };
-}
-
-function quorumNews({ quorum_up, quorum_down }: VirtualServer, isGained: boolean): News {
-  const script = isGained ? quorum_up : quorum_down;
-  return { type: "quorum", isUp: isGained, ...(script === undefined ? {} : { script }) };
-}
-
-function sorryNews(balanced: Balanced, sorry: SorryServer, isComing: boolean): News[] {
-  const pool = isComing ? "Removing alive servers from" : "Adding alive servers to";
-  return [
-    log("info", sorryLine(balanced, sorry, isComing)),
-    log("info", `${pool} the pool for VS ${balanced.name}`),
-  ];
-}
-
-function sorryLine(balanced: Balanced, sorry: SorryServer, isComing: boolean): string {
-  const adds = sorry.inhibit ? "Enabling" : "Adding";
-  const removes = sorry.inhibit ? "Disabling" : "Removing";
-  const what = `sorry server ${nameOf(balanced, sorry)}`;
-  return isComing
-    ? `${adds} ${what} to VS ${balanced.name}`
-    : `${removes} ${what} from VS ${balanced.name}`;
 }

@@ -2,12 +2,14 @@
 
 import { expect, test } from "bun:test";
 import { onlyBalanced, realServer, virtualServer } from "../../test/support/balancing.ts";
-import type { Balanced } from "./changes.ts";
+import type { Balanced, KnownPool } from "./changes.ts";
+import type { News } from "./news.ts";
+import type { Order } from "./orders.ts";
 import {
   type Finding,
+  give,
   hear,
   isSorry,
-  type News,
   type Pool,
   ramp,
   reconfigure,
@@ -70,8 +72,10 @@ test("a start with enough weight gains quorum at once, scripts and all", () => {
 
 test("servers of the first hour are announced when asked for", () => {
   const balanced = two("", "notify_up /bin/a", "alpha\nTCP_CHECK {\nalpha\n}");
-  expect(lines(start(balanced, true).news)[0]).toBe("RS [198.51.100.1]:tcp:80 UP /bin/a");
-  expect(lines(start(balanced, true).news).length).toBe(3);
+  expect(lines(start(balanced, { initNotifies: true }).news)[0]).toBe(
+    "RS [198.51.100.1]:tcp:80 UP /bin/a",
+  );
+  expect(lines(start(balanced, { initNotifies: true }).news).length).toBe(3);
 });
 
 test("alpha servers start as down: with a sorry server that is told, without one it is not", () => {
@@ -241,4 +245,160 @@ test("a server that starts slowly has a share of its weight, at least 1, and los
   const down = hear(balanced, ramp(pool, B, 0.1), { server: B, check: 0, isUp: false });
   const up = hear(balanced, down.pool, { server: B, check: 0, isUp: true });
   expect(up.pool.servers.get(B)!.share).toBeUndefined();
+});
+
+const DRAIN: Order = { type: "drain" };
+const AWAY: Order = { type: "maintenance" };
+const heavy = (weight: number): Order => ({ type: "weight", weight });
+
+/** Gives orders to the first server one after the other, with reports in between; the last step. */
+function ordered(
+  balanced: Balanced,
+  events: readonly (Order | Partial<Finding> | "enable")[],
+  server = A,
+  from = start(balanced),
+): Step {
+  let step = from;
+  for (const event of events) {
+    if (event === "enable") step = give(balanced, step.pool, server, undefined);
+    else if ("type" in event) step = give(balanced, step.pool, server, event);
+    else step = hear(balanced, step.pool, { server, check: 0, isUp: true, ...event });
+  }
+  return step;
+}
+
+const ofA = `Service [198.51.100.1]:tcp:80 of VS ${VS}`;
+const changed = (was: number, is: number, kind = "active"): string =>
+  `Changing weight from ${was} to ${is} for ${kind} service [198.51.100.1]:tcp:80 of VS ${VS}`;
+const [REMOVED, ADDED] = [
+  `Removing service [198.51.100.1]:tcp:80 from VS ${VS}`,
+  `Adding service [198.51.100.1]:tcp:80 to VS ${VS}`,
+];
+const [TOLD_DOWN, TOLD_UP] = ["RS [198.51.100.1]:tcp:80 DOWN", "RS [198.51.100.1]:tcp:80 UP"];
+
+test("orders: what is said and told of each, as the server is", () => {
+  const enabled = (what: string): string => `${ofA} is no longer ordered to ${what}`;
+  const rows: [events: (Order | Partial<Finding> | "enable")[], said: string[]][] = [
+    [[DRAIN], [`${ofA} is ordered to drain`, changed(2, 0)]],
+    [[DRAIN, DRAIN], []],
+    [[DRAIN, "enable"], [enabled("drain"), changed(0, 2)]],
+    [["enable"], []],
+    [[heavy(9)], [`${ofA} is ordered to have weight 9`, changed(2, 9)]],
+    [[heavy(2)], [`${ofA} is ordered to have weight 2`]],
+    [[heavy(9), heavy(4)], [`${ofA} is ordered to have weight 4`, changed(9, 4)]],
+    [[heavy(9), { weight: 5 }], []],
+    [[heavy(9), { weight: 5 }, "enable"], [enabled("have weight 9"), changed(9, 5)]],
+    [[AWAY], [`${ofA} is ordered to be in maintenance`, REMOVED!, TOLD_DOWN!]],
+    [[AWAY, "enable"], [enabled("be in maintenance"), ADDED!, TOLD_UP!]],
+    [[AWAY, DRAIN], [`${ofA} is ordered to drain`, changed(2, 0), ADDED!, TOLD_UP!]],
+    // What checks find out meanwhile is nobody's news yet.
+    [[AWAY, downA], []],
+    [[AWAY, downA, "enable"], [
+      `${enabled("be in maintenance")}, but its checks fail`,
+      TOLD_DOWN!,
+    ]],
+    [[AWAY, downA, upA, "enable"], [enabled("be in maintenance"), ADDED!, TOLD_UP!]],
+    [[downA, AWAY], [`${ofA} is ordered to be in maintenance`]],
+    [[downA, AWAY, "enable"], [`${enabled("be in maintenance")}, but its checks fail`]],
+    [[downA, AWAY, upA, "enable"], [enabled("be in maintenance"), ADDED!, TOLD_UP!]],
+    [[downA, DRAIN, upA], [ADDED!, TOLD_UP!]],
+    [[DRAIN, downA], [REMOVED!, TOLD_DOWN!]],
+    [[downA, heavy(7)], [
+      `${ofA} is ordered to have weight 7`,
+      changed(2, 7, "inactive"),
+    ]],
+  ];
+  const balanced = two("quorum 1");
+  for (const [events, said] of rows) {
+    expect([events, lines(ordered(balanced, events).news)]).toEqual([events, said]);
+  }
+  expect(ordered(balanced, [DRAIN], "192.0.2.9 1").news).toEqual([]);
+});
+
+test("only what checks have found out is anything but an operator's doing", () => {
+  const rows: [events: (Order | Partial<Finding> | "enable")[], isOrdered: true | undefined][] = [
+    [[AWAY], true],
+    [[AWAY, "enable"], true],
+    [[AWAY, downA, upA, "enable"], true],
+    [[AWAY, downA, "enable"], undefined],
+    [[downA, AWAY, upA, "enable"], undefined],
+    [[DRAIN, downA], undefined],
+  ];
+  for (const [events, isOrdered] of rows) {
+    const told = ordered(two(), events).news.filter((one) => one.type === "real-server");
+    expect([events, told.map((one) => one.isOrdered)]).toEqual([events, [isOrdered]]);
+  }
+});
+
+test("who is drained or away is missing in the quorum, and orders of weight count", () => {
+  const balanced = two("quorum 3\nhysteresis 1");
+  const has = (...events: (Order | "enable")[]): boolean =>
+    ordered(balanced, events, B).pool.hasQuorum;
+  expect([has(), has(DRAIN), has(AWAY), has(heavy(2)), has(heavy(0))]).toEqual([
+    true,
+    true,
+    true,
+    true,
+    true,
+  ]);
+  const strict = two("quorum 4");
+  const hasStrict = (...events: (Order | "enable")[]): boolean =>
+    ordered(strict, events, B).pool.hasQuorum;
+  expect([hasStrict(DRAIN), hasStrict(AWAY), hasStrict(heavy(2)), hasStrict(heavy(1))]).toEqual([
+    false,
+    false,
+    true,
+    false,
+  ]);
+  expect(hasStrict(AWAY, "enable")).toBeTrue();
+});
+
+test("an order that stands holds from the start, without anything being lost first", () => {
+  const balanced = two("quorum 3", `notify_down /bin/down\n${CHECK}`);
+  const orders = new Map<string, Order>([["[198.51.100.2]:tcp:80", AWAY], [
+    "[198.51.100.9]:tcp:80",
+    DRAIN,
+  ]]);
+  const { pool, news } = start(balanced, { orders, initNotifies: true });
+  expect([pool.hasQuorum, sumOf(pool)]).toEqual([false, 2]);
+  expect(lines(news)).toEqual([
+    "RS [198.51.100.1]:tcp:80 UP",
+    `Service [198.51.100.2]:tcp:80 of VS ${VS} is ordered to be in maintenance`,
+  ]);
+  const third = "198.51.100.3 80";
+  const more = onlyBalanced(virtualServer(
+    realServer(A, "weight 2") + realServer(B, `weight 3\n${CHECK}`) + realServer(third),
+  ));
+  const next = reconfigure(balanced, more, pool, new Map([["[198.51.100.3]:tcp:80", DRAIN]])).pool;
+  expect([next.servers.get(B)!.order, next.servers.get(third)!.order]).toEqual([AWAY, DRAIN]);
+  // Nothing of one that is away is told again when it goes for good.
+  expect(lines(reconfigure(more, two(), next).news)).toEqual([
+    "service [198.51.100.3]:tcp:80 no longer exist",
+    `Removing service [198.51.100.3]:tcp:80 from VS ${VS}`,
+    "RS [198.51.100.3]:tcp:80 DOWN",
+  ]);
+  expect(lines(stop(balanced, pool, true))).not.toContain("RS [198.51.100.2]:tcp:80 DOWN");
+});
+
+test("who follows one that has died goes on from what was known, and says nothing of it", () => {
+  const balanced = two("quorum 4\nhysteresis 1\nsorry_server 198.51.100.9 80", `alpha\n${CHECK}`);
+  const down = after(balanced, [upA, { ...upB, weight: 2 }, downB]).pool;
+  expect(down.hasQuorum).toBeFalse();
+  const known: KnownPool = {
+    hasQuorum: down.hasQuorum,
+    servers: Object.fromEntries(
+      [...down.servers].map(([key, { failing, weight }]) => [key, { failing, weight }]),
+    ),
+  };
+  expect(start(balanced, { known })).toEqual({ pool: down, news: [] });
+  // Between the two bounds a quorum is what it was.
+  const still = { ...known, hasQuorum: true, servers: { [B]: { failing: [], weight: 1 } } };
+  expect(start(two("quorum 4\nhysteresis 1"), { known: still }).news).toEqual([]);
+  // An order that was given while there was no role is obeyed.
+  const orders = new Map([["[198.51.100.1]:tcp:80", AWAY]]);
+  const both = { hasQuorum: true, servers: {} };
+  expect(lines(start(two("quorum 4"), { known: both, orders }).news)).toEqual([
+    `Lost quorum 4-0=4 > 3 for VS ${VS}`,
+    "VS DOWN",
+  ]);
 });

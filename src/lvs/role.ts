@@ -68,8 +68,8 @@ class CheckersRole {
     },
   };
   #balancer: Balancer | undefined;
-  /** What was told of VRRP before there was a balancer. */
-  readonly #early: Extract<ToCheckers, { type: "instance" }>[] = [];
+  /** What was told before there was a balancer. */
+  readonly #early: ((balancer: Balancer, mirror: Mirror) => void)[] = [];
   /** What was said of a configuration before there was something to balance. */
   #withheld: readonly LvsChange[] = [];
   readonly #checking: Checking;
@@ -80,6 +80,8 @@ class CheckersRole {
   #isPartial = false;
   /** A configuration was performed in this turn. */
   #configured = false;
+  /** Orders whose end the parent wants to hear of. */
+  #obeying: number | undefined;
   #pidFile: string | undefined;
   /** What the process ends with. */
   status = 0;
@@ -118,8 +120,14 @@ class CheckersRole {
         this.#conductor.follow(message.conduct);
         return;
       case "instance":
-        if (this.#balancer === undefined) this.#early.push(message);
-        else this.#balancer.hearInstance(message.instance, message.state);
+        this.#tell((balancer) => balancer.hearInstance(message.instance, message.state));
+        return;
+      case "orders":
+        this.#tell((balancer) => balancer.obey(message.orders, this.#loop.now));
+        this.#obeying = message.id;
+        return;
+      case "timeouts":
+        this.#early.push((_, mirror) => mirror.inheritTimeouts(message.before));
         return;
       case "tracked":
         this.#checking.hearTracked(message);
@@ -159,18 +167,30 @@ class CheckersRole {
     this.#configured = this.#balancer !== undefined && !isPart;
   }
 
+  /** Tells the balancer, as soon as there is one. */
+  #tell(say: (balancer: Balancer) => void): void {
+    if (this.#balancer === undefined) this.#early.push(say);
+    else say(this.#balancer);
+  }
+
   /** The kernel's load balancer; without one this is the end of the daemon. */
   #open(): Balancer | undefined {
     try {
-      const mirror = new Mirror(new Ipvs(), (level, text) => this.#log(level, text));
+      const mirror = new Mirror(
+        new Ipvs(),
+        (level, text) => this.#log(level, text),
+        (before) => {
+          this.#parent.outbox.push({ type: "timeouts", before });
+          // Not later than they are set.
+          this.#parent.flush();
+        },
+      );
       const balancer = new Balancer({
         loop: this.#loop,
         mirror,
         say: (message) => this.#parent.outbox.push(message),
       });
-      for (const { instance, state } of this.#early.splice(0)) {
-        balancer.hearInstance(instance, state);
-      }
+      for (const tell of this.#early.splice(0)) tell(balancer, mirror);
       return balancer;
     } catch (error) {
       if (!(error instanceof NoIpvs)) throw error;
@@ -215,12 +235,20 @@ class CheckersRole {
 
   #endTurn(now: number): void {
     this.#conductor.noteLateness(this.#loop.lateUs);
-    if (!this.#isPartial) this.#balancer?.flush();
+    if (!this.#isPartial) this.#performAll();
     if (this.#configured) {
       this.#configured = false;
       this.#parent.outbox.push({ type: "configured" });
     }
     this.#loop.schedule(this.#retry, this.#parent.flush() ? Infinity : now + RETRY_US);
+  }
+
+  #performAll(): void {
+    if (this.#balancer === undefined) return;
+    this.#balancer.flush();
+    if (this.#obeying === undefined) return;
+    this.#parent.outbox.push({ type: "obeyed", id: this.#obeying });
+    this.#obeying = undefined;
   }
 
   #log(level: LogLevel, text: string): void {

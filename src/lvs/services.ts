@@ -1,6 +1,6 @@
 /** What a virtual server and the health of its real servers want of IPVS: services and destinations. */
 
-import type { Forwarding, GroupEntry, VirtualServer } from "../config/lvs.ts";
+import type { Forwarding, GroupEntry, RealServer, VirtualServer } from "../config/lvs.ts";
 import { type Address, type Family, familyOf, parseAddress } from "../lib/address.ts";
 import { assert } from "../lib/assert.ts";
 import {
@@ -14,7 +14,7 @@ import {
 } from "../netlink/ipvs.ts";
 import type { Destination } from "../netlink/ipvs_destination.ts";
 import type { Balanced } from "./changes.ts";
-import { isSorry, type Pool, serverKey, weightOf } from "./quorum.ts";
+import { isServing, isSorry, type Pool, serverKey, type ServerState, weightOf } from "./quorum.ts";
 import type { Entry } from "./table.ts";
 
 const PROTOCOL_NUMBERS = { TCP: 6, UDP: 17, SCTP: 132 } as const;
@@ -109,8 +109,8 @@ export function entryOf(service: Service, { server }: Balanced, pool: Pool): Ent
   for (const real of server.real_servers) {
     const state = pool.servers.get(serverKey(real));
     assert(state !== undefined, `a pool without ${real.address}`);
-    const isIn = state.failing.length === 0 && !keepsOut;
-    if (!isIn && !real.inhibit_on_failure) continue;
+    const isIn = isServing(state) && !keepsOut;
+    if (!isIn && !staysIdle(real, state)) continue;
     add(real.address, {
       ...place(service, real, real.lvs_method),
       weight: isIn ? weightOf(state) : 0,
@@ -124,6 +124,20 @@ export function entryOf(service: Service, { server }: Balanced, pool: Pool): Ent
     add(sorry.address, { ...place(service, sorry, sorry.lvs_method), ...bare });
   }
   return { service, destinations };
+}
+
+/** Whether a server that gets no new connections is in the table all the same. */
+function staysIdle({ inhibit_on_failure }: RealServer, state: ServerState): boolean {
+  switch (state.order?.type) {
+    case "maintenance":
+      return false;
+    case "drain":
+      // Whoever stands in for its pool, those that it serves are to come to their end.
+      return inhibit_on_failure || isServing(state);
+    case "weight":
+    case undefined:
+      return inhibit_on_failure;
+  }
 }
 
 /** Only NAT can change the port on the way. */

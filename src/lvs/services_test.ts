@@ -9,6 +9,7 @@ import {
 } from "../../test/support/balancing.ts";
 import { asIpvsadmSaves } from "../../test/support/ipvs.ts";
 import { formatAddress, parseAddress } from "../lib/address.ts";
+import type { Order } from "./orders.ts";
 import { hear, start } from "./quorum.ts";
 import { addressesBetween, entryOf, servicesOf } from "./services.ts";
 
@@ -140,6 +141,47 @@ test("a failed server is gone, or has weight 0; a sorry server takes the place o
   for (const [lines, failed, saves] of rows) {
     expect([lines, ...saved(virtualServer(lines + pair), ...failed)]).toEqual([lines, ...saves]);
   }
+});
+
+test("drained servers stay in the table whoever stands in, those in maintenance never", () => {
+  const table = (text: string, orders: Readonly<Record<string, Order>>): string[] => {
+    const balanced = onlyBalanced(text);
+    const named = Object.entries(orders).map(([key, order]) =>
+      [`[${key.split(" ")[0]}]:tcp:80`, order] as const
+    );
+    const { pool } = start(balanced, { orders: new Map(named) });
+    return servicesOf(balanced).flatMap((service) =>
+      asIpvsadmSaves(service, [...entryOf(service, balanced, pool).destinations.values()])
+    );
+  };
+  const [drain, away] = [{ type: "drain" }, { type: "maintenance" }] as const;
+  const heavy = { type: "weight", weight: 40 } as const;
+  const pair = realServer(A, CHECKED) + realServer(B, `inhibit_on_failure\n${CHECKED}`);
+  const plain = virtualServer(pair);
+  const sorry = virtualServer(`sorry_server 198.51.100.9 80\n${pair}`);
+  const [a, b] = ["198.51.100.1", "198.51.100.2"];
+  expect(table(plain, { [A]: drain })).toEqual([LINE, dest(a!, 0), dest(b!, 1)]);
+  expect(table(plain, { [A]: away })).toEqual([LINE, dest(b!, 1)]);
+  expect(table(plain, { [B]: away })).toEqual([LINE, dest(a!, 1)]);
+  expect(table(plain, { [A]: heavy, [B]: drain })).toEqual([LINE, dest(a!, 40), dest(b!, 0)]);
+  expect(table(sorry, { [A]: drain, [B]: drain })).toEqual([
+    LINE,
+    dest(a!, 0),
+    dest(b!, 0),
+    dest("198.51.100.9", 1),
+  ]);
+  expect(table(sorry, { [A]: drain, [B]: away })).toEqual([
+    LINE,
+    dest(a!, 0),
+    dest("198.51.100.9", 1),
+  ]);
+  expect(table(sorry, { [A]: away, [B]: away })).toEqual([LINE, dest("198.51.100.9", 1)]);
+  // One that is down is what it is without an order.
+  const alpha = virtualServer(
+    realServer(A, CHECKED.replace("{", "{\nalpha")) +
+      realServer(B, `inhibit_on_failure\n${CHECKED.replace("{", "{\nalpha")}`),
+  );
+  expect(table(alpha, { [A]: drain, [B]: drain })).toEqual([LINE, dest(b!, 0)]);
 });
 
 test("thresholds reach the kernel", () => {

@@ -113,6 +113,8 @@ export class Alerts {
       }
       case "real-server":
       case "quorum": {
+        // The operator who has done it knows.
+        if (happening.type === "real-server" && happening.isOrdered === true) return undefined;
         const key = keyOf(happening);
         if (!this.#mailing.has(key) || config.globals.no_checker_emails === true) return undefined;
         return wordsOfServer(happening);
@@ -219,8 +221,10 @@ function detailsOf(happening: Happening): Readonly<Record<string, unknown>> {
         address: happening.address,
       };
     case "real-server": {
-      const { service, server, isUp } = happening;
-      return { event: "real_server", service, server, state: isUp ? "UP" : "DOWN" };
+      const { service, server, isUp, isOrdered } = happening;
+      const state = isUp ? "UP" : "DOWN";
+      const ordered = isOrdered === true ? { ordered: true } : {};
+      return { event: "real_server", service, server, state, ...ordered };
     }
     case "quorum":
       return {

@@ -77,7 +77,8 @@ test("servers: those with smtp_alert, by their names", () => {
   const all = [
     { type: "real-server", service, server: server(1), isUp: false },
     { type: "real-server", service, server: server(2), isUp: false },
-    { type: "quorum", service, isUp: true },
+    { type: "real-server", service, server: server(2), isUp: true, isOrdered: true },
+    { type: "quorum", service, key: service, isUp: true },
   ] as const;
   expect(mails(alertsOf(configWith(MAIL)), ...all)).toEqual([
     `[LB1] Realserver ${
@@ -136,7 +137,7 @@ test("posts go to all who asked, to each URL once", () => {
   expect(urls({ type: "rival", instance: "V", peer: "192.0.2.3", cause: "x" })).toContain(
     "http://own/",
   );
-  expect(urls({ type: "quorum", service: "S", isUp: true })).toEqual([
+  expect(urls({ type: "quorum", service: "S", key: "S", isUp: true })).toEqual([
     "http://all/",
     "http://both/",
   ]);

@@ -198,8 +198,9 @@ function subjectOf(message: Said): string | undefined {
   if (message.type === "state") return `instance ${message.instance}`;
   if (message.type === "group") return `group ${message.group}`;
   if (message.type === "bfd") return `bfd ${message.instance}`;
+  if (message.type === "health") return `health ${message.server} ${message.key}`;
   if (message.type === "real-server") return `RS ${message.server} ${message.service}`;
-  return message.type === "quorum" ? `VS ${message.service}` : undefined;
+  return message.type === "quorum" ? `VS ${message.key}` : undefined;
 }
 
 /**

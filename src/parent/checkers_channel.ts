@@ -2,8 +2,10 @@
 
 import type { Conduct } from "../config/conduct.ts";
 import type { Script } from "../config/vrrp.ts";
-import type { LvsChange } from "../lvs/changes.ts";
+import type { LvsChange, ServerHealth } from "../lvs/changes.ts";
 import type { ProgramEnd } from "../lvs/check/misc.ts";
+import type { StandingOrder } from "../lvs/orders.ts";
+import type { IpvsTimeouts } from "../netlink/ipvs_control.ts";
 import type { State } from "../vrrp/state.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
 import type { FromAnyRole } from "./common_channel.ts";
@@ -25,6 +27,10 @@ export type ToCheckers =
   | { readonly type: "instance"; readonly instance: string; readonly state: State["name"] }
   /** What became of files and BFD sessions; what is not named is as it was. */
   | { readonly type: "tracked"; readonly results: readonly TrackResult[] }
+  /** What operators want of real servers: these orders and no others. Before a configuration it holds for that. */
+  | { readonly type: "orders"; readonly id: number; readonly orders: readonly StandingOrder[] }
+  /** What the kernel's timeouts were before a predecessor set them; comes before any configuration. */
+  | { readonly type: "timeouts"; readonly before: IpvsTimeouts }
   /** A program that the role has asked for has ended. */
   | { readonly type: "program-end"; readonly id: number; readonly end: ProgramEnd }
   /** The start is over: give back what only it has needed. */
@@ -46,6 +52,18 @@ export type FromCheckers =
   }
   /** Nobody wants to know any more what becomes of a program. */
   | { readonly type: "stop-program"; readonly id: number }
+  /** What operators want is done, as the kernel lets it be. */
+  | { readonly type: "obeyed"; readonly id: number }
+  /** What the kernel's timeouts were before they were set: kept for the next role, should this one die. */
+  | { readonly type: "timeouts"; readonly before: IpvsTimeouts }
+  /** What checks have found out about a server, kept likewise; absent when it is as it starts, or gone. */
+  | {
+    readonly type: "health";
+    /** The key of the virtual server, and that of the real server. */
+    readonly key: string;
+    readonly server: string;
+    readonly health?: ServerHealth;
+  }
   /** A real server came or went: its notify script is run and the FIFOs are told. */
   | {
     readonly type: "real-server";
@@ -53,6 +71,8 @@ export type FromCheckers =
     readonly service: string;
     readonly server: string;
     readonly isUp: boolean;
+    /** An operator's doing: its checks have nothing to do with it. */
+    readonly isOrdered?: true;
     /** notify_up or notify_down, when there is one. */
     readonly script?: Script;
   }
@@ -60,6 +80,8 @@ export type FromCheckers =
   | {
     readonly type: "quorum";
     readonly service: string;
+    /** The key of the virtual server. */
+    readonly key: string;
     readonly isUp: boolean;
     /** quorum_up or quorum_down, when there is one. */
     readonly script?: Script;

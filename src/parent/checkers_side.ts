@@ -4,17 +4,22 @@ import type { DaemonOptions } from "../cli/options.ts";
 import { checkersConduct } from "../config/conduct.ts";
 import type { Config } from "../config/load.ts";
 import { type Balancing, diffLvs, hasLvsWork, type LvsChange } from "../lvs/changes.ts";
+import { stateFileOf } from "../lib/path.ts";
+import { KnownPools } from "../lvs/known.ts";
+import { namesOf, type OrderRequest, type StandingOrder } from "../lvs/orders.ts";
+import type { IpvsTimeouts } from "../netlink/ipvs_control.ts";
 import type { World } from "../config/world.ts";
 import type { State } from "../vrrp/state.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
 import type { FromAnyRole } from "./common_channel.ts";
 import type { FromCheckers, ToCheckers } from "./checkers_channel.ts";
 import { type Household, Keeper, type Side } from "./keeper.ts";
+import { type OrderAnswer, OrderDesk } from "./order_desk.ts";
 import type { Programs } from "./programs.ts";
 import { spawnRole } from "./supervisor.ts";
 
 /** What the checkers role says that is news to others. */
-export type CheckersNews = Exclude<FromCheckers, FromAnyRole | ProgramRequest>;
+export type CheckersNews = Extract<FromCheckers, { type: "real-server" | "quorum" }>;
 
 type ProgramRequest = Extract<FromCheckers, { type: "program" | "stop-program" }>;
 
@@ -45,6 +50,11 @@ export class CheckersSide implements Side {
   #config: Config | undefined;
   /** What roles that have died were told: their services are still in the kernel. */
   #former: Balancing | undefined;
+  /** What the role, or one that has died, has told of its pools. */
+  readonly #known = new KnownPools();
+  /** What the kernel's timeouts were before a role has set them. */
+  #timeouts: IpvsTimeouts | undefined;
+  readonly #desk: OrderDesk;
   #programs: Programs | undefined;
   /** Only the first start of a daemon removes what others have left. */
   #hasStarted = false;
@@ -52,6 +62,15 @@ export class CheckersSide implements Side {
   constructor(household: CheckersHousehold) {
     const { argv0, argv, pidFile } = household;
     this.#household = household;
+    this.#desk = new OrderDesk({
+      path: stateFileOf(pidFile),
+      say: household.say,
+      names: () => namesOf(this.#config?.virtual_servers ?? []),
+      tell: (id, orders) => {
+        this.#keeper.tell({ type: "orders", id, orders });
+        return this.#keeper.pid !== undefined;
+      },
+    });
     this.#keeper = new Keeper({
       title: "Healthcheck",
       ident: "healthcheckers",
@@ -60,8 +79,11 @@ export class CheckersSide implements Side {
       isNeeded: () => this.#isNeeded,
       brief: () => this.#brief(),
       hear: (message) => this.#hear(message),
-      // What its programs come to, nobody wants to know any more.
-      left: () => this.#programs?.stopAll(),
+      left: () => {
+        // What its programs come to, nobody wants to know any more.
+        this.#programs?.stopAll();
+        this.#desk.left();
+      },
     }, household);
   }
 
@@ -74,13 +96,48 @@ export class CheckersSide implements Side {
     this.#config = config;
     this.#programs?.refresh();
     if (!this.#isNeeded) this.#dismiss();
-    if (this.#keeper.ready(this.#isNeeded)) this.#tell(diffLvs(before, config));
+    if (this.#keeper.ready(this.#isNeeded)) {
+      const changes = diffLvs(before, config);
+      this.#known.follow(changes);
+      this.#tell(changes);
+    }
     if (this.#keeper.pid === undefined) this.#former ??= before;
+    this.#desk.review();
   }
 
-  #hear(message: CheckersNews | ProgramRequest): void {
-    if (message.type === "program" || message.type === "stop-program") void this.#serve(message);
-    else this.#household.news(message);
+  /** Carries out what an operator wants of a real server; resolves when it is done. */
+  order(request: OrderRequest): Promise<OrderAnswer> {
+    return this.#desk.take(request);
+  }
+
+  /** The orders that stand. */
+  get orders(): readonly StandingOrder[] {
+    return this.#desk.orders;
+  }
+
+  #hear(message: Exclude<FromCheckers, FromAnyRole>): void {
+    switch (message.type) {
+      case "program":
+      case "stop-program":
+        void this.#serve(message);
+        return;
+      case "obeyed":
+        this.#desk.obeyed(message.id);
+        return;
+      case "timeouts":
+        this.#timeouts = message.before;
+        return;
+      case "health":
+        this.#known.hear(message);
+        return;
+      case "quorum":
+        this.#known.hear(message);
+        this.#household.news(message);
+        return;
+      case "real-server":
+        this.#household.news(message);
+        return;
+    }
   }
 
   /** What programs need is not loaded while there are none. */
@@ -104,6 +161,8 @@ export class CheckersSide implements Side {
 
   /** Nothing is left to do: unlike at the end of a parent, what is in the kernel goes. */
   #dismiss(): void {
+    this.#known.clear();
+    this.#timeouts = undefined;
     this.#keeper.tell({ type: "shutdown", keepServices: false });
   }
 
@@ -118,6 +177,11 @@ export class CheckersSide implements Side {
 
   stop(): void {
     this.#programs?.stopAll();
+    // Nobody else can take back what one has left that died and has not come back yet.
+    if (this.#keeper.isAway) {
+      this.#keeper.spawn();
+      this.#brief();
+    }
     const { dontReleaseIpvs: keepServices } = this.#household.options;
     this.#keeper.stop({ type: "shutdown", keepServices });
   }
@@ -130,12 +194,12 @@ export class CheckersSide implements Side {
   /** Tells a new role everything, and what its predecessor may have left that is not wanted any more. */
   #brief(): void {
     const config = this.#config!;
-    const fresh = diffLvs(undefined, config);
-    if (this.#former === undefined) this.#tell(fresh);
-    else {
-      const old = diffLvs(undefined, this.#former);
-      this.#tell([...old, ...diffLvs(this.#former, config)]);
+    const old = this.#former === undefined ? [] : diffLvs(undefined, this.#former);
+    if (this.#timeouts !== undefined) {
+      this.#keeper.tell({ type: "timeouts", before: this.#timeouts });
     }
+    this.#desk.brief();
+    this.#tell(this.#known.brief([...old, ...diffLvs(this.#former, config)]));
     this.#former = undefined;
     if (!this.#isNeeded) this.#dismiss();
   }

@@ -91,6 +91,11 @@ export class Keeper<To extends object, From extends { readonly type: string }> {
     return this.#role?.pid;
   }
 
+  /** Whether the role has died and is to come back in a while. */
+  get isAway(): boolean {
+    return this.#respawnTimer !== undefined;
+  }
+
   /** Tells the role something, if it is there. */
   tell(message: To): void {
     this.#role?.tell(message);

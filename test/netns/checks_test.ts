@@ -495,6 +495,7 @@ test("a check that several services have in common is run once, and all are told
     index: 0,
     check: { ...TIMING, type: "TCP_CHECK", ...connection(port), delay_loop: 60_000_000 },
     serverWeight: 1,
+    isUp: true,
     isSuspended,
   });
   const told = (): string[] => prober.results.map((one) => `${one.service} ${one.server}`);

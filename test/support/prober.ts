@@ -81,6 +81,7 @@ export class Prober {
         index: 0,
         check,
         serverWeight: 1,
+        isUp: !("alpha" in check && check.alpha),
         isSuspended: false,
         ...(typeof rest === "function" ? rest(realServer) : rest),
       })),

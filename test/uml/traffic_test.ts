@@ -2,87 +2,31 @@
 
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { answering, answeringUdp, Backends, Call } from "../support/backends.ts";
-import { Daemon, isSupported } from "../support/daemon.ts";
+import { answeringUdp, Backends, Call } from "../support/backends.ts";
+import { isSupported } from "../support/daemon.ts";
+import {
+  answers,
+  balancing,
+  CHECKERS_PID_FILE,
+  lab,
+  ONE,
+  PAIR,
+  real,
+  reload,
+  service,
+  TWO,
+  VIP,
+  VIP6,
+} from "../support/director.ts";
 import { savedTable, tableIs } from "../support/ipvs_guest.ts";
-import { Network } from "../support/namespaces.ts";
 import { IN_GUEST } from "../support/uml.ts";
-
-const VIP = "10.0.0.100";
-const VIP6 = "fd00::100";
-const HOSTS = ["director", "client", "one", "two"];
-/** The hosts' addresses: the servers'. */
-const [ONE, TWO] = ["10.0.0.3", "10.0.0.4"];
-
-/** A director, a client and two servers; the servers' answers go back through the director. */
-function lab(isDirect = false): Network {
-  const network = new Network(HOSTS, { ipv6: true });
-  const on = (host: string, ...lines: string[]): void => {
-    network.run(host, "sh", "-ec", lines.join("\n"));
-  };
-  on(
-    "director",
-    `ip address add ${VIP}/32 dev eth0`,
-    `ip address add ${VIP6}/128 dev eth0 nodad`,
-    "cd /proc/sys/net",
-    "echo 1 >ipv4/ip_forward",
-    "echo 1 >ipv6/conf/all/forwarding",
-    "echo 0 >ipv4/conf/all/send_redirects; echo 0 >ipv4/conf/eth0/send_redirects",
-  );
-  on("client", `ip route add ${VIP} via 10.0.0.1`, `ip route add ${VIP6} via fd00::1`);
-  for (const host of ["one", "two"]) {
-    if (isDirect) {
-      on(
-        host,
-        "echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore",
-        "echo 2 >/proc/sys/net/ipv4/conf/all/arp_announce",
-        `ip address add ${VIP}/32 dev lo`,
-      );
-    } else on(host, "ip route add 10.0.0.2 via 10.0.0.1", "ip route add fd00::2 via fd00::1");
-  }
-  return network;
-}
-
-function service(
-  lines: string,
-  head = `${VIP} 80`,
-  usual = "lvs_sched rr\nlvs_method NAT\nprotocol TCP",
-): string {
-  return `virtual_server ${head} {\n${usual}\n${lines}\n}\n`;
-}
-
-const real = (address: string, port: number, lines = ""): string =>
-  `real_server ${address} ${port} {\n${lines}\n}\n`;
-
-const PAIR = real(ONE!, 80) + real(TWO!, 80);
-
-async function balancing(network: Network, config: string, ...words: string[]): Promise<Daemon> {
-  const daemon = new Daemon(network, "director", config, {
-    words: ["-c", "/run/uml-checkers.pid", ...words],
-  });
-  await daemon.waitForLog("Startup complete", 20_000);
-  return daemon;
-}
-
-async function reload(daemon: Daemon, config: string): Promise<void> {
-  daemon.rewrite(config);
-  daemon.signal("SIGHUP");
-  await daemon.waitForLog("Reload complete", 20_000);
-}
-
-/** Who answers so many calls, in order. */
-async function answers(network: Network, count: number, to = VIP, port = 80): Promise<string[]> {
-  const all: string[] = [];
-  for (let i = 0; i < count; i++) all.push(await answering(network, "client", to, port));
-  return all;
-}
 
 test.skipIf(!IN_GUEST)("NAT, also to other ports: servers take turns", async () => {
   using network = lab();
   using backends = new Backends(network);
-  await backends.tcp("one", ONE!, 80);
-  await backends.tcp("two", TWO!, 8080);
-  await using _daemon = await balancing(network, service(real(ONE!, 80) + real(TWO!, 8080)));
+  await backends.tcp("one", ONE, 80);
+  await backends.tcp("two", TWO, 8080);
+  await using _daemon = await balancing(network, service(real(ONE, 80) + real(TWO, 8080)));
   expect((await answers(network, 4)).sort()).toEqual(["one", "one", "two", "two"]);
 });
 
@@ -101,11 +45,11 @@ test.skipIf(!IN_GUEST)("IPv6 and UDP", async () => {
   using backends = new Backends(network);
   await backends.tcp("one", "fd00::3", 80);
   await backends.tcp("two", "fd00::4", 80);
-  await backends.udp("one", ONE!, 53);
+  await backends.udp("one", ONE, 53);
   await using _daemon = await balancing(
     network,
     service(real("fd00::3", 80) + real("fd00::4", 80), `${VIP6} 80`) +
-      service(real(ONE!, 53), `${VIP} 53`, "lvs_sched rr\nlvs_method NAT\nprotocol UDP\nops"),
+      service(real(ONE, 53), `${VIP} 53`, "lvs_sched rr\nlvs_method NAT\nprotocol UDP\nops"),
   );
   expect((await answers(network, 4, VIP6)).sort()).toEqual(["one", "one", "two", "two"]);
   expect(await answeringUdp(network, "client", VIP, 53)).toBe("one");
@@ -114,8 +58,8 @@ test.skipIf(!IN_GUEST)("IPv6 and UDP", async () => {
 test.skipIf(!IN_GUEST)("persistence: a client stays with its server", async () => {
   using network = lab();
   using backends = new Backends(network);
-  await backends.tcp("one", ONE!, 80);
-  await backends.tcp("two", TWO!, 80);
+  await backends.tcp("one", ONE, 80);
+  await backends.tcp("two", TWO, 80);
   await using _daemon = await balancing(network, service(`persistence_timeout 60\n${PAIR}`));
   const all = await answers(network, 5);
   expect(new Set(all).size).toBe(1);
@@ -124,11 +68,11 @@ test.skipIf(!IN_GUEST)("persistence: a client stays with its server", async () =
 test.skipIf(!IN_GUEST)("a group: every address and port of it, and marked packets", async () => {
   using network = lab();
   using backends = new Backends(network);
-  for (const port of [80, 8080]) await backends.tcp("one", ONE!, port, `one ${port}`);
+  for (const port of [80, 8080]) await backends.tcp("one", ONE, port, `one ${port}`);
   const rule = ["-A", "PREROUTING", "-p", "tcp", "--dport", "443", "-j", "MARK", "--set-mark", "5"];
   network.run("director", "iptables-legacy", "-t", "mangle", ...rule);
   const group = `virtual_server_group G {\n${VIP} 80\n${VIP} 81\nfwmark 5\n}\n`;
-  await using _daemon = await balancing(network, group + service(real(ONE!, 8080), "group G"));
+  await using _daemon = await balancing(network, group + service(real(ONE, 8080), "group G"));
   for (const port of [80, 81, 443]) {
     expect([port, ...await answers(network, 1, VIP, port)]).toEqual([port, "one 8080"]);
   }
@@ -137,8 +81,8 @@ test.skipIf(!IN_GUEST)("a group: every address and port of it, and marked packet
 test.skipIf(!IN_GUEST)("no connection ends for a reload, a crash, or a stop with -I", async () => {
   using network = lab();
   using backends = new Backends(network);
-  await backends.tcp("one", ONE!, 80);
-  await backends.tcp("two", TWO!, 80);
+  await backends.tcp("one", ONE, 80);
+  await backends.tcp("two", TWO, 80);
   const config = service(PAIR);
   const director = network.enter("director");
   await using daemon = await balancing(network, config, "-I");
@@ -161,7 +105,7 @@ test.skipIf(!IN_GUEST)("no connection ends for a reload, a crash, or a stop with
     config.replace("lvs_sched rr", "lvs_sched wlc") + service(PAIR, `${VIP} 81`),
   );
   await alive("after a reload");
-  const role = Number(readFileSync("/run/uml-checkers.pid", "utf8"));
+  const role = Number(readFileSync(CHECKERS_PID_FILE, "utf8"));
   process.kill(role, "SIGKILL");
   await daemon.waitForLog("died: Respawning", 10_000);
   await daemon.waitForLog("Startup complete", 20_000);
@@ -184,29 +128,29 @@ test.skipIf(!IN_GUEST)("no connection ends for a reload, a crash, or a stop with
 
 const CHECKED = "TCP_CHECK {\nconnect_timeout 1\nretry 0\n}";
 
-test.skipIf(!IN_GUEST || !isSupported(service(real(ONE!, 80, CHECKED))))(
+test.skipIf(!IN_GUEST || !isSupported(service(real(ONE, 80, CHECKED))))(
   "a server dies and comes back, a sorry server stands in for all",
   async () => {
     using network = lab();
     using backends = new Backends(network);
-    let stopOne = await backends.tcp("one", ONE!, 80);
-    const stopTwo = await backends.tcp("two", TWO!, 80);
-    await backends.tcp("two", TWO!, 90, "sorry");
+    let stopOne = await backends.tcp("one", ONE, 80);
+    const stopTwo = await backends.tcp("two", TWO, 80);
+    await backends.tcp("two", TWO, 90, "sorry");
     const lines = `delay_loop 1\nsorry_server ${TWO} 90\n`;
-    const pair = real(ONE!, 80, CHECKED) + real(TWO!, 80, CHECKED);
+    const pair = real(ONE, 80, CHECKED) + real(TWO, 80, CHECKED);
     const director = network.enter("director");
     await using _daemon = await balancing(network, service(lines + pair));
     const head = `-A -t ${VIP}:80 -s rr`;
     const dest = (address: string, port = 80): string =>
       `-a -t ${VIP}:80 -r ${address}:${port} -m -w 1`;
     stopOne();
-    await tableIs([head, dest(TWO!)], 15_000, director);
+    await tableIs([head, dest(TWO)], 15_000, director);
     expect(await answers(network, 2)).toEqual(["two", "two"]);
     stopTwo();
-    await tableIs([head, dest(TWO!, 90)], 15_000, director);
+    await tableIs([head, dest(TWO, 90)], 15_000, director);
     expect(await answers(network, 1)).toEqual(["sorry"]);
-    stopOne = await backends.tcp("one", ONE!, 80);
-    await tableIs([head, dest(ONE!)], 15_000, director);
+    stopOne = await backends.tcp("one", ONE, 80);
+    await tableIs([head, dest(ONE)], 15_000, director);
     expect(await answers(network, 1)).toEqual(["one"]);
     stopOne();
   },

@@ -1,0 +1,169 @@
+/** Orders: who is meant, what stands afterwards, and files that hold them, or hold something else. */
+
+import { expect, test } from "bun:test";
+import { balancingOf, realServer, virtualServer } from "../../test/support/balancing.ts";
+import { prng } from "../../test/support/prng.ts";
+import {
+  byService,
+  formatOrders,
+  namesOf,
+  type OrderRequest,
+  parseOrders,
+  rule,
+  sortOut,
+  type StandingOrder,
+} from "./orders.ts";
+
+const [WEB, MAIL, MARK] = ["[192.0.2.1]:tcp:80", "[192.0.2.1]:tcp:25", "FWM 7"];
+const [A, B] = ["[198.51.100.1]:tcp:80", "[198.51.100.2]:tcp:80"];
+const FULL = { type: "enable" } as const;
+const DRAIN = { type: "drain" } as const;
+const AWAY = { type: "maintenance" } as const;
+
+const NAMES = namesOf(
+  balancingOf(
+    virtualServer(realServer("198.51.100.1 80") + realServer("198.51.100.2 80")) +
+      virtualServer(realServer("198.51.100.1 80"), "192.0.2.1 25") +
+      virtualServer(realServer("198.51.100.3 0"), "fwmark 7", "lb_algo rr\nlb_kind DR"),
+  ).virtual_servers!,
+);
+
+const order = (service: string, server: string, order: StandingOrder["order"]): StandingOrder => ({
+  service,
+  server,
+  order,
+});
+
+test("servers are named as the log names them", () => {
+  expect([...NAMES].map(([service, servers]) => [service, ...servers])).toEqual([
+    [WEB!, A!, B!],
+    [MAIL!, A!],
+    [MARK!, "[198.51.100.3]:none:0"],
+  ]);
+});
+
+test("an order stands until another one takes its place or it is lifted", () => {
+  const given = (requests: readonly OrderRequest[]): readonly StandingOrder[] => {
+    let orders: readonly StandingOrder[] = [];
+    for (const request of requests) {
+      const ruling = rule(NAMES, orders, request);
+      if (!ruling.isGranted) throw new Error(ruling.why);
+      orders = ruling.orders;
+    }
+    return orders;
+  };
+  const drainA: OrderRequest = { service: WEB!, server: A!, wanted: DRAIN };
+  expect(given([drainA])).toEqual([order(WEB!, A!, DRAIN)]);
+  expect(given([drainA, drainA])).toEqual([order(WEB!, A!, DRAIN)]);
+  expect(given([drainA, { ...drainA, wanted: AWAY }])).toEqual([order(WEB!, A!, AWAY)]);
+  expect(given([drainA, { service: WEB!, server: A!, wanted: FULL }])).toEqual([]);
+  // Of one that has none this changes nothing either.
+  expect(given([{ ...drainA, wanted: FULL }])).toEqual([]);
+  // Without a service all that have the server are meant.
+  expect(given([{ server: A!, wanted: AWAY }])).toEqual([
+    order(WEB!, A!, AWAY),
+    order(MAIL!, A!, AWAY),
+  ]);
+  expect(
+    given([
+      { server: A!, wanted: AWAY },
+      { service: WEB!, server: B!, wanted: { type: "weight", weight: 0 } },
+      { service: MAIL!, server: A!, wanted: FULL },
+    ]),
+  ).toEqual([order(WEB!, A!, AWAY), order(WEB!, B!, { type: "weight", weight: 0 })]);
+});
+
+test("who asks for what there is not is told what there is", () => {
+  const refusal = (request: OrderRequest): unknown => {
+    const ruling = rule(NAMES, [], request);
+    return ruling.isGranted ? ruling : [ruling.why, ...ruling.known];
+  };
+  expect(refusal({ service: "[192.0.2.9]:tcp:80", server: A!, wanted: DRAIN })).toEqual([
+    "no virtual server [192.0.2.9]:tcp:80",
+    WEB!,
+    MAIL!,
+    MARK!,
+  ]);
+  expect(refusal({ service: MAIL!, server: B!, wanted: DRAIN })).toEqual([
+    `no real server ${B} in virtual server ${MAIL}`,
+    A!,
+  ]);
+  expect(refusal({ server: "198.51.100.1", wanted: FULL })).toEqual([
+    "no real server 198.51.100.1",
+    A!,
+    B!,
+    "[198.51.100.3]:none:0",
+  ]);
+  for (const weight of [-1, 1.5, NaN, 2 ** 31, "7" as unknown as number]) {
+    expect(refusal({ server: A!, wanted: { type: "weight", weight } })).toEqual([
+      `weight ${weight} is no whole number from 0 to 2147483647`,
+    ]);
+  }
+});
+
+test("orders of what is configured no more are told from the others", () => {
+  const [kept, gone, lost] = [
+    order(WEB!, A!, DRAIN),
+    order(MAIL!, B!, DRAIN),
+    order("FWM 8", A!, AWAY),
+  ];
+  expect(sortOut(NAMES, [gone!, kept!, lost!])).toEqual({ kept: [kept!], dropped: [gone!, lost!] });
+});
+
+const SOME = [
+  order(WEB!, A!, DRAIN),
+  order(WEB!, B!, { type: "weight", weight: 12 }),
+  order(MARK!, A!, AWAY),
+];
+
+test("a file gives back what was put into it", () => {
+  expect(parseOrders(formatOrders(SOME))).toEqual({ orders: SOME, faults: [] });
+  expect(parseOrders(formatOrders([]))).toEqual({ orders: [], faults: [] });
+  expect(byService(SOME).get(WEB!)!.get(B!)).toEqual({ type: "weight", weight: 12 });
+  expect(JSON.parse(formatOrders(SOME)).real_servers[1]).toEqual({
+    virtual_server: WEB!,
+    real_server: B!,
+    order: "weight",
+    weight: 12,
+  });
+});
+
+test("what is wrong in a file is said, and the rest counts", () => {
+  const entry = (rest: object): object => ({ virtual_server: WEB!, real_server: A!, ...rest });
+  const file = (...real_servers: unknown[]): string => JSON.stringify({ version: 1, real_servers });
+  const rows: [text: string, orders: number, faults: number][] = [
+    ["", 0, 1],
+    ["null", 0, 1],
+    ["[]", 0, 1],
+    [`{"version":2,"real_servers":[]}`, 0, 1],
+    [`{"version":1}`, 0, 1],
+    [file(null, 1, "x", [], {}), 0, 5],
+    [file(entry({ order: "drain" }), entry({ order: "dance" })), 1, 1],
+    [file(entry({ order: "weight" }), entry({ order: "weight", weight: -1 })), 0, 2],
+    [file(entry({ order: "weight", weight: "3" }), entry({ order: "weight", weight: 3 })), 1, 1],
+    [file(entry({ order: "drain" }), entry({ order: "maintenance" })), 1, 0],
+  ];
+  for (const [text, orders, faults] of rows) {
+    const read = parseOrders(text);
+    expect([text, read.orders.length, read.faults.length]).toEqual([text, orders, faults]);
+  }
+  expect(parseOrders(file(1)).faults).toEqual(["has no order in entry 1 of real_servers"]);
+  expect(parseOrders(file(entry({ order: "drain" }), entry({ order: "maintenance" }))).orders)
+    .toEqual([order(WEB!, A!, AWAY)]);
+});
+
+test("no text at all makes reading fail, and what is read is always an order", () => {
+  const whole = formatOrders(SOME);
+  const seed = 7;
+  const random = prng(seed);
+  for (let i = 0; i < 2000; i++) {
+    const at = random.integer(0, whole.length - 1);
+    const text = i % 2 === 0
+      ? whole.slice(0, at)
+      : whole.slice(0, at) + String.fromCharCode(random.integer(0, 127)) + whole.slice(at + 1);
+    for (const one of parseOrders(text).orders) {
+      expect(["drain", "maintenance", "weight"]).toContain(one.order.type);
+      expect([seed, typeof one.service, typeof one.server]).toEqual([seed, "string", "string"]);
+    }
+  }
+});
