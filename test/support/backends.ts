@@ -12,7 +12,7 @@ const CONNECT_MS = 5_000;
 const ATTEMPTS = 3;
 
 /** Does something as a process of a host. */
-async function on<T>(network: Network, host: string, act: () => T | Promise<T>): Promise<T> {
+export async function on<T>(network: Network, host: string, act: () => T | Promise<T>): Promise<T> {
   const home = openOwnNamespace();
   try {
     enterNetworkNamespace(`/run/netns/${network.netns(host)}`);

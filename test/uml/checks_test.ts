@@ -205,7 +205,7 @@ for (const program of [undefined, "keepalived"]) {
 }
 
 test.skipIf(!IN_GUEST)(
-  "a role that is started again takes all for well, and finds out",
+  "a role that is started again goes on from what was known, and finds out what is not so",
   async () => {
     using ward = new Ward();
     await ward.open();
