@@ -39,12 +39,11 @@ export type InstanceChange =
   | { readonly type: "remove"; readonly key: string; readonly name: string };
 
 /**
- * What makes an instance the same across a reload: interface or VRF, family, virtual_router_id and where its
- * adverts go. All else can change while it keeps its state.
+ * What makes an instance the same across a reload: interface or VRF, family, virtual_router_id and whether its
+ * adverts go to a group, and which, or to peers. All else can change while it keeps its state.
  */
 export function instanceKey(instance: VrrpInstance): string {
-  const peers = instance.unicast_peer.map((peer) => peer.address).sort().join(",");
-  const where = peers === "" ? instance.mcast_group : peers;
+  const where = instance.unicast_peer.length === 0 ? instance.mcast_group : "unicast";
   const link = instance.interface ?? instance.vrf ?? "";
   return `${link}/${instance.family}/${instance.virtual_router_id}/${where}`;
 }
@@ -102,9 +101,14 @@ export function apply(
   return after;
 }
 
-/** The instances of a configuration by their key. */
+/** The instances of a configuration by their key; those that have it in common, with peers of their own, by name too. */
 export function byKey(config: Config | undefined): Map<string, VrrpInstance> {
-  return new Map((config?.vrrp_instances ?? []).map((one) => [instanceKey(one), one]));
+  const byOwn = Map.groupBy(config?.vrrp_instances ?? [], instanceKey);
+  return new Map(
+    [...byOwn].flatMap(([key, all]) =>
+      all.length === 1 ? [[key, all[0]!]] : all.map((one) => [`${key}/${one.name}`, one])
+    ),
+  );
 }
 
 const GLOBALS = [

@@ -116,8 +116,8 @@ const VALUES: [was: Partial<VrrpInstance>, is: Partial<VrrpInstance>, changes: s
   [{}, { mcast_group: "224.0.0.19" }, ["remove", "add"]],
   [{}, peer("192.0.2.1"), ["remove", "add"]],
   [peer("192.0.2.1"), {}, ["remove", "add"]],
-  [peer("192.0.2.1"), peer("192.0.2.2"), ["remove", "add"]],
-  [peer("192.0.2.1"), peer("192.0.2.1", "192.0.2.2"), ["remove", "add"]],
+  [peer("192.0.2.1"), peer("192.0.2.2"), ["change"]],
+  [peer("192.0.2.1"), peer("192.0.2.1", "192.0.2.2"), ["change"]],
   // To unicast peers the group means nothing; it is no other instance for it.
   [peer("192.0.2.1"), { ...peer("192.0.2.1"), mcast_group: "224.0.0.19" }, ["change"]],
   [peer("192.0.2.1"), { unicast_peer: [{ address: "192.0.2.1", min_ttl: 254 }] }, ["change"]],
@@ -140,6 +140,18 @@ for (const [was, is, changes] of VALUES) {
     expect(kinds(diff(a, b))).toEqual(changes);
   });
 }
+
+test("instances that have all but their peers in common are told apart by name", () => {
+  const [one, two] = ["one", "two"].map((name, i) =>
+    instanceWith({ name, ...peer(`192.0.2.${i + 1}`) })
+  );
+  const both = configWith([one!, two!]);
+  expect([...byKey(both).values()]).toEqual([one, two] as VrrpInstance[]);
+  expect(diff(both, configWith([two!, one!]))).toEqual([]);
+  const changed = { ...two!, ...peer("192.0.2.3") };
+  expect(diff(both, configWith([changed, one!])))
+    .toMatchObject([{ type: "change", instance: { name: "two" } }]);
+});
 
 test("a removal names the instance as it was called before", () => {
   const a = configWith([instanceWith({ name: "before" })]);

@@ -167,7 +167,7 @@ function assertMastership(
   now: number,
 ): Step {
   const { garp, priority } = router;
-  let rival: Master["rival"];
+  let { rival } = state;
   if (priority === 255 && advert.priority === 255) {
     const { rival: known } = state;
     const patienceUs = activeDownIntervalUs(router, advert.advertisementIntervalUs);

@@ -316,7 +316,7 @@ at        | event              | with          | to     | timer     | actions
 1         | timer              |               | MASTER | 2         | advert 255
 2         | timer              |               | MASTER | 3         | advert 255, announce 5
 3         | timer              |               | MASTER | 4         | advert 255
-6.0039    | timer              |               | MASTER | 7         | advert 255
+6.003906  | timer              |               | MASTER | 7         | advert 255
 10.0079   | timer              |               | MASTER | 11        | note stalled 255 from 5, advert 255, announce 5
 11        | timer              |               | MASTER | 12        | advert 255
 12        | timer              |               | MASTER | 12.0079   | advert 255
@@ -334,6 +334,18 @@ at        | event              | with          | to     | timer     | actions
 9         | advert 99          |               | MASTER | 5.5       | note lower-priority-asserted 99 from 9, note stalled 100 from 5, announce 5
 9         | timer              |               | MASTER | 9.5       | note stalled 100 from 5, advert 100, announce 5
 15        | advert 101         |               | BACKUP | 22.218750 | note higher-priority 101 from 9, remove
+`));
+
+  test("a stall that a lower advert reveals: the second burst is due anew", () =>
+    story(`
+at        | event              | with            | to     | timer | actions
+0         | startup            | owner, garp 5+2 | MASTER | 1     | advert 255, add, announce 5
+1         | timer              |                 | MASTER | 2     | advert 255
+2         | timer              |                 | MASTER | 3     | advert 255, announce 5
+6.5       | advert 99          |                 | MASTER | 7.5   | note lower-priority-asserted 99 from 9, note stalled 255 from 5, advert 255, announce 5
+7.5       | timer              |                 | MASTER | 8.5   | advert 255
+8.5       | timer              |                 | MASTER | 9.5   | advert 255, announce 5
+9.5       | timer              |                 | MASTER | 10.5  | advert 255
 `));
 
   test("timer_expired_backup: a router that may have been replaced gives way, if it does not preempt", () =>
@@ -357,6 +369,7 @@ at        | event              | with     | to     | timer     | actions
 1.5       | timer              |          | MASTER | 2.5       | advert 255
 1.6       | advert 255 from 1 every 1 |   | MASTER | 2.6       | note lower-priority-asserted 255 from 1, advert 255
 2.6       | advert 255 from 1 every 1 |   | MASTER | 3.6       | note lower-priority-asserted 255 from 1, advert 255
+3         | advert 99 every 1  |          | MASTER | 4         | note lower-priority-asserted 99 from 9, advert 255
 3.6       | advert 255 from 1 every 1 |   | MASTER | 4.6       | note lower-priority-asserted 255 from 1, advert 255
 3.8       | advert 255 from 1 every 1 |   | BACKUP | 6.803906  | note owner-lowered 255 from 1, remove
 4.8       | advert 255 from 1 every 1 |   | BACKUP | 7.803906  |

@@ -6,7 +6,15 @@ import { describe, expect, test } from "bun:test";
 import { freeze, routerWith } from "../../test/support/machine.ts";
 import { parseTable } from "../../test/support/table.ts";
 import { step } from "./fsm.ts";
-import { judgeRemoval, nameCulprit, pidOfPort, type Removal, retreat } from "./repair.ts";
+import {
+  judgeRemoval,
+  nameCulprit,
+  pidOfPort,
+  policyOf,
+  type Removal,
+  retreat,
+  stepAlone,
+} from "./repair.ts";
 import type { State } from "./state.ts";
 import { deadline, skewTimeUs } from "./timers.ts";
 
@@ -129,4 +137,19 @@ test("who it probably was", () => {
     .toBe("by a process the kernel does not name");
   expect(nameCulprit({ port: 0, program: undefined, suspects: ["NetworkManager", "dhcpcd"] }))
     .toBe("probably by NetworkManager, dhcpcd");
+});
+
+test("without a word it is repaired", () => {
+  expect([policyOf({}), policyOf({ vip_removed: "step_down" })]).toEqual(["repair", "step_down"]);
+});
+
+test("only a MASTER gives up; any other event is the machine's", () => {
+  const router = routerWith("owner");
+  const init: State = { name: "INIT" };
+  const { state } = stepAlone(router, init, { type: "startup" }, 0);
+  expect(state).toEqual(step(router, init, { type: "startup" }, 0).state);
+  expect(stepAlone(router, state, { type: "retreat" }, 7)).toEqual(retreat(state, 7));
+  for (const other of [init, retreat(state, 7).state]) {
+    expect(stepAlone(router, other, { type: "retreat" }, 8)).toEqual({ state: other, actions: [] });
+  }
 });

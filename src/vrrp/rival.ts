@@ -25,34 +25,37 @@ const LEAST = 3;
 /** A rival that goes on is reported again after this time. */
 const REPORT_US = 60_000_000;
 
+/** So many rivals at once are told apart. */
+const MOST = 8;
+
 /**
- * What is known of the rival after one more advert of `source`. `patienceUs` is how long an election
- * takes at most; after such a silence it is a new rival. `isReport` says that the operator is to be told now.
+ * What is known of the rivals after one more advert of `source`, which comes last. `patienceUs` is how long
+ * an election takes at most; after such a silence it is a new one. `isReport` says that the operator is to be
+ * told now.
  */
 export function hearRival(
-  before: Rival | undefined,
+  before: readonly Rival[],
   source: string,
   now: number,
   patienceUs: number,
-): { readonly rival: Rival; readonly isReport: boolean } {
-  const goesOn = before !== undefined && before.source === source &&
-    now - before.heardAt <= patienceUs;
-  const since = goesOn ? before.since : now;
-  const count = goesOn ? before.count + 1 : 1;
-  const reportedAt = before?.source === source ? before.reportedAt : -Infinity;
+): { readonly rivals: readonly Rival[]; readonly rival: Rival; readonly isReport: boolean } {
+  const known = before.find((one) => one.source === source);
+  const goesOn = known !== undefined && now - known.heardAt <= patienceUs;
+  const since = goesOn ? known.since : now;
+  const count = goesOn ? known.count + 1 : 1;
+  const reportedAt = known?.reportedAt ?? -Infinity;
   const isReport = count >= LEAST && now - since >= patienceUs / 2 &&
     now - reportedAt >= REPORT_US;
-  return {
-    rival: { source, since, heardAt: now, count, reportedAt: isReport ? now : reportedAt },
-    isReport,
-  };
+  const rival = { source, since, heardAt: now, count, reportedAt: isReport ? now : reportedAt };
+  const others = before.filter((one) => one !== known && now - one.heardAt < REPORT_US);
+  return { rivals: [...others.slice(1 - MOST), rival], rival, isReport };
 }
 
 /** What is needed of an instance that may have a rival. */
 interface Challenged {
   readonly router: VirtualRouter;
   readonly state: State;
-  rival: Rival | undefined;
+  rivals: readonly Rival[];
   readonly counters: { other_master_rcvd: number };
 }
 
@@ -78,8 +81,8 @@ export function noteRival(
   running.counters.other_master_rcvd++;
   const patienceUs = activeDownIntervalUs(router, router.advertisementIntervalUs);
   const peer = formatAddress(source);
-  const { rival, isReport } = hearRival(running.rival, peer, now, patienceUs);
-  running.rival = rival;
+  const { rivals, rival, isReport } = hearRival(running.rivals, peer, now, patienceUs);
+  running.rivals = rivals;
   if (!isReport) return undefined;
   const seconds = ((now - rival.since) / 1_000_000).toFixed(1);
   const text = `${peer} is MASTER too, ${rival.count} adverts in ${seconds} s`;

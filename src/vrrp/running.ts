@@ -59,8 +59,8 @@ export interface RunningInstance<Port, Packets> extends Deadline {
   oldGroup: Address | undefined;
   /** Whose list of addresses was compared last; only with skip_check_adv_addr. */
   checkedSource: Address;
-  /** Another MASTER that was heard while we were MASTER. */
-  rival: Rival | undefined;
+  /** Other MASTERs that were heard while we were MASTER. */
+  rivals: readonly Rival[];
   readonly counters: Counters;
   /** When each complaint was last logged. */
   readonly complainedAt: Map<string, number>;
@@ -99,7 +99,7 @@ export function startRunning<Port, Packets>(
     auth: authState(instance),
     ...checksums(instance),
     checkedSource: new Uint8Array(0),
-    rival: undefined,
+    rivals: [],
     counters: freshCounters(),
     complainedAt: new Map(),
     dueAt: Infinity,
@@ -128,7 +128,17 @@ export function reconfigure<Port, Packets>(
   // What a peer has taught us lasts, unless it may not be learned any more.
   if (known === "group" && running.oldGroup !== undefined) running.style = "group";
   running.checkedSource = new Uint8Array(0);
+  if (!isPeer(next, running.peer)) {
+    running.peer = undefined;
+    running.peerPriority = 0;
+  }
   forgetPackets(running);
+}
+
+/** Whether adverts of this address may still be heard; undefined is nobody. */
+function isPeer({ unicast_peer }: VrrpInstance, peer: Address | undefined): boolean {
+  return peer === undefined || unicast_peer.length === 0 ||
+    unicast_peer.some(({ address }) => compareAddress(parseAddress(address)!, peer) === 0);
 }
 
 /** Only version 3 over IPv4 leaves a choice; see ChecksumStyle. */
