@@ -81,13 +81,15 @@ export function changedAddresses(
   const was = heldAddresses(before).filter(({ device }) => !made.includes(device));
   const is = heldAddresses(after);
   return {
-    removed: was.filter((one) => !is.some((other) => isSame(one, other))),
-    added: is.filter((one) => !was.some((other) => isSame(one, other))),
+    removed: was.filter((one) => !is.some((other) => isSameHeld(one, other))),
+    added: is.filter((one) => !was.some((other) => isSameHeld(one, other))),
   };
 }
 
-function isSame(a: Held, b: Held): boolean {
-  return a.device === b.device && JSON.stringify(a.spec) === JSON.stringify(b.spec);
+/** Whether two are one to the kernel; whether it is tracked, for instance, is our own business. */
+export function isSameHeld(a: Held, b: Held): boolean {
+  const text = (held: Held): string => JSON.stringify(kernelAddress(held, 0));
+  return a.device === b.device && text(a) === text(b);
 }
 
 /** Bytes of an address the configuration reader has already accepted. */

@@ -153,6 +153,13 @@ const RELOADS: [
     ["10.0.0.1 on eth0"],
     ["10.0.0.1 on eth0"],
   ],
+  [
+    "no longer tracked",
+    { virtual_ipaddress: [virtualAddress("10.0.0.1")] },
+    { virtual_ipaddress: [virtualAddress("10.0.0.1", { no_track: true })] },
+    [],
+    [],
+  ],
   ["all gone", { virtual_ipaddress: three.slice(0, 1) }, {}, ["10.0.0.1 on eth0"], []],
 ];
 

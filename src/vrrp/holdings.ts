@@ -10,7 +10,7 @@ import { type Address, compareAddress, formatAddress } from "../lib/address.ts";
 import type { Loop } from "../loop.ts";
 import type { FromRole } from "../parent/channel.ts";
 import { IFA_F_DADFAILED, type InterfaceAddress } from "../netlink/address.ts";
-import { changedAddresses, type Held, heldAddresses } from "./addresses.ts";
+import { changedAddresses, type Held, heldAddresses, isSameHeld } from "./addresses.ts";
 import type { Change } from "./diff.ts";
 import type { Footing } from "./footing.ts";
 import type { Holder } from "./holder.ts";
@@ -128,7 +128,7 @@ export class Holdings implements AddressListener {
   settle(): void {
     for (const held of this.#dropped.splice(0)) {
       const heir = this.#heirOf(held);
-      if (heir !== undefined && Bun.deepEquals(heir.spec, held.spec)) continue;
+      if (heir !== undefined && isSameHeld(heir, held)) continue;
       this.#parts.kernel.queueRemove(held);
       if (heir !== undefined) this.#parts.kernel.queueAdd(heir);
     }
