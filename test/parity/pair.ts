@@ -42,7 +42,7 @@ export interface Settings {
   /** How many addresses (default 1) from 10.0.0.`firstAddress` on (default 100); fe80::`firstAddress`. */
   readonly addresses?: number;
   readonly firstAddress?: number;
-  /** Further lines of the instance; $A and $B stand for the addresses of the two. */
+  /** Further lines of the instance; $A and $B stand for the addresses of the two, $C for one of nobody. */
   readonly lines?: readonly string[];
 }
 
@@ -106,7 +106,8 @@ function configuration(plot: Plot, variant: Variant, settings: Settings): string
   );
   const lines = (settings.lines ?? []).join("\n  ")
     .replaceAll("$A", addressOf("A", plot, variant))
-    .replaceAll("$B", addressOf("B", plot, variant));
+    .replaceAll("$B", addressOf("B", plot, variant))
+    .replaceAll("$C", addressOf("A", plot, variant).replace(/.$/, "9"));
   return `global_defs {
   vrrp_version ${version}
 }

@@ -283,6 +283,23 @@ export const SCENARIOS: readonly Scenario[] = [
     waits: ["any"],
   },
   {
+    name: "reloads exchange a unicast peer and add one: both stay what they are",
+    variants: ["v2", "v3", "v3 IPv6"],
+    A: { priority: 200, lines: ["unicast_peer {", "  $B", "}"] },
+    B: { priority: 100, lines: ["unicast_peer {", "  $A", "}"] },
+    play: async (pair) => {
+      await electA(pair);
+      await pair.holds("A");
+      await pair.reload("A", { priority: 200, lines: ["unicast_peer {", "  $B", "  $C", "}"] });
+      await pair.reload("B", { priority: 100, lines: ["unicast_peer {", "  $C", "  $A", "}"] });
+      await pair.silence(4.5);
+      await pair.holds("A");
+      await pair.crash("A");
+      await pair.says("B", MASTER);
+    },
+    waits: ["down"],
+  },
+  {
     name: "the interface of the MASTER goes down and comes back",
     variants: ["v2", "v3"],
     A: { priority: 200 },
