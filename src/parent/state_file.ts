@@ -7,7 +7,7 @@
  * links are others that happen to have the same names.
  */
 
-import { fileNumber, readText, replaceFile } from "../../ffi/file.ts";
+import { fileMode, fileNumber, fileOwner, readText, replaceFile } from "../../ffi/file.ts";
 import type { Change } from "../vrrp/diff.ts";
 import type { SavedSettings } from "../vrrp/sysctl_perform.ts";
 
@@ -28,12 +28,18 @@ export function writeRemains(path: string, remains: Remains): void {
 
 /** What the file says; undefined when it is of another boot or namespace. Throws what is wrong with it. */
 export function readRemains(path: string): Remains | undefined {
+  const isOurs = fileOwner(path) === process.geteuid?.() && ((fileMode(path) ?? 0) & 0o77) === 0;
+  if (!isOurs) throw new Error("others may have written it");
   const { version, boot, namespace, saved, traces } = JSON.parse(readText(path)) as Written;
   const here = hereAndNow();
   if (version !== VERSION || boot !== here.boot || namespace !== here.namespace) return undefined;
   if (typeof saved !== "object" || !Array.isArray(traces)) {
     throw new Error("parts of it are missing");
   }
+  const stranger = Object.keys(saved).find((path) =>
+    !path.startsWith("net/") || path.includes("..")
+  );
+  if (stranger !== undefined) throw new Error(`'${stranger}' is no setting of ours`);
   return { saved, traces };
 }
 

@@ -1,7 +1,15 @@
 /** The state file on a real file system. */
 
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readRemains, writeRemains } from "./state_file.ts";
@@ -35,8 +43,21 @@ test("one of another boot, network namespace or version does not count", () => {
 test("one that is broken says so", () => {
   writeRemains(path, remains);
   const text = readFileSync(path, "utf8");
-  for (const broken of ["", text.slice(0, 40), text.replace("traces", "tracks"), "null"]) {
+  const strange = ["net/../../etc/motd", "kernel/core_pattern"].map((name) =>
+    text.replace("net/ipv4/conf/eth0/arp_ignore", name)
+  );
+  for (
+    const broken of ["", text.slice(0, 40), text.replace("traces", "tracks"), "null", ...strange]
+  ) {
     writeFileSync(path, broken);
     expect(() => readRemains(path)).toThrow();
   }
+});
+
+test("one that others may have written does not count", () => {
+  writeRemains(path, remains);
+  chmodSync(path, 0o620);
+  expect(() => readRemains(path)).toThrow("others may have written it");
+  chmodSync(path, 0o600);
+  expect(readRemains(path)).toEqual(remains);
 });

@@ -10,7 +10,17 @@ import {
 import { type Prng, prng } from "../../test/support/prng.ts";
 import type { Config } from "../config/load.ts";
 import type { VrrpInstance } from "../config/vrrp.ts";
-import { apply, byKey, type Change, diff, type InstanceChange, instanceKey } from "./diff.ts";
+import {
+  apply,
+  byKey,
+  type Change,
+  diff,
+  hasStatics,
+  hasVrrpWork,
+  type InstanceChange,
+  instanceKey,
+  leftovers,
+} from "./diff.ts";
 
 /** Few choices, so that two configurations often meet in a key. */
 function someInstance(random: Prng, name: string): VrrpInstance {
@@ -188,4 +198,46 @@ test("groups come first, all of them, when one is different", () => {
   const other = [{ ...groups[0]!, group: ["V"] }];
   expect(diff(grouped, { ...grouped, vrrp_sync_groups: other }))
     .toEqual([{ type: "groups", groups: other }]);
+});
+
+test("names and buffers that hold for the role as a whole are said as they are", () => {
+  const plain = configWith([]);
+  const globalsOf = (rest: Partial<Config["globals"]>): unknown =>
+    diff(undefined, { ...plain, globals: { ...plain.globals, ...rest } });
+  const names = { vmac_prefix: "own", nftables: "", nftables_priority: 0 };
+  expect(globalsOf(names)).toEqual([{ type: "globals", globals: names }]);
+  const policies = [[{ mtu: true }, "MTU"], [{}, "ADVERT"], [{ bytes: 9000 }, 9000]] as const;
+  for (const [vrrp_rx_bufs_policy, said] of policies) {
+    const [change] = globalsOf({ vrrp_rx_bufs_policy } as never) as Change[];
+    expect(change).toMatchObject({ globals: { vrrp_rx_bufs_policy: said } });
+  }
+});
+
+test("what is tracked is told whenever something of it is different, and when nothing is left", () => {
+  const tracking = (...names: string[]): Config =>
+    configWith([
+      instanceWith({ track_interface: names.map((name) => ({ name, weight: 5 })) as never }),
+    ]);
+  const told = (was: Config | undefined, is: Config | undefined): (readonly string[])[] =>
+    diff(was, is).flatMap((change) =>
+      change.type === "tracking" ? [(change.tracking.of["V"] ?? []).map(({ name }) => name)] : []
+    );
+  const [none, one, two] = [tracking(), tracking("eth1"), tracking("eth1", "eth2")];
+  expect(told(undefined, none!)).toEqual([]);
+  expect(told(undefined, one!)).toEqual([["eth1"]]);
+  expect(told(one, two)).toEqual([["eth1", "eth2"]]);
+  expect(told(two, none)).toEqual([[]]);
+  expect([told(two, tracking("eth1", "eth2")), told(two, undefined)]).toEqual([[], []]);
+});
+
+test("what a dead role may have left, with and without what follows nobody", () => {
+  const nothing = configWith([]);
+  const alone = { ...nothing, static_ipaddress: [virtualAddress("192.0.2.1", { dev: "eth0" })] };
+  const both = { ...alone, vrrp_instances: [instanceWith()] };
+  expect(kinds(leftovers(both, false))).toEqual(["static", "add"]);
+  expect(kinds(leftovers(both, true))).toEqual(["add"]);
+  expect(leftovers(undefined, false)).toEqual([]);
+  expect([undefined, nothing, alone, both].map(hasVrrpWork)).toEqual([false, false, true, true]);
+  expect([undefined, nothing, alone, both].map(hasStatics)).toEqual([false, false, true, true]);
+  expect(hasVrrpWork(configWith([instanceWith()]))).toBe(true);
 });

@@ -1,7 +1,12 @@
 /** What a crashed daemon may have left, and what of it the next one takes away. */
 
 import { expect, test } from "bun:test";
-import { configWith, instanceWith, virtualAddress } from "../../test/support/instances.ts";
+import {
+  configWith,
+  groupWith,
+  instanceWith,
+  virtualAddress,
+} from "../../test/support/instances.ts";
 import type { Config } from "../config/load.ts";
 import type { VrrpInstance } from "../config/vrrp.ts";
 import { abandoned, tracesOf } from "./traces.ts";
@@ -51,6 +56,28 @@ test("of static items only those that are not there any more", () => {
     type: "static",
     items: { addresses: [{ address: "192.0.2.1" }], routes: [], rules: [] },
   });
+});
+
+test("names of before count while it is taken away, those of now afterwards", () => {
+  const before = configWith([one({ use_vmac: {} })]);
+  const named = { ...before, globals: { ...before.globals, vmac_prefix: "old" } };
+  const gone = abandoned(tracesOf(named), configWith([]));
+  expect(gone.map((change) => change.type === "globals" ? change.globals : change.type))
+    .toEqual([{ vmac_prefix: "old" }, "add", {}]);
+  expect(abandoned(tracesOf(named), named)).toEqual([]);
+});
+
+test("of what is tracked and of groups there are no traces", () => {
+  const grouped = {
+    ...configWith([one({ track_interface: [{ name: "eth1", weight: 0 }] as never })]),
+    vrrp_sync_groups: [groupWith("G", ["V"])],
+  };
+  expect(tracesOf(grouped).map(({ type }) => type)).toEqual(["add"]);
+  const guarded = tracesOf(
+    configWith([one({ accept: false }), one({ name: "W", virtual_router_id: 8 })]),
+  );
+  expect(guarded.map((change) => change.type === "add" && change.instance.accept))
+    .toEqual([false, true]);
 });
 
 test("nothing secret is left, and no words", () => {
