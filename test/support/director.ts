@@ -29,6 +29,12 @@ export function lab(isDirect = false): Network {
   );
   on("client", `ip route add ${VIP} via 10.0.0.1`, `ip route add ${VIP6} via fd00::1`);
   for (const host of ["one", "two"]) {
+    // The director does forward back where a packet has come from, and says so over IPv6 whatever it is told.
+    on(
+      host,
+      "cd /proc/sys/net/ipv6/conf",
+      "echo 0 >all/accept_redirects; echo 0 >eth0/accept_redirects",
+    );
     if (isDirect) {
       on(
         host,
