@@ -83,6 +83,11 @@ export class Balancer {
     return this.#running;
   }
 
+  /** Services that somebody else has left: those that nobody wants are to go. */
+  adopt(ids: readonly string[]): void {
+    for (const id of ids) this.#dirty.add(id);
+  }
+
   /** Makes the configuration different. */
   configure(changes: readonly LvsChange[]): void {
     for (const change of changes) {

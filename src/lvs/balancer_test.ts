@@ -453,6 +453,17 @@ test("who takes over from a role that has died does not touch the table, and tel
   expect(third.saved().length).toBe(3);
 });
 
+test("services that a predecessor has left go unless they are wanted; of others nothing is known", () => {
+  const kernel = new Bench().load(
+    PAIR + virtualServer(realServer(A), "192.0.2.2 80") +
+      virtualServer(realServer(A), "192.0.2.3 80"),
+  ).kernel;
+  const bench = new Bench(kernel);
+  bench.balancer.adopt(["192.0.2.1:tcp:80", "192.0.2.2:tcp:80", "FWM 9"]);
+  expect(bench.read(PAIR)).toEqual(["delete 192.0.2.2:tcp:80"]);
+  expect([...kernel.table.keys()]).toEqual(["192.0.2.1:tcp:80", "192.0.2.3:tcp:80"]);
+});
+
 test("what the timeouts were before is kept over the death of a role", () => {
   const text = `global_defs {\nlvs_timeouts tcp 100\n}\n${PAIR}`;
   const kept: IpvsTimeouts[] = [];

@@ -138,56 +138,30 @@ export function wordsOf(order: Order): string {
   }
 }
 
-const VERSION = 1;
-
-/** Orders as text that outlives every process; {@link parseOrders} reads it. */
-export function formatOrders(orders: readonly StandingOrder[]): string {
-  const real_servers = orders.map(({ service, server, order: { type, ...rest } }) => ({
-    virtual_server: service,
-    real_server: server,
-    order: type,
-    ...rest,
-  }));
-  return `${JSON.stringify({ version: VERSION, real_servers }, undefined, 2)}\n`;
+/** An order as it is written down. */
+export interface WrittenOrder {
+  readonly virtual_server: string;
+  readonly real_server: string;
+  readonly order: Order["type"];
+  readonly weight?: number;
 }
 
-/**
- * The orders that a text holds; of two about one server the later. What cannot be one is left out and said in
- * `faults`, in words that follow the name of a file.
- */
-export function parseOrders(
-  text: string,
-): { readonly orders: readonly StandingOrder[]; readonly faults: readonly string[] } {
-  const none = (fault: string): ReturnType<typeof parseOrders> => ({ orders: [], faults: [fault] });
-  let whole: unknown;
-  try {
-    whole = JSON.parse(text);
-  } catch (error) {
-    return none(`is no JSON: ${(error as Error).message}`);
-  }
-  const { version, real_servers: entries } = fieldsOf(whole);
-  if (version !== VERSION) return none(`is of version ${JSON.stringify(version)}, not ${VERSION}`);
-  if (!Array.isArray(entries)) return none("has no list real_servers");
-  const orders = new Map<string, StandingOrder>();
-  const faults: string[] = [];
-  for (const [i, entry] of entries.entries()) {
-    const order = readEntry(entry);
-    if (order === undefined) faults.push(`has no order in entry ${i + 1} of real_servers`);
-    else orders.set(`${order.service} ${order.server}`, order);
-  }
-  return { orders: [...orders.values()], faults };
+/** Puts an order into the form in which it is written down. */
+export function writeOrder({ service, server, order }: StandingOrder): WrittenOrder {
+  const { type, ...rest } = order;
+  return { virtual_server: service, real_server: server, order: type, ...rest };
 }
 
-function readEntry(entry: unknown): StandingOrder | undefined {
-  const { virtual_server: service, real_server: server, order: type, weight } = fieldsOf(entry);
+/** Reads what {@link writeOrder} has made; undefined for anything else. */
+export function readOrder(
+  { virtual_server: service, real_server: server, order: type, weight }: Readonly<
+    Record<string, unknown>
+  >,
+): StandingOrder | undefined {
   if (typeof service !== "string" || typeof server !== "string") return undefined;
   if (type === "drain" || type === "maintenance") return { service, server, order: { type } };
   if (type !== "weight" || !isWeight(weight)) return undefined;
   return { service, server, order: { type, weight } };
-}
-
-function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null ? value as Record<string, unknown> : {};
 }
 
 function isWeight(value: unknown): value is number {

@@ -1,14 +1,11 @@
-/** Orders: who is meant, what stands afterwards, and files that hold them, or hold something else. */
+/** Orders: who is meant, and what stands afterwards. */
 
 import { expect, test } from "bun:test";
 import { balancingOf, realServer, virtualServer } from "../../test/support/balancing.ts";
-import { prng } from "../../test/support/prng.ts";
 import {
   byService,
-  formatOrders,
   namesOf,
   type OrderRequest,
-  parseOrders,
   rule,
   sortOut,
   type StandingOrder,
@@ -110,60 +107,8 @@ test("orders of what is configured no more are told from the others", () => {
   expect(sortOut(NAMES, [gone!, kept!, lost!])).toEqual({ kept: [kept!], dropped: [gone!, lost!] });
 });
 
-const SOME = [
-  order(WEB!, A!, DRAIN),
-  order(WEB!, B!, { type: "weight", weight: 12 }),
-  order(MARK!, A!, AWAY),
-];
-
-test("a file gives back what was put into it", () => {
-  expect(parseOrders(formatOrders(SOME))).toEqual({ orders: SOME, faults: [] });
-  expect(parseOrders(formatOrders([]))).toEqual({ orders: [], faults: [] });
-  expect(byService(SOME).get(WEB!)!.get(B!)).toEqual({ type: "weight", weight: 12 });
-  expect(JSON.parse(formatOrders(SOME)).real_servers[1]).toEqual({
-    virtual_server: WEB!,
-    real_server: B!,
-    order: "weight",
-    weight: 12,
-  });
-});
-
-test("what is wrong in a file is said, and the rest counts", () => {
-  const entry = (rest: object): object => ({ virtual_server: WEB!, real_server: A!, ...rest });
-  const file = (...real_servers: unknown[]): string => JSON.stringify({ version: 1, real_servers });
-  const rows: [text: string, orders: number, faults: number][] = [
-    ["", 0, 1],
-    ["null", 0, 1],
-    ["[]", 0, 1],
-    [`{"version":2,"real_servers":[]}`, 0, 1],
-    [`{"version":1}`, 0, 1],
-    [file(null, 1, "x", [], {}), 0, 5],
-    [file(entry({ order: "drain" }), entry({ order: "dance" })), 1, 1],
-    [file(entry({ order: "weight" }), entry({ order: "weight", weight: -1 })), 0, 2],
-    [file(entry({ order: "weight", weight: "3" }), entry({ order: "weight", weight: 3 })), 1, 1],
-    [file(entry({ order: "drain" }), entry({ order: "maintenance" })), 1, 0],
-  ];
-  for (const [text, orders, faults] of rows) {
-    const read = parseOrders(text);
-    expect([text, read.orders.length, read.faults.length]).toEqual([text, orders, faults]);
-  }
-  expect(parseOrders(file(1)).faults).toEqual(["has no order in entry 1 of real_servers"]);
-  expect(parseOrders(file(entry({ order: "drain" }), entry({ order: "maintenance" }))).orders)
-    .toEqual([order(WEB!, A!, AWAY)]);
-});
-
-test("no text at all makes reading fail, and what is read is always an order", () => {
-  const whole = formatOrders(SOME);
-  const seed = 7;
-  const random = prng(seed);
-  for (let i = 0; i < 2000; i++) {
-    const at = random.integer(0, whole.length - 1);
-    const text = i % 2 === 0
-      ? whole.slice(0, at)
-      : whole.slice(0, at) + String.fromCharCode(random.integer(0, 127)) + whole.slice(at + 1);
-    for (const one of parseOrders(text).orders) {
-      expect(["drain", "maintenance", "weight"]).toContain(one.order.type);
-      expect([seed, typeof one.service, typeof one.server]).toEqual([seed, "string", "string"]);
-    }
-  }
+test("the orders of a service are found by its servers", () => {
+  const all = byService([order(WEB!, A!, DRAIN), order(MARK!, A!, AWAY), order(WEB!, B!, AWAY)]);
+  expect([...all.keys()]).toEqual([WEB!, MARK!]);
+  expect([...all.get(WEB!)!]).toEqual([[A!, DRAIN], [B!, AWAY]]);
 });

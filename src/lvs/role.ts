@@ -126,6 +126,9 @@ class CheckersRole {
         this.#tell((balancer) => balancer.obey(message.orders, this.#loop.now));
         this.#obeying = message.id;
         return;
+      case "leftovers":
+        this.#tell((balancer) => balancer.adopt(message.services));
+        return;
       case "timeouts":
         this.#early.push((_, mirror) => mirror.inheritTimeouts(message.before));
         return;

@@ -15,7 +15,7 @@ import {
 import type { Destination } from "../netlink/ipvs_destination.ts";
 import type { Balanced } from "./changes.ts";
 import { isServing, isSorry, type Pool, serverKey, type ServerState, weightOf } from "./quorum.ts";
-import type { Entry } from "./table.ts";
+import { type Entry, serviceId } from "./table.ts";
 
 const PROTOCOL_NUMBERS = { TCP: 6, UDP: 17, SCTP: 132 } as const;
 const FORWARDING = { NAT: "masquerade", DR: "route", TUN: "tunnel" } as const;
@@ -30,6 +30,11 @@ export function servicesOf({ server, entries }: Balanced): Service[] {
   if (target.type === "group") return entries.flatMap((entry) => servicesOfEntry(server, entry));
   if (target.type === "fwmark") return [withSettings(server, markKey(server, target.fwmark))];
   return [withSettings(server, addressKey(server, addressOf(target.address), target.port))];
+}
+
+/** The ids of the services that a virtual server stands for. */
+export function idsOf(balanced: Balanced): string[] {
+  return servicesOf(balanced).map(serviceId);
 }
 
 function servicesOfEntry(server: VirtualServer, entry: GroupEntry): Service[] {

@@ -29,6 +29,8 @@ export type ToCheckers =
   | { readonly type: "tracked"; readonly results: readonly TrackResult[] }
   /** What operators want of real servers: these orders and no others. Before a configuration it holds for that. */
   | { readonly type: "orders"; readonly id: number; readonly orders: readonly StandingOrder[] }
+  /** Services that a predecessor may have left: those that are not configured go. Comes before any configuration. */
+  | { readonly type: "leftovers"; readonly services: readonly string[] }
   /** What the kernel's timeouts were before a predecessor set them; comes before any configuration. */
   | { readonly type: "timeouts"; readonly before: IpvsTimeouts }
   /** A program that the role has asked for has ended. */

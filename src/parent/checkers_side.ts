@@ -1,5 +1,6 @@
 /** The parent's side of the checkers role: what it is told of the configuration and of VRRP. */
 
+import { fileNumber, readText } from "../../ffi/file.ts";
 import type { DaemonOptions } from "../cli/options.ts";
 import { checkersConduct } from "../config/conduct.ts";
 import type { Config } from "../config/load.ts";
@@ -11,6 +12,7 @@ import type { IpvsTimeouts } from "../netlink/ipvs_control.ts";
 import type { World } from "../config/world.ts";
 import type { State } from "../vrrp/state.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
+import { CheckersFile } from "./checkers_file.ts";
 import type { FromAnyRole } from "./common_channel.ts";
 import type { FromCheckers, ToCheckers } from "./checkers_channel.ts";
 import { type Household, Keeper, type Side } from "./keeper.ts";
@@ -40,6 +42,8 @@ export interface CheckersHousehold extends Household {
   news(message: CheckersNews): void;
 }
 
+/** When the table is surely complete, in milliseconds. */
+const REMEMBER_MS = 1_000;
 /** Changes in a message. */
 const PART = 64;
 
@@ -54,7 +58,11 @@ export class CheckersSide implements Side {
   readonly #known = new KnownPools();
   /** What the kernel's timeouts were before a role has set them. */
   #timeouts: IpvsTimeouts | undefined;
+  /** Services that a daemon before this one may have left. */
+  #left: readonly string[] = [];
+  readonly #file: CheckersFile;
   readonly #desk: OrderDesk;
+  #isRemembering = false;
   #programs: Programs | undefined;
   /** Only the first start of a daemon removes what others have left. */
   #hasStarted = false;
@@ -62,8 +70,9 @@ export class CheckersSide implements Side {
   constructor(household: CheckersHousehold) {
     const { argv0, argv, pidFile } = household;
     this.#household = household;
+    this.#file = new CheckersFile(stateFileOf(pidFile), household.say);
     this.#desk = new OrderDesk({
-      path: stateFileOf(pidFile),
+      file: this.#file,
       say: household.say,
       names: () => namesOf(this.#config?.virtual_servers ?? []),
       tell: (id, orders) => {
@@ -79,10 +88,11 @@ export class CheckersSide implements Side {
       isNeeded: () => this.#isNeeded,
       brief: () => this.#brief(),
       hear: (message) => this.#hear(message),
-      left: () => {
+      left: (status) => {
         // What its programs come to, nobody wants to know any more.
         this.#programs?.stopAll();
         this.#desk.left();
+        if (status === 0) this.#forget();
       },
     }, household);
   }
@@ -94,6 +104,7 @@ export class CheckersSide implements Side {
   configure(config: Config): void {
     const before = this.#config;
     this.#config = config;
+    if (before === undefined) this.#recover();
     this.#programs?.refresh();
     if (!this.#isNeeded) this.#dismiss();
     if (this.#keeper.ready(this.#isNeeded)) {
@@ -103,6 +114,50 @@ export class CheckersSide implements Side {
     }
     if (this.#keeper.pid === undefined) this.#former ??= before;
     this.#desk.review();
+    if (config !== before) this.#remember();
+  }
+
+  // --- what a daemon leaves that dies as a whole ---
+
+  #recover(): void {
+    const { path, remains } = this.#file;
+    if (remains === undefined || remains.whereabouts !== this.#whereabouts) return;
+    this.#left = remains.services;
+    this.#timeouts = remains.timeouts;
+    this.#household.say("info", `Going on from what ${path} says of a predecessor's services`);
+  }
+
+  /** Writes down what would be left, when what is more urgent has been done. */
+  #remember(): void {
+    if (!this.#isNeeded || this.#isRemembering) return;
+    this.#isRemembering = true;
+    setTimeout(() => void this.#write(), REMEMBER_MS).unref();
+  }
+
+  async #write(): Promise<void> {
+    const { idsOf } = await import("../lvs/services.ts");
+    this.#isRemembering = false;
+    if (this.#household.isStopping() || this.#keeper.pid === undefined) return;
+    const services = diffLvs(undefined, this.#config!)
+      .flatMap((change) => change.type === "add" ? idsOf(change.balanced) : []);
+    const timeouts = this.#timeouts === undefined ? {} : { timeouts: this.#timeouts };
+    this.#file.keepRemains({ whereabouts: this.#whereabouts, services, ...timeouts });
+  }
+
+  /** A role has taken everything back, but for services that are to stay. */
+  #forget(): void {
+    const { remains } = this.#file;
+    const isKept = this.#household.isStopping() && this.#household.options.dontReleaseIpvs;
+    if (!isKept || remains === undefined) return this.#file.keepRemains(undefined);
+    const { whereabouts, services } = remains;
+    this.#file.keepRemains({ whereabouts, services });
+  }
+
+  /** The kernel's table that is ours, of all that there ever are. */
+  get #whereabouts(): string {
+    const boot = readText("/proc/sys/kernel/random/boot_id").trim();
+    const elsewhere = this.#config?.daemon?.net_namespace_ipvs ?? "";
+    return `${boot} ${fileNumber("/proc/self/ns/net")} ${elsewhere}`.trimEnd();
   }
 
   /** Carries out what an operator wants of a real server; resolves when it is done. */
@@ -126,6 +181,7 @@ export class CheckersSide implements Side {
         return;
       case "timeouts":
         this.#timeouts = message.before;
+        this.#remember();
         return;
       case "health":
         this.#known.hear(message);
@@ -198,6 +254,8 @@ export class CheckersSide implements Side {
     if (this.#timeouts !== undefined) {
       this.#keeper.tell({ type: "timeouts", before: this.#timeouts });
     }
+    if (this.#left.length > 0) this.#keeper.tell({ type: "leftovers", services: this.#left });
+    this.#left = [];
     this.#desk.brief();
     this.#tell(this.#known.brief([...old, ...diffLvs(this.#former, config)]));
     this.#former = undefined;

@@ -67,8 +67,8 @@ export interface Kept<To extends object, From extends { readonly type: string }>
   configured?(isReload: boolean): void;
   /** The role is dead, and will be for so many seconds. */
   absent?(seconds: number): void;
-  /** Looks after what a role leaves behind that does not come back. */
-  left?(): void;
+  /** Looks after what a role leaves behind that does not come back; 0 is a proper end. */
+  left?(status: number | null): void;
 }
 
 /** One kept role. */
@@ -199,7 +199,7 @@ export class Keeper<To extends object, From extends { readonly type: string }> {
     const isLast = isDismissed || isPermanentEnd || household.dontRespawn;
     // The next role first: every millisecond counts against the patience of the peers, words do not.
     const seconds = isLast ? undefined : this.#respawn(role);
-    this.#kept.left?.();
+    this.#kept.left?.(status);
     removePidFileOf(role.pid, pidFile);
     if (household.isStopping()) household.gone();
     if (isDismissed) return;

@@ -5,9 +5,7 @@
 
 import type { LogLevel } from "../lib/log.ts";
 import {
-  formatOrders,
   type OrderRequest,
-  parseOrders,
   rule,
   type Ruling,
   type ServerName,
@@ -16,7 +14,7 @@ import {
   type StandingOrder,
   wordsOf,
 } from "../lvs/orders.ts";
-import { readTrusted, setAside, writeTrusted } from "./trusted_file.ts";
+import type { CheckersFile } from "./checkers_file.ts";
 
 /** What an operator is told. */
 export type OrderAnswer =
@@ -33,8 +31,7 @@ export type OrderAnswer =
 
 /** What a desk works with. */
 export interface DeskParts {
-  /** Of the state file. */
-  readonly path: string;
+  readonly file: Pick<CheckersFile, "orders" | "keepOrders">;
   say(level: LogLevel, text: string): void;
   /** The servers of the running configuration. */
   names(): ServerNames;
@@ -47,9 +44,6 @@ export class OrderDesk {
   readonly #parts: DeskParts;
   /** Those who wait for the role, by the number it was told. */
   readonly #waiting = new Map<number, (isDone: boolean) => void>();
-  #orders: readonly StandingOrder[] | undefined;
-  /** What is in the file could not be used. */
-  #isSpoiled = false;
   #last = 0;
 
   constructor(parts: DeskParts) {
@@ -58,7 +52,7 @@ export class OrderDesk {
 
   /** Everything that stands. */
   get orders(): readonly StandingOrder[] {
-    return this.#orders ??= this.#load();
+    return this.#parts.file.orders;
   }
 
   /** Carries a request out; resolves when the role has done it, or has died. */
@@ -66,7 +60,7 @@ export class OrderDesk {
     const ruling = rule(this.#parts.names(), this.orders, request);
     if (!ruling.isGranted) return ruling;
     const { servers, orders } = ruling;
-    const fault = this.#keep(orders);
+    const fault = this.#parts.file.keepOrders(orders);
     const isDone = await this.#tell();
     const unsaved = fault === undefined ? {} : { unsaved: fault };
     return { isGranted: true, servers, isDone, ...unsaved };
@@ -81,7 +75,7 @@ export class OrderDesk {
       const what = `Service ${server} of VS ${service}, ordered to ${wordsOf(order)}`;
       this.#parts.say("notice", `${what}, is no longer configured: the order is dropped`);
     }
-    this.#keep(kept);
+    this.#parts.file.keepOrders(kept);
     void this.#tell();
   }
 
@@ -114,35 +108,5 @@ export class OrderDesk {
     if (this.#parts.tell(id, this.orders)) this.#waiting.set(id, resolve);
     else resolve(false);
     return promise;
-  }
-
-  #load(): readonly StandingOrder[] {
-    const { path } = this.#parts;
-    const found = readTrusted(path);
-    if (found.type === "nothing") return [];
-    const { orders, faults } = found.type === "text"
-      ? parseOrders(found.text)
-      : { orders: [], faults: [found.fault] };
-    for (const fault of faults) {
-      this.#parts.say("warning", `State file ${path} ${fault}: ignored`);
-    }
-    this.#isSpoiled = faults.length > 0;
-    return orders;
-  }
-
-  /** These stand from now on; why they cannot be written down, which is told. */
-  #keep(orders: readonly StandingOrder[]): string | undefined {
-    const { path, say } = this.#parts;
-    this.#orders = orders;
-    if (this.#isSpoiled) {
-      const name = setAside(path);
-      if (name !== undefined) {
-        say("warning", `State file ${path} that could not be used is now ${name}`);
-      }
-      this.#isSpoiled = false;
-    }
-    const fault = writeTrusted(path, orders.length === 0 ? undefined : formatOrders(orders));
-    if (fault !== undefined) say("error", `State file ${path} ${fault}`);
-    return fault;
   }
 }

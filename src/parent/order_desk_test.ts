@@ -17,6 +17,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { StandingOrder } from "../lvs/orders.ts";
 import { stateFileOf } from "../lib/path.ts";
+import { CheckersFile } from "./checkers_file.ts";
 import { OrderDesk } from "./order_desk.ts";
 import { readTrusted, writeTrusted } from "./trusted_file.ts";
 
@@ -40,7 +41,7 @@ class Bench {
   servers: readonly string[] = [A!, B!];
   hasRole = true;
   readonly desk = new OrderDesk({
-    path,
+    file: new CheckersFile(path, (_level, text) => this.said.push(text)),
     say: (_level, text) => this.said.push(text),
     names: () => new Map([[VS!, new Set(this.servers)]]),
     tell: (id, orders) => {

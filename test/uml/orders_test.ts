@@ -33,6 +33,11 @@ const nameOf = (address: string): string => `[${address}]:tcp:80`;
 const dest = (address: string, weight = 1, port = 80): string =>
   `-a -t ${VIP}:80 -r ${address}:${port} -m -w ${weight}`;
 
+/** The orders that a state file holds. */
+function ordersIn(path: string): unknown[] {
+  return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")).real_servers : [];
+}
+
 test.skipIf(!IN_GUEST)(
   "a drained server keeps its connections while new ones go elsewhere; orders come and go",
   async () => {
@@ -66,7 +71,7 @@ test.skipIf(!IN_GUEST)(
     expect(readFileSync("/run/orders.state", "utf8")).toContain(`"order": "drain"`);
 
     await give({ type: "enable" });
-    expect(existsSync("/run/orders.state")).toBeFalse();
+    expect(ordersIn("/run/orders.state")).toEqual([]);
     expect((await answers(network, 2)).sort()).toEqual(["one", "two"]);
 
     await give({ type: "maintenance" });
@@ -86,7 +91,7 @@ test.skipIf(!IN_GUEST)(
     expect(checkers.side.orders.length).toBe(1);
     await on(network, "director", () => checkers.configure(config.replace("80 {", "81 {")));
     expect(checkers.side.orders).toEqual([]);
-    expect(existsSync("/run/orders.state")).toBeFalse();
+    expect(ordersIn("/run/orders.state")).toEqual([]);
   },
 );
 
@@ -133,9 +138,9 @@ test.skipIf(!IN_GUEST)(
     daemon.rewrite("global_defs {\nreload_strict\n}\nnonsense\n");
     daemon.signal("SIGHUP");
     await daemon.waitForLog("Reload refused", 10_000);
-    expect(readFileSync(STATE_FILE, "utf8")).toBe(text);
+    expect(ordersIn(STATE_FILE)).toEqual([entry]);
     await reload(daemon, service(real(TWO, 80, CHECKED)));
-    await poll(() => !existsSync(STATE_FILE), 5000, "a state file");
+    await poll(() => ordersIn(STATE_FILE).length === 0, 5000, "an order");
     daemon.rewindLog();
     await daemon.waitForLog("is no longer configured: the order is dropped");
     await reload(daemon, config);
@@ -232,5 +237,56 @@ test.skipIf(!IN_GUEST)(
     expect(await daemon.stop(10_000)).toBe(0);
     expect(savedTable()).toEqual([]);
     expect(timeouts()).toBe(before);
+  },
+);
+
+test.skipIf(!IN_GUEST)(
+  "what a daemon has left that died whole, or was stopped with -I, goes when nobody names it any more",
+  async () => {
+    reset();
+    const [old, next, foreign] = ["10.9.0.1", "10.9.0.2", "10.9.0.3"];
+    const vs = (address: string): string => service(real(ONE, 80), `${address} 80`);
+    const lines = (address: string): string[] => [
+      `-A -t ${address}:80 -s rr`,
+      `-a -t ${address}:80 -r ${ONE}:80 -m -w 1`,
+    ];
+    const timeouts = (): string => run("ipvsadm", "-L", "--timeout").trim();
+    const usual = timeouts();
+    run("ipvsadm", "-A", "-t", `${foreign}:80`, "-s", "wlc");
+    const strange = [`-A -t ${foreign}:80 -s wlc`];
+    const words = ["-c", CHECKERS_PID_FILE];
+    const globals = "global_defs {\nlvs_timeouts tcp 77\n}\n";
+    const remembers = (address: string): Promise<void> =>
+      poll(
+        () =>
+          existsSync(STATE_FILE) && readFileSync(STATE_FILE, "utf8").includes(`${address}:tcp:80`),
+        10_000,
+        "nothing remembered",
+      );
+    {
+      await using daemon = startHere(globals + vs(old), { words });
+      await daemon.waitForLog("Startup complete", 20_000);
+      await remembers(old);
+      await daemon.crash();
+    }
+    expect(savedTable()).toEqual([...lines(old), ...strange].sort());
+    {
+      await using daemon = startHere(globals + vs(next), { words: [...words, "-I"] });
+      await daemon.waitForLog("Startup complete", 20_000);
+      await tableIs([...lines(next), ...strange], 1);
+      await remembers(next);
+      expect(await daemon.stop(10_000)).toBe(0);
+      // Not what the crash had left, but what was there before.
+      expect(timeouts()).toBe(usual);
+      expect(savedTable()).toEqual([...lines(next), ...strange].sort());
+    }
+    await using daemon = startHere(vs(old), { words });
+    await daemon.waitForLog("Startup complete", 20_000);
+    await tableIs([...lines(old), ...strange], 1);
+    await remembers(old);
+    expect(await daemon.stop(10_000)).toBe(0);
+    expect(savedTable()).toEqual(strange);
+    expect(existsSync(STATE_FILE)).toBeFalse();
+    reset();
   },
 );
