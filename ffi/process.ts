@@ -270,23 +270,26 @@ export function enterNamespaceOf(fd: number): void {
 }
 
 /**
- * What `open` gives in the network namespace the machine has started with, for what exists there alone;
- * where that cannot be entered, in our own. The kernel's threads live there, and process 2 is their parent.
+ * What `open` gives in the network namespace at `path`, or, when that cannot be entered and `orHere` allows it,
+ * in our own, where this thread is again afterwards. Throws SysError.
  */
-export function inFirstNetworkNamespace<T>(open: () => T): T {
+export function inNetworkNamespace<T>(path: string, open: () => T, orHere = false): T {
   const own = openOwnNamespace();
   try {
-    enterNetworkNamespace("/proc/2/ns/net");
-  } catch {
-    // A container without the right to.
-  }
-  try {
+    try {
+      enterNetworkNamespace(path);
+    } catch (error) {
+      if (!orHere) throw error;
+    }
     return open();
   } finally {
     enterNamespaceOf(own);
     libc.close(own);
   }
 }
+
+/** The network namespace the machine has started with: the kernel's threads live there, and 2 is their parent. */
+export const FIRST_NETWORK_NAMESPACE = "/proc/2/ns/net";
 
 /** An anonymous file of `size` bytes for memory shared between processes. Throws SysError. */
 export function openSharedMemory(name: string, size: number): number {

@@ -44,7 +44,7 @@ export const root = block(() => ({
     "net_namespace name missing - ignoring",
     (name) => `Duplicate net_namespace definition ${name} - ignoring`,
   ),
-  net_namespace_ipvs: later(ipvsNamespace()),
+  net_namespace_ipvs: ipvsNamespace(),
   namespace_with_ipsets: flag(
     "- ipsets in a network namespace with kernels before 3.13, which ours never needs; default off",
   ),

@@ -6,6 +6,7 @@
 import { ENOENT, ESRCH, NETLINK_GENERIC } from "../../ffi/constants.ts";
 import { readText } from "../../ffi/file.ts";
 import { SysError } from "../../ffi/libc.ts";
+import { inNetworkNamespace } from "../../ffi/process.ts";
 import { Netlink, type Request } from "../../ffi/netlink.ts";
 import { decodeFamily, encodeGetFamily } from "../netlink/generic.ts";
 import {
@@ -200,6 +201,20 @@ export class Ipvs {
 
   #one(bytes: Uint8Array, doing: string): SysError | undefined {
     return this.#socket.perform([{ bytes, doing }])[0];
+  }
+}
+
+/**
+ * The load balancer of the network namespace at `path`, undefined being ours: whom a socket talks to is
+ * settled when it is made. Throws {@link NoIpvs} and SysError.
+ */
+export function openIpvs(path: string | undefined): Ipvs {
+  if (path === undefined) return new Ipvs();
+  try {
+    return inNetworkNamespace(path, () => new Ipvs());
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    throw new NoIpvs(`Unable to set network namespace of IPVS: ${error.message}`);
   }
 }
 

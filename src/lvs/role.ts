@@ -19,7 +19,7 @@ import { Checking } from "./checking_perform.ts";
 import { type BalancerGlobals, concernsKernel, type LvsChange } from "./changes.ts";
 import type { Services } from "./checking.ts";
 import { Mirror } from "./mirror_perform.ts";
-import { Ipvs, NoIpvs } from "./perform.ts";
+import { NoIpvs, openIpvs } from "./perform.ts";
 
 /** From the end of a configuration to when its garbage is collected. */
 const SETTLE_US = 500_000;
@@ -83,6 +83,8 @@ class CheckersRole {
   /** Orders whose end the parent wants to hear of. */
   #obeying: number | undefined;
   #pidFile: string | undefined;
+  /** Undefined: our own. */
+  #ipvsNamespace: string | undefined;
   /** What the process ends with. */
   status = 0;
 
@@ -115,6 +117,9 @@ class CheckersRole {
     switch (message.type) {
       case "configure":
         this.#configure(message);
+        return;
+      case "ipvs-namespace":
+        this.#ipvsNamespace = message.path;
         return;
       case "conduct":
         this.#conductor.follow(message.conduct);
@@ -180,7 +185,7 @@ class CheckersRole {
   #open(): Balancer | undefined {
     try {
       const mirror = new Mirror(
-        new Ipvs(),
+        openIpvs(this.#ipvsNamespace),
         (level, text) => this.#log(level, text),
         (before) => {
           this.#parent.outbox.push({ type: "timeouts", before });

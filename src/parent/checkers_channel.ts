@@ -21,6 +21,8 @@ export type ToCheckers =
     /** Whether lines for -D are wanted. */
     readonly detail: boolean;
   }
+  /** Where the IPVS is that the role is for, when it is not here; comes before what is to be in it. */
+  | { readonly type: "ipvs-namespace"; readonly path: string }
   /** How the role is to behave as a process from now on. */
   | { readonly type: "conduct"; readonly conduct: Conduct }
   /** A VRRP instance has changed its state, or this is its state when the role was started. */

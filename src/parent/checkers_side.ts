@@ -32,6 +32,8 @@ export interface CheckersHousehold extends Household {
   readonly options: DaemonOptions;
   /** Absolute. */
   readonly pidFile: string;
+  /** The path of the network namespace whose IPVS is used; undefined is our own. */
+  readonly ipvsNamespace: string | undefined;
   /** The instances whose state is known. */
   instances(): Iterable<readonly [name: string, state: State["name"]]>;
   /** Everything known of what is tracked outside the role. */
@@ -250,6 +252,8 @@ export class CheckersSide implements Side {
   /** Tells a new role everything, and what its predecessor may have left that is not wanted any more. */
   #brief(): void {
     const config = this.#config!;
+    const { ipvsNamespace: path } = this.#household;
+    if (path !== undefined) this.#keeper.tell({ type: "ipvs-namespace", path });
     const old = this.#former === undefined ? [] : diffLvs(undefined, this.#former);
     if (this.#timeouts !== undefined) {
       this.#keeper.tell({ type: "timeouts", before: this.#timeouts });

@@ -307,6 +307,7 @@ export class Daemon {
       argv0: this.#invocation.argv0,
       argv: this.#invocation.argv,
       options: this.#options,
+      ipvsNamespace: this.#presence.ipvsNamespace,
       pidFile: this.#presence.pidFileOf("checkers", this.#options.checkersPidFile),
       instances: () => this.#instances,
       tracked: () => [...this.#watch?.results ?? [], ...this.#sessions.values()],

@@ -16,11 +16,8 @@ import {
   waitForEnd,
 } from "../../ffi/process.ts";
 import { DETACHED_VARIABLE, NAMESPACE_VARIABLE } from "./channel.ts";
-import { PID_FOLDER, type Place, usesPidFolder } from "./place.ts";
+import { namespacePath, PID_FOLDER, type Place, usesPidFolder } from "./place.ts";
 import { OWN_ENVIRONMENT } from "./supervisor.ts";
-
-/** Where ip-netns(8) keeps them. */
-const NAMESPACES = "/run/netns";
 
 /** What the new program has to know. */
 export interface Move {
@@ -38,7 +35,7 @@ export interface Move {
  * namespace's name, which the daemon sees in the place of the usual one. Throws SysError.
  */
 export function moveInto({ namespace, argv0, argv, detachedFrom, role }: Move): never {
-  enterNetworkNamespace(`${NAMESPACES}/${namespace}`);
+  enterNetworkNamespace(namespacePath(namespace));
   enterMountNamespace();
   const folder = `${PID_FOLDER}/${namespace}`;
   makeFolder(folder);

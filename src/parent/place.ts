@@ -10,8 +10,18 @@ import type { DaemonSettings } from "../config/load.ts";
 export interface Place {
   /** The network namespace that is to be entered; undefined stays where it was started. */
   readonly namespace?: string;
+  /** The network namespace whose IPVS is used; empty is that of process 1, undefined its own. */
+  readonly ipvsNamespace?: string;
   readonly instance?: string;
   readonly use_pid_dir?: true;
+}
+
+/** Where ip-netns(8) keeps network namespaces. */
+const NAMESPACES = "/run/netns";
+
+/** The path of a network namespace by its name; without one it is that of process 1. */
+export function namespacePath(name: string): string {
+  return name === "" ? "/proc/1/ns/net" : `${NAMESPACES}/${name}`;
 }
 
 /** Where pid files are when they have a directory of their own. */
@@ -20,11 +30,12 @@ export const PID_FOLDER = "/run/keepalived";
 /** The place a command line and a configuration ask for; `-s` beats `net_namespace`. */
 export function placeOf(
   { namespace }: Pick<DaemonOptions, "namespace">,
-  { net_namespace, instance, use_pid_dir }: DaemonSettings = {},
+  { net_namespace, net_namespace_ipvs, instance, use_pid_dir }: DaemonSettings = {},
 ): Place {
   const name = namespace ?? net_namespace;
   return {
     ...(name === undefined ? {} : { namespace: name }),
+    ...(net_namespace_ipvs === undefined ? {} : { ipvsNamespace: net_namespace_ipvs }),
     ...(instance === undefined ? {} : { instance }),
     ...(use_pid_dir === true ? { use_pid_dir } : {}),
   };

@@ -1,7 +1,7 @@
 /** Names that tell several daemons of one machine apart. */
 
 import { expect, test } from "bun:test";
-import { identSuffix, pidFileAt, type Place, placeOf } from "./place.ts";
+import { identSuffix, namespacePath, pidFileAt, type Place, placeOf } from "./place.ts";
 
 const TABLE: readonly [Place, string, string][] = [
   [{}, "/run/vrrp.pid", ""],
@@ -25,4 +25,13 @@ test("the command line beats the configuration", () => {
     .toEqual({ namespace: "a", instance: "i" });
   expect(placeOf({ namespace: undefined }, { net_namespace: "b", use_pid_dir: true }))
     .toEqual({ namespace: "b", use_pid_dir: true });
+});
+
+test("IPVS may be elsewhere", () => {
+  expect(placeOf({ namespace: "a" }, { net_namespace_ipvs: "b" }))
+    .toEqual({ namespace: "a", ipvsNamespace: "b" });
+  expect(placeOf({ namespace: "a" }, { net_namespace_ipvs: "" }))
+    .toEqual({ namespace: "a", ipvsNamespace: "" });
+  expect(namespacePath("b")).toBe("/run/netns/b");
+  expect(namespacePath("")).toBe("/proc/1/ns/net");
 });

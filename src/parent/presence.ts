@@ -9,7 +9,14 @@ import type { DaemonSettings } from "../config/load.ts";
 import type { LogLevel } from "../lib/log.ts";
 import { absolutePath } from "../lib/path.ts";
 import type { Log } from "./logs.ts";
-import { identSuffix, pidFileAt, type Place, placeOf, usesPidFolder } from "./place.ts";
+import {
+  identSuffix,
+  namespacePath,
+  pidFileAt,
+  type Place,
+  placeOf,
+  usesPidFolder,
+} from "./place.ts";
 
 /** How the daemon was called, as far as it matters here. */
 export interface Call {
@@ -41,6 +48,12 @@ export class Presence {
   /** The pid file of a process whose usual one is `/run/NAME.pid`, absolute. */
   pidFileOf(name: string, wanted: string): string {
     return absolutePath(this.#call.cwd, pidFileAt(this.#place, name, wanted));
+  }
+
+  /** The path of the network namespace whose IPVS is used; undefined is where the daemon is. */
+  get ipvsNamespace(): string | undefined {
+    const { ipvsNamespace: name } = this.#place;
+    return name === undefined ? undefined : namespacePath(name);
   }
 
   /** The network namespace that the daemon has to move to before it begins; undefined when it is there. */
@@ -97,7 +110,7 @@ export class Presence {
   /** A reload asks for this place, which cannot be had any more. */
   keep(settings: DaemonSettings | undefined): void {
     if (Bun.deepEquals(placeOf(this.#call.options, settings), this.#place)) return;
-    const what = "net_namespace, instance and use_pid_dir";
+    const what = "net_namespace, net_namespace_ipvs, instance and use_pid_dir";
     this.#say("warning", `Cannot change ${what} at a reload - keeping the old values`);
   }
 

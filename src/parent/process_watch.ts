@@ -8,7 +8,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { NETLINK_CONNECTOR } from "../../ffi/constants.ts";
 import type { BpfInstruction } from "../../ffi/layout.ts";
 import { NetlinkMonitor } from "../../ffi/netlink.ts";
-import { inFirstNetworkNamespace } from "../../ffi/process.ts";
+import { FIRST_NETWORK_NAMESPACE, inNetworkNamespace } from "../../ffi/process.ts";
 import { attachFilter } from "../../ffi/socket.ts";
 import type { TrackProcess } from "../config/track.ts";
 import type { LogLevel } from "../lib/log.ts";
@@ -86,8 +86,8 @@ export class ProcessWatch {
     try {
       const open = (): NetlinkMonitor =>
         new NetlinkMonitor([CN_IDX_PROC], BUFFER_BYTES, NETLINK_CONNECTOR);
-      // The connector is only there in the namespace the machine has started with.
-      const monitor = inFirstNetworkNamespace(open);
+      // The connector is only there; a container may not have the right to go there.
+      const monitor = inNetworkNamespace(FIRST_NETWORK_NAMESPACE, open, true);
       attachFilter(monitor.fd, NO_THREADS);
       monitor.send(encodeListen(), "asking for process events");
       this.#monitor = monitor;

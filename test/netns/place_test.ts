@@ -46,7 +46,7 @@ test("net_namespace: the whole daemon and its pid files are there, and nothing s
   }
   daemon.rewrite(config.replace("instance blue", "instance red"));
   daemon.signal("SIGHUP");
-  await daemon.waitForLog(/Cannot change net_namespace, instance .* at a reload/);
+  await daemon.waitForLog(/Cannot change net_namespace, .* at a reload/);
   await daemon.waitForLog("Reload complete");
   process.kill(vrrp, "SIGKILL");
   await daemon.waitForLog("Respawning");

@@ -35,6 +35,7 @@ export class Checkers implements AsyncDisposable {
       argv: [MAIN],
       options,
       pidFile,
+      ipvsNamespace: undefined,
       dontRespawn: false,
       isStopping: () => this.#isStopping,
       say: (_level, text) => void this.lines.push(text),

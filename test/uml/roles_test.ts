@@ -2,9 +2,11 @@
 
 import { expect, test } from "bun:test";
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { Backends } from "../support/backends.ts";
 import { netlinkBuffers } from "../support/buffers.ts";
-import { childrenOf, type Daemon } from "../support/daemon.ts";
+import { childrenOf, Daemon } from "../support/daemon.ts";
 import { reset, run, savedTable, startHere, tableIs } from "../support/ipvs_guest.ts";
+import { Network } from "../support/namespaces.ts";
 import { SCHED_RR, schedulingOf, statusOf } from "../support/scheduling.ts";
 import { IN_GUEST } from "../support/uml.ts";
 import { poll } from "../support/waiting.ts";
@@ -102,6 +104,59 @@ test.skipIf(!IN_GUEST)("lvs_sync_daemon_interface of an instance is a sync daemo
   await poll(() => daemons().length === 0, 10_000, "a daemon");
   expect(await daemon.stop(10_000)).toBe(0);
 });
+
+test.skipIf(!IN_GUEST)(
+  "IPVS of another network namespace, checks in the daemon's own",
+  async () => {
+    reset();
+    using network = new Network(["admin", "director", "server"]);
+    using backends = new Backends(network);
+    await backends.tcp("server", "10.0.0.3", 80);
+    // Nothing could be checked from there.
+    network.run("director", "ip", "link", "set", "eth0", "down");
+    const there = network.enter("director");
+    const checked = (address: string): string =>
+      `virtual_server ${address} 80 {\nlvs_sched rr\nlvs_method NAT\nprotocol TCP\nalpha\n` +
+      "delay_loop 1\nreal_server 10.0.0.3 80 {\nTCP_CHECK {\nconnect_timeout 2\n}\n}\n}\n";
+    const rows = (address: string): string[] => [
+      `-A -t ${address}:80 -s rr`,
+      `-a -t ${address}:80 -r 10.0.0.3:80 -m -w 1`,
+    ];
+    const elsewhere = (name: string): string => `net_namespace_ipvs ${name}\n`;
+    const settings = { words: ["-c", PID_FILE] };
+    const config = elsewhere(network.netns("director")) + checked("10.9.0.1");
+    {
+      await using daemon = new Daemon(network, "admin", config, settings);
+      await tableIs(rows("10.9.0.1"), 20_000, there);
+      expect(savedTable(network.enter("admin"))).toEqual([]);
+      daemon.rewrite(elsewhere("nobody") + checked("10.9.0.2"));
+      daemon.signal("SIGHUP");
+      await daemon.waitForLog(/Cannot change .*net_namespace_ipvs/, 20_000);
+      await tableIs(rows("10.9.0.2"), 20_000, there);
+      // So is a role that comes later.
+      process.kill(Number(readFileSync(PID_FILE, "utf8")), "SIGKILL");
+      await daemon.waitForLog("died: Respawning", 10_000);
+      await daemon.waitForLog("Startup complete", 20_000);
+      await tableIs(rows("10.9.0.2"), 20_000, there);
+      expect(await daemon.stop(10_000)).toBe(0);
+      expect(savedTable(there)).toEqual([]);
+    }
+    {
+      await using daemon = new Daemon(
+        network,
+        "admin",
+        elsewhere("") + checked("10.9.0.3"),
+        settings,
+      );
+      await tableIs(rows("10.9.0.3"), 20_000);
+      expect(await daemon.stop(10_000)).toBe(0);
+      expect(savedTable()).toEqual([]);
+    }
+    await using daemon = new Daemon(network, "admin", elsewhere("nobody") + service(), settings);
+    expect(await daemon.ended(20_000)).toBe(1);
+    expect(daemon.log).toContain("Unable to set network namespace of IPVS");
+  },
+);
 
 test.skipIf(!IN_GUEST)("the checkers role behaves as a process as it is asked to", async () => {
   const asked = (lines: string): string => `global_defs {\n${lines}\n}\n${service("ha_suspend")}`;
