@@ -238,14 +238,15 @@ const ROOMS: readonly Room[] = [
     modules: SYSTEM_AND_LIBRARIES,
   },
   {
-    name: "src/loop.ts, src/conductor.ts",
-    where: /^src\/(loop|conductor)\.ts$/,
-    values: /^(ffi|src\/lib)\//,
+    name: "src/loop.ts, src/conductor.ts, src/nftables.ts",
+    where: /^src\/(loop|conductor|nftables)\.ts$/,
+    values: /^(ffi|src\/(lib|netlink))\//,
     types: /^src\/config\//,
     modules: SYSTEM,
   },
   ...["vrrp", "lvs"].flatMap((own): Room[] => {
-    const around = `ffi/|src/(lib|wire|netlink|${own})/|src/parent/(\\w+_)?channel\\.ts`;
+    const around =
+      `ffi/|src/(lib|wire|netlink|${own})/|src/nftables\\.ts|src/parent/(\\w+_)?channel\\.ts`;
     return [
       {
         name: `src/${own}/perform.ts and what it is made of`,

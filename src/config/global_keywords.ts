@@ -328,17 +328,17 @@ export const globalDefs = lazyBlock({
     ),
   ...roleRows("vrrp", "the vrrp process", VRRP_NICE),
   nftables_ipvs: () =>
-    later(tableName(
+    tableName(
       "[TABLE] - one service for each group of virtual servers, by marks; default off",
       "keepalived_ipvs",
-    )),
+    ),
   nftables_ipvs_priority: () =>
-    later(priority(
+    priority(
       "N - priority of the base chains of that table; range -2147483648..2147483647; default -1",
       (text) => `invalid ipvs nftables chain priority '${text}'`,
-    )),
+    ),
   nftables_ipvs_start_fwmark: () =>
-    later(integer(
+    integer(
       "N - the first mark; range 1..4294967295; default 1000",
       1000,
       {
@@ -346,7 +346,7 @@ export const globalDefs = lazyBlock({
         max: UINT_MAX,
         says: (text) => `invalid ipvs nftables start_fwmark priority '${text}'`,
       },
-    )),
+    ),
   nftables_counters: () => flag("- count packets in the rules; default off"),
   ...fifoRows("notify_fifo", "events of both kinds"),
   ...fifoRows("vrrp_notify_fifo", "VRRP events"),

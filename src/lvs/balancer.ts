@@ -10,6 +10,8 @@ import type { IpvsTimeouts } from "../netlink/ipvs_control.ts";
 import type { Destination } from "../netlink/ipvs_destination.ts";
 import type { FromCheckers } from "../parent/checkers_channel.ts";
 import type { Balanced, BalancerGlobals, LvsChange } from "./changes.ts";
+import type { Marking } from "./marking_perform.ts";
+import { familiesOf, rangesOf } from "./marks.ts";
 import type { Mirror } from "./mirror_perform.ts";
 import { nameOf, type News } from "./news.ts";
 import { byService, type ServerOrders, type StandingOrder } from "./orders.ts";
@@ -46,6 +48,8 @@ interface Running {
 export interface BalancerParts {
   readonly loop: Pick<Loop, "schedule">;
   readonly mirror: Mirror;
+  /** What marks packets; asked for when some are to be. */
+  openMarking?(): Pick<Marking, "configure" | "canMark" | "mark" | "stop">;
   say(message: FromCheckers): void;
 }
 
@@ -73,6 +77,9 @@ export class Balancer {
   /** What operators want, by the names of services. */
   #orders: ReadonlyMap<string, ServerOrders> = new Map();
   #globals: BalancerGlobals | undefined;
+  #marking: ReturnType<NonNullable<BalancerParts["openMarking"]>> | undefined;
+  /** Something that is marked has come, gone or changed. */
+  #hasNewMarks = false;
 
   constructor(parts: BalancerParts) {
     this.#parts = parts;
@@ -121,6 +128,9 @@ export class Balancer {
     mirror.setTimeouts(globals.timeouts && inSeconds(globals.timeouts));
     this.#globals = globals;
     this.#setDaemons();
+    if (globals.marking !== undefined) this.#marking ??= this.#parts.openMarking?.();
+    this.#marking?.configure(globals.marking);
+    this.#hasNewMarks = this.#marking !== undefined;
   }
 
   #setDaemons(): void {
@@ -143,7 +153,9 @@ export class Balancer {
     }
   }
 
-  #put(key: string, balanced: Balanced, pool: Pool, news: readonly News[]): void {
+  #put(key: string, wanted: Balanced, pool: Pool, news: readonly News[]): void {
+    const balanced = this.#asPossible(wanted);
+    if (balanced.mark !== undefined) this.#hasNewMarks = true;
     const services = new Map(servicesOf(balanced).map((one) => [serviceId(one), one]));
     this.#running.set(key, { balanced, pool, services });
     for (const id of services.keys()) {
@@ -151,6 +163,13 @@ export class Balancer {
       this.#dirty.add(id);
     }
     this.#publish(key, balanced, news);
+  }
+
+  /** Where the kernel cannot mark packets, every address of a group is a service. */
+  #asPossible(balanced: Balanced): Balanced {
+    const { mark, entries } = balanced;
+    if (mark === undefined || this.#marking?.canMark(familiesOf(entries)) === true) return balanced;
+    return { ...balanced, mark: undefined };
   }
 
   #remove(key: string): void {
@@ -161,7 +180,8 @@ export class Balancer {
     this.#publish(key, running.balanced, stop(running.balanced, running.pool, true));
   }
 
-  #disown(key: string, { services }: Running): void {
+  #disown(key: string, { services, balanced }: Running): void {
+    if (balanced.mark !== undefined) this.#hasNewMarks = true;
     for (const id of services.keys()) {
       this.#owners.set(id, (this.#owners.get(id) ?? []).filter((owner) => owner !== key));
       this.#dirty.add(id);
@@ -272,7 +292,17 @@ export class Balancer {
       }
       this.#parts.mirror.reconcile(ids, wanted);
     }
+    if (this.#hasNewMarks) this.#mark();
     for (const message of this.#news.splice(0)) this.#parts.say(message);
+  }
+
+  #mark(): void {
+    this.#hasNewMarks = false;
+    const ranges = [...this.#running.values()].flatMap(({ balanced }) => {
+      const { server, entries, mark } = balanced;
+      return mark === undefined ? [] : rangesOf(server, entries, mark);
+    });
+    this.#marking?.mark(ranges);
   }
 
   /** What the table is to hold for a service; of several owners the first one's settings count. */
@@ -307,6 +337,7 @@ export class Balancer {
       this.#owners.clear();
     } else this.#dirty.clear();
     this.#running.clear();
+    this.#hasNewMarks = this.#marking !== undefined && !keepServices;
     if (this.#globals !== undefined) {
       mirror.setDaemons([]);
       mirror.setTimeouts(undefined);

@@ -4,12 +4,14 @@ import { expect, test } from "bun:test";
 import { balancingOf, fleet, realServer, virtualServer } from "../../test/support/balancing.ts";
 import { FakeIpvs } from "../../test/support/fake_ipvs.ts";
 import { asIpvsadmSaves } from "../../test/support/ipvs.ts";
+import { formatAddress } from "../lib/address.ts";
 import type { Alarm } from "../loop.ts";
 import type { IpvsTimeouts } from "../netlink/ipvs_control.ts";
 import type { FromCheckers } from "../parent/checkers_channel.ts";
-import { Balancer } from "./balancer.ts";
+import { Balancer, type BalancerParts } from "./balancer.ts";
 import { type Balancing, diffLvs, type LvsChange } from "./changes.ts";
 import { KnownPools } from "./known.ts";
+import { assignMarks } from "./marks.ts";
 import { Mirror } from "./mirror_perform.ts";
 import type { Order } from "./orders.ts";
 import { Ipvs } from "./perform.ts";
@@ -32,14 +34,31 @@ class Bench {
   readonly balancer: Balancer;
   #config: Balancing | undefined;
 
-  constructor(kernel = new FakeIpvs(), keep?: (before: IpvsTimeouts) => void) {
+  /** `marked`: a kernel that marks packets of IPv4, and is told what. */
+  constructor(
+    kernel = new FakeIpvs(),
+    keep?: (before: IpvsTimeouts) => void,
+    marked?: string[],
+  ) {
     this.kernel = kernel;
     const mirror = new Mirror(new Ipvs(kernel), (_, text) => this.refusals.push(text), keep);
     this.mirror = mirror;
     const loop = {
       schedule: (alarm: Alarm, at: number): void => void this.alarms.set(alarm, at),
     };
-    this.balancer = new Balancer({ loop, mirror, say: (message) => this.said.push(message) });
+    const openMarking = (): ReturnType<NonNullable<BalancerParts["openMarking"]>> => ({
+      configure: (settings) => void marked!.push(settings?.table ?? "nothing"),
+      canMark: (families) => !families.includes(6),
+      mark: (ranges) => {
+        const shown = ranges.map(({ first, port, mark }) =>
+          `${formatAddress(first)} ${port} ${mark}`
+        );
+        marked!.push(`${shown} (${kernel.asked.length} asked)`);
+      },
+      stop: () => {},
+    });
+    const say = (message: FromCheckers): void => void this.said.push(message);
+    this.balancer = new Balancer({ loop, mirror, openMarking, say });
   }
 
   /** Loads, performs, and forgets what was asked of the kernel for it. */
@@ -53,7 +72,8 @@ class Bench {
 
   /** Loads and performs; what the kernel was asked for. */
   read(text: string): string[] {
-    const next = balancingOf(text);
+    const config = balancingOf(text);
+    const next = { ...config, marks: assignMarks(config, this.#config?.marks) };
     this.balancer.configure(diffLvs(this.#config, next));
     this.#config = next;
     this.balancer.flush();
@@ -477,4 +497,50 @@ test("what the timeouts were before is kept over the death of a role", () => {
   second.balancer.shutdown(true);
   expect(second.kernel.timeouts).toEqual({ tcp: 900, tcpFin: 120, udp: 300 });
   expect(kept.length).toBe(1);
+});
+
+test("a group is a service by its mark, where packets can be marked; what is marked comes after it", () => {
+  const marked: string[] = [];
+  const bench = new Bench(new FakeIpvs(), undefined, marked);
+  const marking = "global_defs {\nnftables_ipvs\n}\n";
+  const group = (name: string, members: string, server = A): string =>
+    `virtual_server_group ${name} {\n${members}\n}\n` +
+    virtualServer(realServer(server), `group ${name}`);
+  const four = group("G", "192.0.2.1 80\n192.0.2.2 81");
+  const six = group("H", "2001:db8::1 80", "2001:db8::99 80");
+  expect(bench.read(marking + four + six)).toEqual([
+    "new FWM 1000",
+    "new FWM 1000 198.51.100.1:80",
+    "new [2001:db8::1]:tcp:80",
+    "new [2001:db8::1]:tcp:80 [2001:db8::99]:80",
+  ]);
+  const both = "192.0.2.1 80 1000,192.0.2.2 81 1000";
+  expect(marked.splice(0)).toEqual(["keepalived_ipvs", `${both} (4 asked)`]);
+  expect(bench.read(marking + four + six)).toEqual([]);
+  // Only what is marked is different: the service is the same.
+  const more = group("G", "192.0.2.1 80\n192.0.2.2 81\n192.0.2.3 82");
+  expect(bench.read(marking + more + six)).toEqual([]);
+  expect(marked.splice(0)).toEqual([`${both},192.0.2.3 82 1000 (0 asked)`]);
+  expect(bench.read(four + six)).toEqual([
+    "delete FWM 1000",
+    "new 192.0.2.1:tcp:80",
+    "new 192.0.2.1:tcp:80 198.51.100.1:80",
+    "new 192.0.2.2:tcp:81",
+    "new 192.0.2.2:tcp:81 198.51.100.1:80",
+  ]);
+  expect(marked.splice(0)).toEqual(["nothing", " (5 asked)"]);
+});
+
+test("at the end nothing is marked any more, unless the services stay", () => {
+  for (const keeps of [false, true]) {
+    const marked: string[] = [];
+    const bench = new Bench(new FakeIpvs(), undefined, marked);
+    const group = "virtual_server_group G {\n192.0.2.1 80\n}\n";
+    bench.read(
+      `global_defs {\nnftables_ipvs\n}\n${group}${virtualServer(realServer(A), "group G")}`,
+    );
+    marked.length = 0;
+    bench.balancer.shutdown(keeps);
+    expect(marked).toEqual(keeps ? [] : [" (1 asked)"]);
+  }
 });

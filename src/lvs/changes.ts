@@ -7,6 +7,8 @@ import type { LvsSyncDaemon, LvsTimeouts } from "../config/global_lvs_rows.ts";
 import type { Config } from "../config/load.ts";
 import type { GroupEntry, Ssl, VirtualServer } from "../config/lvs.ts";
 import type { TrackFile } from "../config/track.ts";
+import type { MarkingSettings } from "./marking.ts";
+import { markKey, type Marks } from "./marks.ts";
 import { serviceName } from "../lib/lvs_name.ts";
 import { type ReceiveBuffer, receiveBuffer } from "../lib/receive_buffer.ts";
 
@@ -17,6 +19,8 @@ export interface Balanced {
   readonly server: VirtualServer;
   /** What its group stands for; empty without one. */
   readonly entries: readonly GroupEntry[];
+  /** What goes to the group is marked with this, and one service for each family stands for all of it. */
+  readonly mark?: number | undefined;
 }
 
 /** What holds for IPVS as a whole. */
@@ -28,6 +32,8 @@ export interface BalancerGlobals extends CheckGlobals {
   readonly timeouts?: LvsTimeouts;
   /** With the id it has by its instance when it has none of its own. */
   readonly syncDaemon?: LvsSyncDaemon & { readonly id: number };
+  /** The tables that mark what goes to groups. */
+  readonly marking?: MarkingSettings;
   /** Servers that are in the pool from the start are announced. */
   readonly initNotifies: boolean;
 }
@@ -72,15 +78,17 @@ export type LvsChange =
   | { readonly type: "change"; readonly key: string; readonly balanced: Balanced };
 
 /** What of a configuration concerns the load balancer. */
-export type Balancing = Pick<
-  Config,
-  | "globals"
-  | "virtual_servers"
-  | "virtual_server_groups"
-  | "vrrp_instances"
-  | "ssl"
-  | "track_files"
->;
+export type Balancing =
+  & Pick<
+    Config,
+    | "globals"
+    | "virtual_servers"
+    | "virtual_server_groups"
+    | "vrrp_instances"
+    | "ssl"
+    | "track_files"
+  >
+  & { readonly marks?: Marks | undefined };
 
 /** The steps from `previous` to `next`: removals before what may take their place. */
 export function diffLvs(previous: Balancing | undefined, next: Balancing): LvsChange[] {
@@ -130,7 +138,8 @@ function byKey(config: Balancing | undefined): Map<string, Balanced> {
     let key = family;
     for (let n = 2; found.has(key); n++) key = `${family} #${n}`;
     const entries = target.type === "group" ? groups.get(target.group) ?? [] : [];
-    found.set(key, { name, server, entries });
+    const mark = config?.marks?.[markKey(server) ?? ""];
+    found.set(key, { name, server, entries, ...(mark === undefined ? {} : { mark }) });
   }
   return found;
 }
@@ -145,10 +154,17 @@ function globalsOf({ globals, vrrp_instances, ssl, ...config }: Balancing): Bala
     ...(lvs_timeouts === undefined ? {} : { timeouts: lvs_timeouts }),
     ...(daemon === undefined ? {} : { syncDaemon: { ...daemon, id } }),
     initNotifies: globals.rs_init_notifies ?? false,
+    ...markingOf(globals),
     ...(ssl === undefined ? {} : { ssl }),
     ...filesOf(config),
     ...buffersOf(globals),
   };
+}
+
+function markingOf(globals: Config["globals"]): Pick<BalancerGlobals, "marking"> {
+  const { nftables_ipvs: table, nftables_ipvs_priority: priority = -1 } = globals;
+  if (table === undefined) return {};
+  return { marking: { table, priority, counters: globals.nftables_counters === true } };
 }
 
 function buffersOf(globals: Config["globals"]): CheckGlobals {

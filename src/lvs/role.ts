@@ -5,19 +5,21 @@
 
 import { INTERFACE_SIGNALS, SIG_IGN } from "../../ffi/constants.ts";
 import { claimPidFile, removePidFile } from "../../ffi/pid_file.ts";
-import { setDisposition } from "../../ffi/process.ts";
+import { inNetworkNamespace, setDisposition } from "../../ffi/process.ts";
 import { releaseStartPages } from "../../ffi/start_pages.ts";
 import { monotonicUs } from "../../ffi/timer.ts";
 import type { LogLevel } from "../lib/log.ts";
 import { Conductor, ORDINARY } from "../conductor.ts";
 import { baseName } from "../lib/path.ts";
 import { type Alarm, Loop } from "../loop.ts";
+import { openNftables } from "../nftables.ts";
 import { RoleChannel } from "../parent/channel.ts";
 import type { FromCheckers, ToCheckers } from "../parent/checkers_channel.ts";
 import { Balancer } from "./balancer.ts";
 import { Checking } from "./checking_perform.ts";
 import { type BalancerGlobals, concernsKernel, type LvsChange } from "./changes.ts";
 import type { Services } from "./checking.ts";
+import type { Marking } from "./marking_perform.ts";
 import { Mirror } from "./mirror_perform.ts";
 import { NoIpvs, openIpvs } from "./perform.ts";
 
@@ -196,6 +198,7 @@ class CheckersRole {
       const balancer = new Balancer({
         loop: this.#loop,
         mirror,
+        openMarking: () => this.#openMarking(),
         say: (message) => this.#parent.outbox.push(message),
       });
       for (const tell of this.#early.splice(0)) tell(balancer, mirror);
@@ -208,6 +211,14 @@ class CheckersRole {
       this.#loop.stop();
       return undefined;
     }
+  }
+
+  #openMarking(): Marking {
+    // Few mark anything.
+    const { Marking } = require("./marking_perform.ts") as typeof import("./marking_perform.ts");
+    const path = this.#ipvsNamespace;
+    const open = path === undefined ? openNftables : () => inNetworkNamespace(path, openNftables);
+    return new Marking(this.#loop, (level, text) => this.#log(level, text), open);
   }
 
   /** Runs the checks that the virtual servers ask for now. */

@@ -14,6 +14,7 @@ import {
 } from "../netlink/ipvs.ts";
 import type { Destination } from "../netlink/ipvs_destination.ts";
 import type { Balanced } from "./changes.ts";
+import { familiesOf } from "./marks.ts";
 import { isServing, isSorry, type Pool, serverKey, type ServerState, weightOf } from "./quorum.ts";
 import { type Entry, serviceId } from "./table.ts";
 
@@ -24,11 +25,16 @@ const WHOLE_PREFIX = 128;
 const SECOND_US = 1_000_000;
 const SORRY_WEIGHT = 1;
 
-/** The services that a virtual server stands for: one, or one for each member of its group. */
-export function servicesOf({ server, entries }: Balanced): Service[] {
+/** The services that a virtual server stands for: one, or one for each family or member of its group. */
+export function servicesOf({ server, entries, mark }: Balanced): Service[] {
   const { target } = server;
+  if (mark !== undefined) {
+    return familiesOf(entries).map((family) =>
+      withSettings(server, markService(server, mark, family))
+    );
+  }
   if (target.type === "group") return entries.flatMap((entry) => servicesOfEntry(server, entry));
-  if (target.type === "fwmark") return [withSettings(server, markKey(server, target.fwmark))];
+  if (target.type === "fwmark") return [withSettings(server, markService(server, target.fwmark))];
   return [withSettings(server, addressKey(server, addressOf(target.address), target.port))];
 }
 
@@ -40,7 +46,7 @@ export function idsOf(balanced: Balanced): string[] {
 function servicesOfEntry(server: VirtualServer, entry: GroupEntry): Service[] {
   switch (entry.type) {
     case "fwmark":
-      return [withSettings(server, markKey(server, entry.fwmark, entry.family))];
+      return [withSettings(server, markService(server, entry.fwmark, entry.family))];
     case "address":
       return [withSettings(server, addressKey(server, addressOf(entry.address), entry.port))];
     case "range":
@@ -74,7 +80,7 @@ function addressKey(server: VirtualServer, address: Address, port: number): Serv
   return { family: familyOf(address), protocol, address, port };
 }
 
-function markKey({ ip_family }: VirtualServer, fwmark: number, family = ip_family): ServiceKey {
+function markService({ ip_family }: VirtualServer, fwmark: number, family = ip_family): ServiceKey {
   return { family: family ?? 4, fwmark };
 }
 

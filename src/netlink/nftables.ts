@@ -71,20 +71,26 @@ const NFTA_SET_KEY_TYPE = 4;
 const NFTA_SET_KEY_LEN = 5;
 const NFTA_SET_DATA_TYPE = 6;
 const NFTA_SET_DATA_LEN = 7;
+const NFTA_SET_DESC = 9;
 const NFTA_SET_ID = 10;
 const NFTA_SET_USERDATA = 13;
+const NFTA_SET_DESC_CONCAT = 2;
+const NFTA_SET_FIELD_LEN = 1;
 const NFTA_SET_ELEM_LIST_TABLE = 1;
 const NFTA_SET_ELEM_LIST_SET = 2;
 const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
 const NFTA_SET_ELEM_KEY = 1;
 const NFTA_SET_ELEM_DATA = 2;
 const NFTA_SET_ELEM_FLAGS = 3;
+const NFTA_SET_ELEM_KEY_END = 10;
 const NFT_SET_ELEM_INTERVAL_END = 1;
 
 /** Flags of a set: its elements never change once it is in use. */
 export const NFT_SET_CONSTANT = 0x2;
-/** Each element is the start of a range or its end. */
+/** Each element is the start of a range or its end, or, with a key of several, a range of each of them. */
 export const NFT_SET_INTERVAL = 0x4;
+/** A key of several is taken apart (Linux 5.6). */
+const NFT_SET_CONCAT = 0x80;
 /** Each key has data. */
 const NFT_SET_MAP = 0x8;
 /** The type of data that is a verdict. */
@@ -170,6 +176,8 @@ export interface NewSet extends SetName {
 export interface Element {
   /** As long as the set's key. */
   readonly key: Uint8Array;
+  /** Of a set with NFT_SET_INTERVAL and a key of several: the last of each. */
+  readonly lastKey?: Uint8Array;
   /** Of a map. */
   readonly data?: Uint8Array | Verdict;
   /** Of a set with NFT_SET_INTERVAL: the key is the first behind a range. */
@@ -285,19 +293,32 @@ export function encodeDeleteNftRules(table: Table, chain: string, id?: bigint): 
 
 /** Adds a set or a map. */
 export function encodeNewSet(set: NewSet): Uint8Array {
-  const { table, data, key } = set;
+  const { table, data, key, flags = 0 } = set;
+  const hasRanges = key.length > 1 && (flags & NFT_SET_INTERVAL) !== 0;
   return encode(NFT_MSG_NEWSET, NLM_F_CREATE, table, (w) => {
     w.text(NFTA_SET_TABLE, table.name);
     w.text(NFTA_SET_NAME, set.name);
-    w.be32(NFTA_SET_FLAGS, (set.flags ?? 0) | (data === undefined ? 0 : NFT_SET_MAP));
+    const implied = (data === undefined ? 0 : NFT_SET_MAP) | (hasRanges ? NFT_SET_CONCAT : 0);
+    w.be32(NFTA_SET_FLAGS, flags | implied);
     w.be32(NFTA_SET_KEY_TYPE, keyType(key));
     w.be32(NFTA_SET_KEY_LEN, keyLength(key));
     if (data !== undefined) {
       w.be32(NFTA_SET_DATA_TYPE, data === "verdict" ? NFT_DATA_VERDICT : TYPES[data].number);
       w.be32(NFTA_SET_DATA_LEN, data === "verdict" ? 0 : TYPES[data].length);
     }
+    if (hasRanges) w.nest(NFTA_SET_DESC | NLA_F_NESTED, () => writeFields(w, key));
     w.be32(NFTA_SET_ID, set.id);
     w.bytes(NFTA_SET_USERDATA, byteOrders(set));
+  });
+}
+
+/** How long each part of a key is. */
+function writeFields(w: AttributeWriter, key: readonly NftType[]): void {
+  w.nest(NFTA_SET_DESC_CONCAT | NLA_F_NESTED, () => {
+    for (const type of key) {
+      const { length } = TYPES[type];
+      w.nest(NFTA_LIST_ELEM | NLA_F_NESTED, () => w.be32(NFTA_SET_FIELD_LEN, length));
+    }
   });
 }
 
@@ -370,9 +391,10 @@ function encodeElements(
   return out;
 }
 
-function writeElement(w: AttributeWriter, { key, data, isEnd }: Element): void {
+function writeElement(w: AttributeWriter, { key, lastKey, data, isEnd }: Element): void {
   if (isEnd) w.be32(NFTA_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END);
   writeData(w, NFTA_SET_ELEM_KEY, key);
+  if (lastKey !== undefined) writeData(w, NFTA_SET_ELEM_KEY_END, lastKey);
   if (data !== undefined) writeData(w, NFTA_SET_ELEM_DATA, data);
 }
 

@@ -10,6 +10,7 @@ import { KnownPools } from "../lvs/known.ts";
 import { namesOf, type OrderRequest, type StandingOrder } from "../lvs/orders.ts";
 import type { IpvsTimeouts } from "../netlink/ipvs_control.ts";
 import type { World } from "../config/world.ts";
+import { assignMarks } from "../lvs/marks.ts";
 import type { State } from "../vrrp/state.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
 import { CheckersFile } from "./checkers_file.ts";
@@ -53,7 +54,7 @@ const PART = 64;
 export class CheckersSide implements Side {
   readonly #household: CheckersHousehold;
   readonly #keeper: Keeper<ToCheckers, FromCheckers>;
-  #config: Config | undefined;
+  #config: (Config & Pick<Balancing, "marks">) | undefined;
   /** What roles that have died were told: their services are still in the kernel. */
   #former: Balancing | undefined;
   /** What the role, or one that has died, has told of its pools. */
@@ -103,8 +104,11 @@ export class CheckersSide implements Side {
     return this.#keeper.pid;
   }
 
-  configure(config: Config): void {
+  configure(next: Config): void {
     const before = this.#config;
+    // Marks stay with their groups, through reloads and new roles.
+    const marks = assignMarks(next, before?.marks);
+    const config = marks === undefined ? next : { ...next, marks };
     this.#config = config;
     if (before === undefined) this.#recover();
     this.#programs?.refresh();

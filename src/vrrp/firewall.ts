@@ -8,21 +8,24 @@
  */
 
 import type { Address, Family } from "../lib/address.ts";
-import { NLM_F_EXCL } from "../netlink/message.ts";
 import {
   type Element,
   encodeDeleteElements,
   encodeDeleteTable,
-  encodeNewChain,
   encodeNewElements,
-  encodeNewNftRule,
-  encodeNewSet,
-  encodeNewTable,
-  type NewSet,
   NFT_SET_CONSTANT,
   type SetName,
   type Table,
 } from "../netlink/nftables.ts";
+import {
+  DESTINATION4,
+  DESTINATION6,
+  host32,
+  is,
+  load,
+  loadMeta,
+  TableBuilder,
+} from "../netlink/nft_table.ts";
 import { type Expression, NFT_REG_1, NFT_REG_2, type Verdict } from "../netlink/nft_expression.ts";
 import { isLinkLocal } from "./links.ts";
 
@@ -84,19 +87,14 @@ export function tableOf({ family, options }: Structure): Table {
   return { family: family === 4 ? "ip" : "ip6", name: options.nftables ?? TABLE_NAME };
 }
 
-/**
- * Makes a table, in place of one that may be there, in one batch: at no time is there none. `isNew`: there
- * is none, and EEXIST the answer if there is.
- */
+/** Makes a table, in place of one that may be there unless `isNew`, see {@link TableBuilder.messages}. */
 export function makeTable(structure: Structure, members: Members, isNew = false): Uint8Array[] {
-  const table = tableOf(structure);
-  const builder = new Builder(table, structure.options);
-  const start = isNew
-    ? [encodeNewTable(table, NLM_F_EXCL)]
-    : [encodeNewTable(table), encodeDeleteTable(table), encodeNewTable(table)];
+  const { nftables_priority: priority = PRIORITY, nftables_counters: counters = false } =
+    structure.options;
+  const builder = new TableBuilder(tableOf(structure), { priority, counters });
   if (structure.family === 4) build4(builder, structure);
   else build6(builder, structure);
-  return [...start, ...builder.messages(), ...addMembers(structure, members)];
+  return [...builder.messages(isNew), ...addMembers(structure, members)];
 }
 
 /** Removes a table; ENOENT when there is none. */
@@ -140,83 +138,16 @@ const VIPS = "vips";
 const LINK_LOCAL_VIPS = "vips_link_local";
 const NEIGHBOUR_DISCOVERY = "neighbor-discovery";
 
-/** A number as this host has it. */
-function host32(value: number): Uint8Array {
-  return new Uint8Array(Uint32Array.of(value).buffer);
-}
-
-/** Collects what a table is made of, in the order in which the kernel has to hear of it. */
-class Builder {
-  readonly #table: Table;
-  readonly #priority: number;
-  readonly #counters: boolean;
-  readonly #sets: Uint8Array[] = [];
-  readonly #chains: Uint8Array[] = [];
-  readonly #rules: Uint8Array[] = [];
-
-  constructor(table: Table, { nftables_priority, nftables_counters }: FirewallOptions) {
-    this.#table = table;
-    this.#priority = nftables_priority ?? PRIORITY;
-    this.#counters = nftables_counters === true;
-  }
-
-  set(set: Omit<NewSet, "table" | "id">, elements: readonly Element[] = []): void {
-    const name = { table: this.#table, name: set.name };
-    this.#sets.push(encodeNewSet({ ...set, ...name, id: this.#sets.length + 1 }));
-    this.#sets.push(...encodeNewElements(name, elements));
-  }
-
-  hooked(name: "in" | "out"): void {
-    const point = name === "in" ? "input" : "output";
-    const hook = { point, priority: this.#priority, policy: "accept" } as const;
-    this.#chains.push(encodeNewChain({ table: this.#table, name, hook }));
-  }
-
-  called(name: string): void {
-    this.#chains.push(encodeNewChain({ table: this.#table, name }));
-  }
-
-  rule(chain: string, expressions: readonly Expression[], verdict: Verdict): void {
-    const counter: Expression[] = this.#counters
-      ? [{ type: "counter", packets: 0n, bytes: 0n }]
-      : [];
-    const end: Expression = { type: "verdict", verdict };
-    const all = [...expressions, ...counter, end];
-    this.#rules.push(encodeNewNftRule({ table: this.#table, chain, expressions: all }));
-  }
-
-  messages(): Uint8Array[] {
-    return [...this.#sets, ...this.#chains, ...this.#rules];
-  }
-}
-
 const DROP: Verdict = { type: "drop" };
 const ACCEPT: Verdict = { type: "accept" };
-
-function load(base: "network" | "transport", offset: number, length: number): Expression {
-  return { type: "payload", base, offset, length, to: NFT_REG_1 };
-}
-
-function is(data: Uint8Array): Expression {
-  return { type: "cmp", from: NFT_REG_1, operator: "==", data };
-}
 
 function inSet(set: string): Expression {
   return { type: "lookup", set, from: NFT_REG_1 };
 }
 
-function loadMeta(
-  key: Extract<Expression, { type: "meta" }>["key"],
-  to = NFT_REG_1,
-): Expression {
-  return { type: "meta", key, to };
-}
-
 const PROTOCOL4 = load("network", 9, 1);
 const SOURCE4 = load("network", 12, 4);
-const DESTINATION4 = load("network", 16, 4);
 const SOURCE6 = load("network", 8, 16);
-const DESTINATION6 = load("network", 24, 16);
 const ICMPV6_TYPE: readonly Expression[] = [
   loadMeta("l4proto"),
   is(Uint8Array.of(IPPROTO_ICMPV6)),
@@ -247,7 +178,7 @@ function withinLinkLocal(address: Expression): readonly Expression[] {
   return [address, { type: "bitwise", from: NFT_REG_1, to: NFT_REG_1, mask, xor }, is(prefix)];
 }
 
-function build4(builder: Builder, { guardsVmacs, guardsAddresses }: Structure): void {
+function build4(builder: TableBuilder, { guardsVmacs, guardsAddresses }: Structure): void {
   if (guardsVmacs) builder.set({ name: VMAC_MAP, key: ["iface_index"], data: "iface_index" });
   if (guardsAddresses) builder.set({ name: VIPS, key: ["ipv4_addr"] });
   builder.hooked("out");
@@ -261,7 +192,7 @@ function build4(builder: Builder, { guardsVmacs, guardsAddresses }: Structure): 
   builder.rule("in", [DESTINATION4, inSet(VIPS)], DROP);
 }
 
-function build6(builder: Builder, { guardsVmacs, guardsAddresses }: Structure): void {
+function build6(builder: TableBuilder, { guardsVmacs, guardsAddresses }: Structure): void {
   if (guardsVmacs) {
     builder.set({ name: VMAC_MAP, key: ["iface_index"], data: "iface_index" });
     builder.set({ name: VMAC_SET, key: ["iface_index"] });
@@ -283,7 +214,7 @@ function build6(builder: Builder, { guardsVmacs, guardsAddresses }: Structure): 
   if (guardsAddresses) guardRules6(builder);
 }
 
-function guardSets6(builder: Builder): void {
+function guardSets6(builder: TableBuilder): void {
   builder.set({ name: VIPS, key: ["ipv6_addr"] });
   builder.set(
     { name: NEIGHBOUR_DISCOVERY, key: ["icmpv6_type"], flags: NFT_SET_CONSTANT },
@@ -294,7 +225,7 @@ function guardSets6(builder: Builder): void {
   builder.set({ name: LINK_LOCAL_VIPS, key: ["ipv6_addr", "iface_index"] });
 }
 
-function guardRules6(builder: Builder): void {
+function guardRules6(builder: TableBuilder): void {
   const discovery = [...ICMPV6_TYPE, inSet(NEIGHBOUR_DISCOVERY)];
   for (const [name, address] of [["out", SOURCE6], ["in", DESTINATION6]] as const) {
     const chain = `${name}_link_local`;

@@ -4,11 +4,10 @@
  */
 
 import { EEXIST, ENOENT } from "../../ffi/constants.ts";
-import { SysError } from "../../ffi/libc.ts";
-import { Netlink } from "../../ffi/netlink.ts";
+import type { SysError } from "../../ffi/libc.ts";
 import { type Family, formatAddress } from "../lib/address.ts";
 import type { LogLevel } from "../lib/log.ts";
-import { decodeTable, encodeBatch, encodeDumpTables } from "../netlink/nftables.ts";
+import { type Conversation, Nftables, tableKey } from "../nftables.ts";
 import {
   addMembers,
   type FirewallOptions,
@@ -24,9 +23,6 @@ import {
 } from "./firewall.ts";
 import { isLinkLocal } from "./links.ts";
 import type { Guard } from "./perform.ts";
-
-/** linux/netlink.h */
-const NETLINK_NETFILTER = 12;
 
 /** A table and what is in it now. */
 export interface Guarding extends Members {
@@ -46,8 +42,7 @@ export class Firewall implements Guard {
   readonly #log: (level: LogLevel, text: string) => void;
   readonly #wanted: () => readonly Guarding[];
   readonly #made = new Map<string, Made>();
-  readonly #open: () => Pick<Netlink, "transact" | "dump">;
-  #netlink: Pick<Netlink, "transact" | "dump"> | undefined;
+  readonly #nftables: Nftables;
   /** What the kernel did not make, as text: it is not asked for the same again. */
   readonly #refused = new Map<string, string>();
   #isStale = false;
@@ -59,11 +54,11 @@ export class Firewall implements Guard {
   constructor(
     log: (level: LogLevel, text: string) => void,
     wanted: () => readonly Guarding[],
-    open: () => Pick<Netlink, "transact" | "dump"> = () => new Netlink(NETLINK_NETFILTER),
+    open?: () => Conversation,
   ) {
     this.#log = log;
     this.#wanted = wanted;
-    this.#open = open;
+    this.#nftables = new Nftables(log, open);
   }
 
   /** Whether there is no table. */
@@ -79,17 +74,8 @@ export class Firewall implements Guard {
   /** Looks whether the tables are there: whoever loads rules anew may have flushed them all. */
   verify(): void {
     if (this.#made.size === 0) return;
-    const there = new Set<string>();
-    try {
-      this.#netlink!.dump(encodeDumpTables(), "listing the tables of nftables", ({ payload }) => {
-        const table = decodeTable(payload);
-        if (table !== undefined) there.add(`${table.family} ${table.name}`);
-      });
-    } catch (error) {
-      if (!(error instanceof SysError)) throw error;
-      this.#log("error", error.message);
-      return;
-    }
+    const there = this.#nftables.tables();
+    if (there === undefined) return;
     for (const key of this.#made.keys()) {
       if (there.has(key)) continue;
       this.#made.delete(key);
@@ -137,14 +123,14 @@ export class Firewall implements Guard {
         continue;
       }
       this.#made.delete(key);
-      this.#transact(removeTable(made.structure), `removing the table ${key}`, ENOENT);
+      this.#nftables.transact(removeTable(made.structure), `removing the table ${key}`, ENOENT);
     }
   }
 
   /** The tables go, with all that is in them. */
   stop(): void {
     for (const [key, { structure }] of this.#made) {
-      this.#transact(removeTable(structure), `removing the table ${key}`, ENOENT);
+      this.#nftables.transact(removeTable(structure), `removing the table ${key}`, ENOENT);
     }
     this.#made.clear();
   }
@@ -153,7 +139,11 @@ export class Firewall implements Guard {
   withdraw(options: FirewallOptions): void {
     for (const family of [4, 6] as const) {
       const structure = { family, options, guardsVmacs: false, guardsAddresses: false };
-      this.#transact(removeTable(structure), `removing the table ${keyOf(structure)}`, ENOENT);
+      this.#nftables.transact(
+        removeTable(structure),
+        `removing the table ${keyOf(structure)}`,
+        ENOENT,
+      );
     }
   }
 
@@ -168,7 +158,7 @@ export class Firewall implements Guard {
       addresses: structure.guardsAddresses ? [...addresses.values()] : [],
     };
     const make = (isNew: boolean): SysError | undefined =>
-      this.#transact(makeTable(structure, members, isNew), doing, isNew ? EEXIST : 0);
+      this.#nftables.transact(makeTable(structure, members, isNew), doing, isNew ? EEXIST : 0);
     let refusal = make(before === undefined);
     if (refusal?.code === EEXIST) {
       this.#log("info", `Table ${key} is there already, of a predecessor - replacing it`);
@@ -195,7 +185,7 @@ export class Firewall implements Guard {
       addresses: newAddresses.map(([, one]) => one),
     };
     const doing = `adding to the table ${keyOf(structure)}`;
-    const refusal = this.#transact(addMembers(structure, added), doing, ENOENT);
+    const refusal = this.#nftables.transact(addMembers(structure, added), doing, ENOENT);
     for (const [key, one] of newVmacs) vmacs.set(key, one);
     for (const [key, one] of newAddresses) addresses.set(key, one);
     return refusal;
@@ -210,31 +200,14 @@ export class Firewall implements Guard {
       addresses: oldAddresses.map(([, one]) => one),
     };
     const doing = `removing from the table ${keyOf(structure)}`;
-    this.#transact(removeMembers(structure, removed), doing, ENOENT);
+    this.#nftables.transact(removeMembers(structure, removed), doing, ENOENT);
     for (const [key] of oldVmacs) vmacs.delete(key);
     for (const [key] of oldAddresses) addresses.delete(key);
-  }
-
-  /** The refusal of a batch, if it was; all but the expected ones are logged. */
-  #transact(changes: readonly Uint8Array[], doing: string, expected: number): SysError | undefined {
-    if (changes.length === 0) return undefined;
-    try {
-      this.#netlink ??= this.#open();
-      const batch = encodeBatch(changes).map((bytes) => ({ bytes, doing }));
-      const refusal = this.#netlink.transact(batch);
-      if (refusal !== undefined && refusal.code !== expected) this.#log("error", refusal.message);
-      return refusal;
-    } catch (error) {
-      if (!(error instanceof SysError)) throw error;
-      this.#log("error", error.message);
-      return error;
-    }
   }
 }
 
 function keyOf(structure: Structure): string {
-  const { family, name } = tableOf(structure);
-  return `${family} ${name}`;
+  return tableKey(tableOf(structure));
 }
 
 function vmacsByKey({ vmacs }: Members): Map<string, GuardedVmac> {

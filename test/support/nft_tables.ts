@@ -197,6 +197,13 @@ function tablesInet(): Uint8Array[] {
       data: "mark",
       flags: NFT_SET_INTERVAL,
     }),
+    encodeNewSet({
+      ...set(TI, "ranges"),
+      id: 1,
+      key: ["ipv4_addr", "inet_service"],
+      data: "mark",
+      flags: NFT_SET_INTERVAL,
+    }),
     encodeNewSet({ ...set(TI, "where"), id: 1, key: ["mark"], data: "verdict" }),
     hooked(TI, "pre", "prerouting", -150),
     encodeNewChain(set(TI, "more")),
@@ -208,6 +215,14 @@ function tablesInet(): Uint8Array[] {
       { key: port(0), isEnd: true },
       { key: port(80), data: host32(1002) },
       { key: port(90), isEnd: true },
+    ]),
+    ...encodeNewElements(set(TI, "ranges"), [
+      { ...one80, lastKey: one80.key },
+      {
+        key: join(ip("192.0.2.8"), port(0), port(0)),
+        lastKey: join(ip("192.0.2.15"), port(0xffff), port(0)),
+        data: host32(1001),
+      },
     ]),
     ...encodeNewElements(set(TI, "where"), [
       { key: host32(5), data: { type: "drop" } },

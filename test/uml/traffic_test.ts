@@ -78,6 +78,71 @@ test.skipIf(!IN_GUEST)("a group: every address and port of it, and marked packet
   }
 });
 
+test.skipIf(!IN_GUEST)(
+  "a group as one service, or, where no packet can be marked, as ever",
+  async () => {
+    using network = lab();
+    using backends = new Backends(network);
+    for (const port of [7777, 8080]) await backends.tcp("one", ONE!, port, `one ${port}`);
+    const director = network.enter("director");
+    const canMark =
+      Bun.spawnSync([...director, "nft", "add table ip t; delete table ip t"]).success;
+    const group = (name: string, ...members: string[]): string =>
+      `virtual_server_group ${name} {\n${members.join("\n")}\n}\n`;
+    const balanced = (port: number, name: string, more = ""): string =>
+      service(real(ONE!, port) + more, `group ${name}`);
+    const settings = "global_defs {\nnftables_ipvs\n}\n";
+    const before = settings + group("G", `${VIP} 80`, `${VIP} 81`) + balanced(8080, "G") +
+      group("ANY", "10.0.0.1") + balanced(80, "ANY", "persistence_timeout 60\n");
+    // Another one comes first, but marks stay where they are.
+    const after = settings + group("NEW", "10.9.9.9 80") + balanced(80, "NEW") +
+      before.slice(settings.length).replace(`${VIP} 81`, "$&\n10.0.0.90-110 82");
+    const rows = (key: string, port: number, more = ""): string[] => [
+      `-A ${key} -s rr${more}`,
+      `-a ${key} -r 10.0.0.3:${port} -m -w 1`,
+    ];
+    const one = (addresses: readonly string[], mark: number, port: number, more = ""): string[] =>
+      (canMark ? [`-f ${mark}`] : addresses.map((address) => `-t ${address}`))
+        .flatMap((key) => rows(key, port, more));
+    const range = Array.from({ length: 21 }, (_, i) => `10.0.0.${90 + i}:82`);
+    const any = one(["10.0.0.1:0"], 1001, 80, " -p 60");
+    await using daemon = await balancing(network, before);
+    const text = "each address of a group gets a service of its own";
+    expect(daemon.log.includes(text)).toBe(!canMark);
+    await tableIs([...one([`${VIP}:80`, `${VIP}:81`], 1000, 8080), ...any], 10_000, director);
+    for (const port of [80, 81]) {
+      expect([port, ...await answers(network, 1, VIP, port)]).toEqual([port, "one 8080"]);
+    }
+    expect(await answers(network, 1, "10.0.0.1", 7777)).toEqual(["one 7777"]);
+    using call = await Call.make(network, "client", VIP, 80);
+    await call.greeting();
+    await reload(daemon, after);
+    await call.echo("after a reload");
+    await tableIs(
+      [
+        ...one(["10.9.9.9:80"], 1002, 80),
+        ...one([`${VIP}:80`, `${VIP}:81`, ...range], 1000, 8080),
+        ...any,
+      ],
+      10_000,
+      director,
+    );
+    expect(await answers(network, 1, VIP, 82)).toEqual(["one 8080"]);
+    process.kill(Number(readFileSync("/run/uml-checkers.pid", "utf8")), "SIGKILL");
+    await daemon.waitForLog("died: Respawning", 10_000);
+    await daemon.waitForLog("Startup complete", 20_000);
+    await call.echo("after a crash of the role");
+    if (canMark) {
+      network.run("director", "nft", "flush ruleset");
+      await daemon.waitForLog("Table ip keepalived_ipvs was removed by somebody else", 20_000);
+      expect(await answers(network, 1, VIP, 82)).toEqual(["one 8080"]);
+    }
+    expect(await daemon.stop(10_000)).toBe(0);
+    expect(savedTable(director)).toEqual([]);
+    if (canMark) expect(network.run("director", "nft", "list ruleset")).toBe("");
+  },
+);
+
 test.skipIf(!IN_GUEST)("no connection ends for a reload, a crash, or a stop with -I", async () => {
   using network = lab();
   using backends = new Backends(network);
