@@ -240,3 +240,26 @@ test("a hardware address is ours when one of our links has it", () => {
   expect(table.isOurs(mac.with(5, 2))).toBe(false);
   expect(table.isOurs(mac.subarray(0, 5))).toBe(false);
 });
+
+test("a link works when it is there, up and running, or when whoever knows better says so", () => {
+  const table = tableOf([
+    link(2, "eth0"),
+    link(3, "eth1", { up: false }),
+    link(4, "eth2", { running: false }),
+  ]);
+  const works = (): boolean[] => ["eth0", "eth1", "eth2", "eth9"].map((name) => table.works(name));
+  expect(works()).toEqual([true, false, false, false]);
+  table.opinion = ({ name }) => name === "eth1";
+  expect(works()).toEqual([false, true, false, false]);
+});
+
+test("the link-local address is the first that detection has not failed, tentative or not", () => {
+  const table = tableOf([link(2, "eth0")], [
+    on(2, "2001:db8::1/64"),
+    on(2, "fe80::1/64", IFA_F_DADFAILED),
+    on(2, "fe80::2/64", IFA_F_TENTATIVE),
+    on(2, "fe80::3/64"),
+  ]);
+  expect(formatAddress(table.linkLocal(2)!)).toBe("fe80::2");
+  expect(table.linkLocal(3)).toBeUndefined();
+});
