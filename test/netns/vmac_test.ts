@@ -530,6 +530,39 @@ test("a VMAC is removed or renamed by somebody: it is back at once, its instance
   expect(vmacNames(network, "a")).toEqual([]);
 });
 
+test("IPv6, single addresses and a BACKUP: any VMAC that is removed is back with what it held", async () => {
+  using network = new Network(["a", "b"], { ipv6: true, hasSecondLink: true });
+  const config = (priority: number): string =>
+    vmac("use_vmac_addr", {
+      name: "V4",
+      priority,
+      addresses: [VIP, "10.1.0.100/32 dev eth1"],
+    }) + vmac("", { name: "V6", priority, addresses: ["fe80::7", "fd00::100/64"] });
+  await using a = new Daemon(network, "a", config(200));
+  await a.waitForLog("(V4) Entering MASTER STATE");
+  await using b = new Daemon(network, "b", config(100));
+  await b.waitForLog("Startup complete");
+  const held = (host: string): string[][] =>
+    vmacNames(network, host).map((
+      name,
+    ) => [name, ...network.addresses(host, name), linksOf(network, host).get(name)!.operstate])
+      .toSorted();
+  const isAll = (): boolean => held("a").filter((row) => row.length > 2).length === 3;
+  await poll(isAll, 5000, "not all is there");
+  for (const [host, daemon] of [["a", a], ["b", b]] as const) {
+    const before = held(host);
+    expect(before).toHaveLength(3);
+    daemon.skipLog();
+    for (const [name = ""] of before) {
+      network.run(host, "ip", "link", "delete", name);
+      await daemon.waitForLog(`Success re-creating VMAC interface ${name}`);
+      await poll(() => Bun.deepEquals(held(host), before), 2000, `${name} is not as it was`);
+    }
+    expect(daemon.log).not.toContain("FAULT");
+  }
+  expect(b.log).not.toContain("Entering MASTER STATE");
+});
+
 test("a VMAC that is removed again and again: the peer gets its turn, and later it is tried again", async () => {
   using network = new Network(["a", "b"]);
   await using b = new Daemon(network, "b", vmac("", { priority: 100 }));
