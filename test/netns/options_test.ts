@@ -207,3 +207,62 @@ test("vrrp_delay_after_boot: nothing before the machine has been up for as long"
   expect(lateUs - late.startedUs).toBeLessThan(1_000_000);
   expect(late.log).not.toContain("Delaying startup");
 });
+
+test("garp_group and gna_interval: links of a group share their pace, IPv6 has its own", async () => {
+  using network = new Network(["a"], { ipv6: true, hasSecondLink: true });
+  await using first = await Capture.start(network);
+  await using second = await Capture.start(network, "br1");
+  const globals =
+    `garp_group { garp_interval 0.05\n gna_interval 0.02\n interfaces { eth0\n eth1\n } }
+`;
+  const more = `garp_master_repeat 3\n garp_master_delay 0
+    virtual_ipaddress_excluded { fd00::100/64\n fd01::100/64 dev eth1\n }`;
+  const addresses = ["10.0.0.100/32", "10.1.0.100/32 dev eth1"];
+  await using a = new Daemon(
+    network,
+    "a",
+    globals + instance({ state: "MASTER", priority: 255, addresses, more }),
+  );
+  await a.waitForLog(MASTER);
+  for (const capture of [first, second]) await capture.waitForAnnouncements(6);
+  const all = [...first.announcements, ...second.announcements];
+  for (const [isV6, intervalUs] of [[false, 50_000], [true, 20_000]] as const) {
+    const moments = all.filter(({ address }) => address.includes(":") === isV6)
+      .map(({ atUs }) => atUs).toSorted((one, other) => one - other);
+    expect(moments).toHaveLength(6);
+    expect(moments[5]! - moments[0]!).toBeWithin(5 * intervalUs - 20_000, 5 * intervalUs + 150_000);
+  }
+});
+
+test("garp_master_refresh and a lower MASTER: announcements again, and at once", async () => {
+  using network = new Network(["a", "b"]);
+  await using capture = await Capture.start(network);
+  const more = `garp_master_delay 0\n garp_master_repeat 2\n garp_master_refresh 1
+    garp_master_refresh_repeat 3\n garp_lower_prio_repeat 4\n garp_lower_prio_delay 0`;
+  await using a = new Daemon(network, "a", instance({ state: "MASTER", priority: 255, more }));
+  await a.waitForLog(MASTER);
+  const [begin] = await capture.waitForAnnouncements(2);
+  const refreshed = await capture.waitForAnnouncements(
+    3,
+    ({ atUs }) => atUs > begin!.atUs + 500_000,
+  );
+  expect(refreshed[0]!.atUs - begin!.atUs).toBeWithin(980_000, 1_300_000);
+  // One that does not hear A, and is heard.
+  const deaf = instance({ state: "MASTER", priority: 255, more: "owner_ignore_adverts" })
+    .replace("priority 255", "priority 254").replace("state MASTER", "state BACKUP");
+  network.run("b", "nft", "add", "table", "ip", "deaf");
+  const chain = "{ type filter hook input priority -300; policy accept; }";
+  network.run("b", "nft", "add", "chain", "ip", "deaf", "in", chain);
+  network.run("b", "nft", "add", "rule", "ip", "deaf", "in", "ip", "protocol", "112", "drop");
+  await using b = new Daemon(network, "b", deaf);
+  await b.waitForLog(MASTER);
+  const heard = await capture.waitForAdvert(({ source }) => source === B);
+  const mac = refreshed[0]!.mac;
+  const answer = await capture.waitForAnnouncements(
+    4,
+    (one) => one.mac === mac && one.atUs >= heard.atUs && one.atUs < heard.atUs + 50_000,
+  );
+  // And what defends the address against the other station.
+  expect(answer.length).toBeWithin(4, 7);
+  await a.waitForLog("Received advert from 10.0.0.2 with lower priority 254, ours 255");
+});
