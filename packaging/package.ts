@@ -27,17 +27,13 @@ import { applianceEntries, type Layer, libraryVersion, ociArchive, sha256 } from
 import { copyrightFile, rootLicences } from "./licences.ts";
 import { type Machine, MACHINES } from "./machines.ts";
 import { configurationPage, manPage } from "./man_page.ts";
+import { findNfpm } from "./nfpm.ts";
 import { repackRpm } from "./rpm.ts";
 import { type Runtime, runtimeFor } from "./runtime.ts";
 import { billOfMaterials } from "./sbom.ts";
 import { readAr, writeAr, writeTar } from "./tar.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
-
-/**
- * Releases from 2.46 on need modules that the Go module proxy refuses to hand out.
- */
-const NFPM = "github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0";
 
 interface Settings {
   readonly out: string;
@@ -132,17 +128,6 @@ async function build(machine: Machine, work: string): Promise<Built> {
     `--compile-executable-path=${runtime.path}`,
   ]);
   return { machine, runtime, executable };
-}
-
-/** The words that run nfpm: the one on PATH, else the pinned one through Go, compiled on first use. */
-async function findNfpm(): Promise<readonly string[]> {
-  if (Bun.which("nfpm") !== null) return ["nfpm"];
-  const PATH = `${process.env["PATH"]}:/usr/local/go/bin`;
-  const go = Bun.which("go", { PATH });
-  if (go === null) throw new Error("needs nfpm or Go on PATH, to make the packages");
-  const words = [go, "run", NFPM];
-  await run([...words, "--version"]);
-  return words;
 }
 
 /** Writes what goes into the packages beside the executable, all with the time of the commit. */

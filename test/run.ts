@@ -29,6 +29,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1": "libc6-arm64-cross",
   bfdd: "frr",
   cpio: "cpio",
+  curl: "curl",
   debootstrap: "debootstrap",
   "dpkg-deb": "dpkg",
   fish: "fish",
@@ -47,6 +48,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   rpm: "rpm",
   rpmbuild: "rpm",
   rpmlint: "rpmlint",
+  sysctl: "procps",
   "systemd-analyze": "systemd",
   "systemd-nspawn": "systemd-container",
   tcpdump: "tcpdump",
@@ -73,8 +75,10 @@ interface Layer {
   readonly executable?: true;
   /** Its tests run in a guest with a kernel of its own (test/support/uml.ts). */
   readonly inGuest?: true;
-  /** So long that it is run only when it is asked for. */
-  readonly onlyNamed?: true;
+  /** A command that fetches what else it needs; it says what is not to be had, and fails. */
+  readonly fetch?: readonly string[];
+  /** No test of it depends on tight timing: it runs beside its neighbours of the same kind. */
+  readonly isPatient?: true;
   /** Listed once this file or folder exists. */
   readonly since?: string;
 }
@@ -128,17 +132,18 @@ const LAYERS: readonly Layer[] = [
     seconds: 480,
     commands: [
       ...["linux.uml", "modprobe", "ipvsadm", "iptables-legacy", "keepalived"],
-      ...["ip", "nsenter", "ping", "ps", "tcpdump"],
+      ...["curl", "ip", "nsenter", "ping", "ps", "sysctl", "tcpdump"],
     ],
     executable: true,
     inGuest: true,
+    isPatient: true,
   },
   {
     name: "package",
     about: "packages and images, installed and run",
     tests: ["test/package"],
     testSeconds: 240,
-    seconds: 600,
+    seconds: 720,
     commands: [
       ...NAMESPACE_COMMANDS,
       ...["debootstrap", "dpkg-deb", "rpm", "rpmbuild", "lintian", "rpmlint"],
@@ -146,8 +151,9 @@ const LAYERS: readonly Layer[] = [
       ...["qemu-aarch64-static", "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1"],
       ...["cpio", "xz", "zstd", "npm", "nfpm or go"],
     ],
+    fetch: ["bun", "test/package/needs.ts"],
     executable: true,
-    onlyNamed: true,
+    isPatient: true,
   },
   {
     name: "parity",
@@ -203,30 +209,41 @@ function missingCommands(layer: Layer): string[] {
   );
 }
 
+let commands = 0;
+
 /** Runs a command; its output goes to a file, which no daemon left behind can hold open. */
-function run(command: readonly string[], seconds: number): { status: number; output: string } {
-  const file = join(scratch, "output");
+async function run(
+  command: readonly string[],
+  seconds: number,
+): Promise<{ status: number; output: string }> {
+  const file = join(scratch, `output-${commands++}`);
   const fd = openSync(file, "w");
-  const done = Bun.spawnSync([...command], {
+  const child = Bun.spawn([...command], {
     cwd: ROOT,
     env: { ...process.env, PATH, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
     stdin: "ignore",
     stdout: fd,
     stderr: fd,
-    timeout: seconds * 1000,
   });
   closeSync(fd);
-  const late = done.exitedDueToTimeout ? `stopped: not done after ${seconds} s\n` : "";
-  const status = late !== "" || done.signalCode !== undefined ? 1 : done.exitCode ?? 1;
-  const signal = late === "" && done.signalCode !== undefined ? `died of ${done.signalCode}\n` : "";
-  return { status, output: readFileSync(file, "utf8") + late + signal };
+  let late = "";
+  const timer = setTimeout(() => {
+    late = `stopped: not done after ${seconds} s\n`;
+    child.kill();
+  }, seconds * 1000);
+  const exitCode = await child.exited;
+  clearTimeout(timer);
+  const { signalCode } = child;
+  const died = late === "" && signalCode !== null ? `died of ${signalCode}\n` : "";
+  const status = late + died === "" ? exitCode : 1;
+  return { status, output: readFileSync(file, "utf8") + late + died };
 }
 
 /**
  * Installs what the layers lack. A policy that answers 101 keeps Debian from starting the
  * keepalived service; the shell puts back what was there, even when we are interrupted.
  */
-function install(layers: readonly Layer[]): void {
+async function install(layers: readonly Layer[]): Promise<void> {
   const packages = new Set(layers.flatMap(missingCommands).map((command) => PACKAGES[command]));
   if (packages.size === 0 || process.getuid?.() !== 0 || Bun.which("apt-get") === null) return;
   const names = [...packages].filter((name) => name !== undefined);
@@ -242,18 +259,23 @@ function install(layers: readonly Layer[]): void {
     apt-get $options update
     apt-get $options install -y --no-install-recommends "$@"
   `;
-  const { status, output } = run(["sh", "-c", script, "sh", ...names], 300);
+  const { status, output } = await run(["sh", "-c", script, "sh", ...names], 300);
   say(status === 0 ? "done\n" : `failed\n${output}\n`);
 }
 
 /** Why this machine cannot run the layer, or undefined. */
-function obstacle(layer: Layer, built: boolean): string | undefined {
+async function obstacle(layer: Layer, built: boolean): Promise<string | undefined> {
   if (layer.commands === undefined) return undefined;
   if (process.getuid?.() !== 0) return "needs root";
   const missing = missingCommands(layer);
   if (missing.length > 0) return `needs ${missing.join(", ")}`;
-  if (run(["unshare", "--net", "--mount", "true"], 10).status !== 0) return "needs namespaces";
-  return layer.executable && !built ? "needs dist/upkeep, which was not built" : undefined;
+  if ((await run(["unshare", "--net", "--mount", "true"], 10)).status !== 0) {
+    return "needs namespaces";
+  }
+  if (layer.executable && !built) return "needs dist/upkeep, which was not built";
+  if (layer.fetch === undefined) return undefined;
+  const { status, output } = await run(layer.fetch, 300);
+  return status === 0 ? undefined : `needs ${output.trim()}`;
 }
 
 /** The summary that bun test ends with; a crash, which leaves none, is a failure. */
@@ -271,13 +293,29 @@ function countOf(status: number, output: string): Count {
   };
 }
 
-function runLayer(layer: Layer): { count: Count; output: string } {
-  if (layer.command !== undefined) {
-    const { status, output } = run(layer.command, layer.seconds);
-    const failed = status === 0 ? 0 : 1;
-    return { count: { passed: 1 - failed, failed, skipped: 0 }, output };
+/** What became of a layer. */
+interface Result {
+  readonly count: Count;
+  /** Why nothing of it was run. */
+  readonly obstacle?: string;
+  readonly output: string;
+  readonly seconds: number;
+}
+
+async function runLayer(layer: Layer, built: boolean): Promise<Result> {
+  const start = performance.now();
+  const seconds = (): number => (performance.now() - start) / 1000;
+  const reason = await obstacle(layer, built);
+  if (reason !== undefined) {
+    const count = { passed: 0, failed: 0, skipped: filesOf(layer).length };
+    return { count, obstacle: reason, output: "", seconds: seconds() };
   }
-  const { status, output } = run([
+  if (layer.command !== undefined) {
+    const { status, output } = await run(layer.command, layer.seconds);
+    const failed = status === 0 ? 0 : 1;
+    return { count: { passed: 1 - failed, failed, skipped: 0 }, output, seconds: seconds() };
+  }
+  const { status, output } = await run([
     ...(layer.inGuest === true ? ["bun", "test/support/uml.ts"] : []),
     "bun",
     "test",
@@ -287,14 +325,14 @@ function runLayer(layer: Layer): { count: Count; output: string } {
     `--timeout=${(layer.testSeconds ?? 5) * 1000}`,
     ...filesOf(layer),
   ], layer.seconds);
-  return { count: countOf(status, output), output };
+  return { count: countOf(status, output), output, seconds: seconds() };
 }
 
 function help(): string {
   const rows = LAYERS.filter(exists).map(({ name, about, commands }) =>
     `  ${name.padEnd(8)}${about}${commands ? ` (root, ${commands.join(", ")})` : ""}\n`
   );
-  return `Usage: npm test [-- LAYER...]\n\nWithout a LAYER every one but package is run, in this order:\n\n${
+  return `Usage: npm test [-- LAYER...]\n\nWithout a LAYER every one is run, in this order:\n\n${
     rows.join("")
   }\nA layer that needs dist/upkeep builds it first.\n`;
 }
@@ -302,7 +340,7 @@ function help(): string {
 /** The layers asked for, with the build before those that need it; a string says what is wrong. */
 function choose(names: readonly string[]): readonly Layer[] | string {
   const listed = LAYERS.filter(exists);
-  if (names.length === 0) return listed.filter(({ onlyNamed }) => onlyNamed !== true);
+  if (names.length === 0) return listed;
   const unknown = names.find((name) => !listed.some((layer) => layer.name === name));
   if (unknown !== undefined) {
     return `no layer is called "${unknown}"; there are ${listed.map((l) => l.name).join(", ")}`;
@@ -312,48 +350,66 @@ function choose(names: readonly string[]): readonly Layer[] | string {
   return listed.filter((layer) => named.includes(layer) || (building && layer.name === "build"));
 }
 
-function runAll(layers: readonly Layer[]): Count {
+/** The layers in their order; neighbours that are patient run at the same time. */
+function groupsOf(layers: readonly Layer[]): readonly (readonly Layer[])[] {
+  const groups: Layer[][] = [];
+  for (const layer of layers) {
+    const last = groups.at(-1);
+    if (layer.isPatient && last?.[0]?.isPatient) last.push(layer);
+    else groups.push([layer]);
+  }
+  return groups;
+}
+
+async function runAll(layers: readonly Layer[]): Promise<Count> {
   const total: Count = { passed: 0, failed: 0, skipped: 0 };
-  install(layers);
+  await install(layers);
   let built = false;
-  for (const [index, layer] of layers.entries()) {
-    say(`${index + 1}/${layers.length} ${layer.name.padEnd(7)} ${layer.about} … `);
-    const reason = obstacle(layer, built);
-    if (reason !== undefined) {
-      const files = filesOf(layer).length;
-      total.skipped += files;
-      say(`${paint(33, "skipped")}: ${reason} (${files} test files)\n`);
-      continue;
+  let index = 0;
+  for (const group of groupsOf(layers)) {
+    const running = group.map((layer) => [layer, runLayer(layer, built)] as const);
+    for (const [layer, result] of running) {
+      say(`${++index}/${layers.length} ${layer.name.padEnd(7)} ${layer.about} … `);
+      const { count } = await result;
+      if (layer.name === "build") built = count.failed === 0;
+      total.passed += count.passed;
+      total.failed += count.failed;
+      total.skipped += count.skipped;
+      report(layer, await result);
     }
-    const start = performance.now();
-    const { count, output } = runLayer(layer);
-    if (layer.name === "build") built = count.failed === 0;
-    total.passed += count.passed;
-    total.failed += count.failed;
-    total.skipped += count.skipped;
-    const word = count.failed > 0 ? paint(31, "FAILED") : paint(32, "ok");
-    const tests = layer.tests && ` ${count.passed} passed, ${count.failed} failed, ` +
-        `${count.skipped} skipped,`;
-    say(`${word}${tests ?? ""} ${((performance.now() - start) / 1000).toFixed(1)} s\n`);
-    if (count.failed > 0) say(`${output.trimEnd()}\n\n`);
   }
   return total;
 }
 
-function main(args: readonly string[]): number {
+/** The rest of a layer's line, and its output when it has failed. */
+function report(layer: Layer, { count, obstacle, output, seconds }: Result): void {
+  if (obstacle !== undefined) {
+    say(`${paint(33, "skipped")}: ${obstacle} (${count.skipped} test files)\n`);
+    return;
+  }
+  const word = count.failed > 0 ? paint(31, "FAILED") : paint(32, "ok");
+  const tests = layer.tests && ` ${count.passed} passed, ${count.failed} failed, ` +
+      `${count.skipped} skipped,`;
+  say(`${word}${tests ?? ""} ${seconds.toFixed(1)} s\n`);
+  if (count.failed > 0) say(`${output.trimEnd()}\n\n`);
+}
+
+async function main(args: readonly string[]): Promise<number> {
   if (args.some((arg) => arg === "--help" || arg === "-h")) {
     say(help());
     return 0;
   }
   const layers = choose(args);
   if (typeof layers === "string") say(`${layers}\n`);
-  const total = typeof layers === "string" ? { passed: 0, failed: 0, skipped: 0 } : runAll(layers);
+  const total = typeof layers === "string"
+    ? { passed: 0, failed: 0, skipped: 0 }
+    : await runAll(layers);
   say(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
   return total.failed > 0 || total.passed === 0 ? 1 : 0;
 }
 
 try {
-  process.exitCode = main(process.argv.slice(2));
+  process.exitCode = await main(process.argv.slice(2));
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }

@@ -10,12 +10,15 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statfsSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { MIRROR, RELEASE } from "./needs.ts";
 
 const PROJECT = resolve(import.meta.dir, "../..");
 
@@ -181,21 +184,38 @@ export function prepare(): void {
   madeAgain().catch(() => {});
 }
 
+/** What the roots have beside the least. */
+const PACKAGES = "keepalived,systemd-sysv,iproute2,iputils-ping,nftables,rpm";
+
 function baseRoot(): Promise<string> {
   return shared.baseRoot ??= debootstrap();
 }
 
 async function debootstrap(): Promise<string> {
   const root = join(shared.folder, "base");
-  const include = "--include=keepalived,systemd-sysv,iproute2,iputils-ping,nftables";
-  await run(["debootstrap", "--variant=minbase", include, "bookworm", root, MIRROR]);
+  const kept = join(PROJECT, "node_modules/.cache/upkeep", `${RELEASE}-${PACKAGES}.tar.zst`);
+  if (isFresh(kept)) {
+    mkdirSync(root);
+    await run(["tar", "--zstd", "-xf", kept, "-C", root]);
+    return root;
+  }
+  const include = `--include=${PACKAGES}`;
+  await run(["debootstrap", "--variant=minbase", include, RELEASE, root, MIRROR]);
+  await run(["chroot", root, "apt-get", "clean"]);
   // Nothing is started by installing in a root that is not booted.
   writeFileSync(join(root, "usr/sbin/policy-rc.d"), "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  // Kept for the next run; under another name until it is whole.
+  const half = `${kept}.${process.pid}`;
+  mkdirSync(dirname(kept), { recursive: true });
+  await run(["tar", "-I", "zstd -1", "-cf", half, "-C", root, "."]);
+  renameSync(half, kept);
   return root;
 }
 
-/** As apt has it configured on a Debian machine. */
-const MIRROR = "http://deb.debian.org/debian";
+/** Whether a file is there and younger than a week. */
+function isFresh(path: string): boolean {
+  return existsSync(path) && Date.now() - statSync(path).mtimeMs < 7 * 86_400_000;
+}
 
 /** A Debian root of its own with keepalived installed, to be used with `await using`. */
 export class DebianRoot {
