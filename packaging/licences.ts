@@ -65,10 +65,10 @@ packaging/build.sh joins it to any Bun that you have changed and built yourself
 https://github.com/oven-sh/WebKit.`)
     }`,
     `Files: *\nCopyright: ${holder(own)}\nLicense: MIT`,
-    ...libraries.map(({ name, version, text = "" }) =>
+    ...libraries.map(({ name, version, licence, text = "" }) =>
       `Files: node_modules/${name}/*\nCopyright: ${
         holder(text)
-      }\nLicense: MIT\nComment: version ${version}`
+      }\nLicense: ${licence}\nComment: version ${version}`
     ),
     `Files: node_modules/bun/*\nCopyright: Oven and the contributors to Bun\nLicense: MIT\nComment:\n${
       indented(
@@ -81,6 +81,9 @@ https://github.com/oven-sh/WebKit.`)
       )
     }`,
     `License: MIT\n${indented(mit)}`,
+    ...[...otherTexts(libraries)].map(([licence, text]) =>
+      `License: ${licence}\n${indented(text)}`
+    ),
     ...[["LGPL-2.0-only", "LGPL-2"], ["LGPL-2.1-only", "LGPL-2.1"], ["Apache-2.0", "Apache-2.0"]]
       .map(([licence, file]) =>
         `License: ${licence}\n${
@@ -91,6 +94,14 @@ https://github.com/oven-sh/WebKit.`)
       ),
   ];
   return `${paragraphs.join("\n\n")}\n`;
+}
+
+/** The text of each licence but MIT that a library is under, without its copyright line. */
+function otherTexts(libraries: readonly Component[]): ReadonlyMap<string, string> {
+  const others = libraries.filter(({ licence }) => licence !== "MIT");
+  return new Map(
+    others.map(({ licence, text = "" }) => [licence, text.replace(/^.*Copyright.*$/m, "")]),
+  );
 }
 
 /** What lies in a root beside the executable and the C library: their licences, by file name. */
