@@ -32,6 +32,21 @@ export function bundledLibraries(root: string): Component[] {
   });
 }
 
+/** What a library has taken over from others, by notices of their own in its code. */
+const TAKEN_OVER: Readonly<Record<string, readonly Component[]>> = {
+  nodemailer: [{
+    name: "punycode.js",
+    licence: "MIT",
+    home: "https://github.com/mathiasbynens/punycode.js",
+    text: "Copyright Mathias Bynens <https://mathiasbynens.be/>",
+  }],
+};
+
+/** What is inside a library that is not its authors'. */
+export function takenOver(library: string): readonly Component[] {
+  return TAKEN_OVER[library] ?? [];
+}
+
 /** What the runtime is linked with; the list belongs to the version it names. */
 export function runtimeLibraries(root: string, version: string): Component[] {
   const file = join(root, "packaging/licences/bun.tsv");
@@ -66,9 +81,16 @@ https://github.com/oven-sh/WebKit.`)
     }`,
     `Files: *\nCopyright: ${holder(own)}\nLicense: MIT`,
     ...libraries.map(({ name, version, licence, text = "" }) =>
-      `Files: node_modules/${name}/*\nCopyright: ${
-        holder(text)
-      }\nLicense: ${licence}\nComment: version ${version}`
+      [
+        `Files: node_modules/${name}/*\nCopyright: ${
+          holder(text)
+        }\nLicense: ${licence}\nComment: version ${version}`,
+        ...takenOver(name).map((one) =>
+          `Files: node_modules/${name}/*/${one.name}\nCopyright: ${
+            holder(one.text ?? "")
+          }\nLicense: ${one.licence}\nComment: from ${one.home}`
+        ),
+      ].join("\n\n")
     ),
     `Files: node_modules/bun/*\nCopyright: Oven and the contributors to Bun\nLicense: MIT\nComment:\n${
       indented(

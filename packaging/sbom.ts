@@ -1,7 +1,7 @@
 /** The bill of materials in CycloneDX 1.6 (ECMA-424): what the executable and the images are made of. */
 
 import { createHash } from "node:crypto";
-import { bundledLibraries, type Component, runtimeLibraries } from "./licences.ts";
+import { bundledLibraries, type Component, runtimeLibraries, takenOver } from "./licences.ts";
 import type { Machine } from "./machines.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -23,7 +23,10 @@ export function billOfMaterials(subject: BillSubject): string {
   const { root, version, time, runtimes, executables } = subject;
   const bunVersion = runtimes[0]?.[1].version ?? "";
   const own = { type: "application", "bom-ref": "upkeep", name: "upkeep", version };
-  const libraries = bundledLibraries(root).map((one) => componentOf(one, "library"));
+  const libraries = bundledLibraries(root).map((one) => ({
+    ...componentOf(one, "library"),
+    components: takenOver(one.name).map((part) => componentOf(part, "library", one.name)),
+  }));
   const inside = runtimeLibraries(root, bunVersion).map((one) => componentOf(one, "library"));
   const bun = {
     type: "framework",
@@ -76,14 +79,14 @@ export function billOfMaterials(subject: BillSubject): string {
   return `${JSON.stringify(bill, undefined, 2)}\n`;
 }
 
-function componentOf(component: Component, type: string): { "bom-ref": string } {
+function componentOf(component: Component, type: string, inside = "bun"): { "bom-ref": string } {
   const { name, version, licence, home, integrity } = component;
   const purl = integrity === undefined
     ? undefined
     : `pkg:npm/${name.replace("@", "%40")}@${version}`;
   return {
     type,
-    "bom-ref": purl ?? `bun/${name}`,
+    "bom-ref": purl ?? `${inside}/${name}`,
     name,
     ...(version === undefined ? {} : { version }),
     ...(purl === undefined ? {} : { purl }),
