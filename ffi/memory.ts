@@ -7,8 +7,17 @@
 import { errno, libc, SysError } from "./libc.ts";
 import { type Pointer, ptr, toArrayBuffer } from "./native.ts";
 
+/** Bytes for the kernel whose place does not change. */
+export interface Block {
+  readonly bytes: Uint8Array;
+  /** How many there are. */
+  readonly length: number;
+  /** Address of the first; valid as long as the block is known to somebody. */
+  readonly pointer: Pointer;
+}
+
 /** A fixed block of zeroed memory with a pointer that stays valid as long as the object lives. */
-export class Memory {
+export class Memory implements Block {
   /** The block itself. */
   readonly buffer: ArrayBuffer;
   /** The block as bytes. */
@@ -33,9 +42,55 @@ export class Memory {
     return memory;
   }
 
+  get length(): number {
+    return this.bytes.length;
+  }
+
   /** Address of the byte at `offset`. */
   at(offset: number): Pointer {
     return (this.pointer + offset) as Pointer;
+  }
+}
+
+/** So much is cut into pieces; it is free again when all of them are forgotten. */
+const SHEET_BYTES = 4096;
+/** What a piece begins at a multiple of. */
+const PIECE_ALIGNMENT = 8;
+let sheet: Memory | undefined;
+let cutBytes = 0;
+
+/**
+ * A small block, cut from a larger one. An ArrayBuffer with its views costs most of a kilobyte besides its
+ * bytes, a piece some fifty: for what there are thousands of.
+ */
+export class Piece implements Block {
+  readonly length: number;
+  readonly pointer: Pointer;
+  readonly #sheet: Memory;
+
+  private constructor(from: Memory, offset: number, length: number) {
+    this.#sheet = from;
+    this.pointer = from.at(offset);
+    this.length = length;
+  }
+
+  /** A piece holding a copy of `bytes`. */
+  static of(bytes: Uint8Array): Piece {
+    const { length } = bytes;
+    if (sheet === undefined || cutBytes + length > sheet.length) {
+      sheet = new Memory(Math.max(SHEET_BYTES, length));
+      cutBytes = 0;
+    }
+    const piece = new Piece(sheet, cutBytes, length);
+    cutBytes += Math.ceil(length / PIECE_ALIGNMENT) * PIECE_ALIGNMENT;
+    piece.bytes.set(bytes);
+    return piece;
+  }
+
+  /** A view, made anew with each call. */
+  get bytes(): Uint8Array {
+    const offset = this.pointer - this.#sheet.pointer;
+    return this.#sheet.bytes.subarray(offset, offset + this.length);
   }
 }
 

@@ -1,7 +1,8 @@
 /** The kernel and we see the same bytes at any time: pointers never go stale. */
 
 import { expect, test } from "bun:test";
-import { cString, mapShared, Memory } from "./memory.ts";
+import { cString, mapShared, Memory, Piece } from "./memory.ts";
+import { libc } from "./libc.ts";
 import { openSharedMemory } from "./process.ts";
 import { closeDescriptor, receiveNow, sendNow, socketPair } from "./socket.ts";
 
@@ -87,4 +88,26 @@ test("two mappings of one descriptor are the same memory", () => {
 test("what cannot be mapped is an error", () => {
   expect(() => mapShared(-1, 4096))
     .toThrow("mmap failed with EBADF while mapping 4096 shared bytes");
+});
+
+test("pieces keep their bytes and their place, and share neither", () => {
+  const [a, b] = socketPair();
+  const to = new Memory(10_000);
+  const bytesOf = (i: number): Uint8Array =>
+    new Uint8Array(i % 40 === 39 ? 9000 : i % 300 + 1).fill(i);
+  const pieces = Array.from({ length: 300 }, (_, i) => Piece.of(bytesOf(i)));
+  disturb();
+  for (const [i, piece] of pieces.entries()) {
+    expect(piece.length).toBe(bytesOf(i).length);
+    expect(piece.bytes).toEqual(bytesOf(i));
+    expect(piece.pointer % 8).toBe(0);
+    expect(libc.send(a, piece.pointer, piece.length, 0)).toBe(piece.length);
+    expect(receiveNow(b, to)).toBe(piece.length);
+    expect(to.bytes.subarray(0, piece.length)).toEqual(bytesOf(i));
+  }
+  pieces[0]!.bytes.fill(99);
+  expect(pieces[0]!.bytes).toEqual(new Uint8Array(1).fill(99));
+  expect(pieces[1]!.bytes).toEqual(bytesOf(1));
+  closeDescriptor(a);
+  closeDescriptor(b);
 });

@@ -35,7 +35,7 @@ import {
 } from "./layout.ts";
 import type { ReceiveBuffer } from "../src/lib/receive_buffer.ts";
 import { check, errno, libc, SysError } from "./libc.ts";
-import { cString, Memory } from "./memory.ts";
+import { type Block, cString, Memory } from "./memory.ts";
 import type { Pointer } from "./native.ts";
 import { monotonicUs, readTimespec, realtimeUs } from "./timer.ts";
 
@@ -187,9 +187,8 @@ export class SendBatch {
   #capacity = FIRST_CAPACITY;
   #vector = new MessageVector(FIRST_CAPACITY);
   /** What the vector points to, which knows only addresses: it must not be collected. */
-  readonly #packets: Memory[] = [];
-  readonly #destinations: Memory[] = [];
-  readonly #lengths: number[] = [];
+  readonly #packets: Block[] = [];
+  readonly #destinations: Block[] = [];
   #count = 0;
 
   /** `most` packets at most between two flushes; a full batch flushes itself. */
@@ -198,16 +197,13 @@ export class SendBatch {
     this.#most = most;
   }
 
-  /** Adds the first `length` bytes of `packet`, to be sent to `to`; neither may change until the flush. */
-  add(packet: Memory, length: number, to: Memory): SysError | undefined {
+  /** Adds `packet`, to be sent to `to`; neither may change until the flush. */
+  add(packet: Block, to: Block): SysError | undefined {
     const error = this.#count === this.#most ? this.flush() : undefined;
     const index = this.#count++;
-    const isTold = this.#packets[index] === packet && this.#destinations[index] === to &&
-      this.#lengths[index] === length;
-    if (isTold) return error;
+    if (this.#packets[index] === packet && this.#destinations[index] === to) return error;
     this.#packets[index] = packet;
     this.#destinations[index] = to;
-    this.#lengths[index] = length;
     if (index === this.#capacity) this.#grow();
     else this.#write(index);
     return error;
@@ -218,8 +214,9 @@ export class SendBatch {
     const { headers: { view } } = this.#vector;
     const to = this.#destinations[index]!;
     writeAddress(view, header + MSGHDR.name, to.pointer);
-    view.setUint32(header + MSGHDR.nameLength, to.bytes.length, true);
-    this.#vector.setBuffer(index, this.#packets[index]!.pointer, this.#lengths[index]!);
+    view.setUint32(header + MSGHDR.nameLength, to.length, true);
+    const packet = this.#packets[index]!;
+    this.#vector.setBuffer(index, packet.pointer, packet.length);
   }
 
   #grow(): void {

@@ -12,7 +12,7 @@ import {
 } from "./constants.ts";
 import { sockaddrIn, sockaddrUn } from "./layout.ts";
 import { libc, SysError } from "./libc.ts";
-import { Memory } from "./memory.ts";
+import { Memory, Piece } from "./memory.ts";
 import {
   bindSocket,
   bindToDevice,
@@ -144,7 +144,7 @@ test("200 packets leave in one batch and arrive in order, 64 at a time", () => {
   const [from, to] = [open.udp(), open.udp()];
   const sender = new SendBatch(from.fd, 200);
   expect(sender.isEmpty).toBeTrue();
-  for (const i of upTo(200)) expect(sender.add(packet(i), 4, to.address)).toBeUndefined();
+  for (const i of upTo(200)) expect(sender.add(packet(i), to.address)).toBeUndefined();
   expect(sender.isEmpty).toBeFalse();
   const receiver = new ReceiveBatch(64, 64);
   expect(receiver.receive(to.fd)).toBe(0);
@@ -162,9 +162,9 @@ test("a full batch flushes itself", () => {
   const [from, to] = [open.udp(), open.udp()];
   const sender = new SendBatch(from.fd, 3);
   const receiver = new ReceiveBatch(8, 64);
-  for (const i of upTo(3)) sender.add(packet(i), 4, to.address);
+  for (const i of upTo(3)) sender.add(packet(i), to.address);
   expect(receiveAll(receiver, to.fd).numbers).toEqual([]);
-  sender.add(packet(3), 4, to.address);
+  sender.add(packet(3), to.address);
   expect(receiveAll(receiver, to.fd).numbers).toEqual([0, 1, 2]);
   sender.flush();
   expect(receiveAll(receiver, to.fd).numbers).toEqual([3]);
@@ -177,7 +177,7 @@ test("what is sent again may differ in order, destination and length, and says w
   const receiver = new ReceiveBatch(32, 64);
   const packets = upTo(20).map((i) => packet(i));
   const send = (order: readonly number[], to = left): number[] => {
-    for (const i of order) sender.add(packets[i]!, 4, to.address);
+    for (const i of order) sender.add(packets[i]!, to.address);
     expect(sender.flush()).toBeUndefined();
     return receiveAll(receiver, to.fd).numbers;
   };
@@ -189,20 +189,24 @@ test("what is sent again may differ in order, destination and length, and says w
   expect(send([1, 2], right)).toEqual([1, 2]);
   packets[1]!.view.setUint32(0, 77, true);
   expect(send([1, 2], right)).toEqual([77, 2]);
-  sender.add(packets[1]!, 2, right.address);
+  sender.add(Piece.of(Uint8Array.of(77, 0)), right.address);
   sender.flush();
   expect(receiver.receive(right.fd)).toBe(1);
   expect(receiver.packet(0)).toHaveLength(2);
 });
 
-test("each packet goes to its own address, and only its first bytes", () => {
+test("each packet goes to its own address, and a piece is only as long as it is", () => {
   using open = new Open();
   const [from, left, right] = [open.udp(), open.udp(), open.udp()];
   const sender = new SendBatch(from.fd, 8);
-  const [long, short] = [packet(1, 100), packet(2, 100)];
-  sender.add(long, 100, left.address);
-  sender.add(short, 5, right.address);
-  sender.add(long, 7, right.address);
+  const [long, short, cut] = [
+    packet(1, 100),
+    Piece.of(packet(2, 5).bytes),
+    Piece.of(packet(1, 7).bytes),
+  ];
+  sender.add(long, left.address);
+  sender.add(short, right.address);
+  sender.add(cut, right.address);
   sender.flush();
   const receiver = new ReceiveBatch(8, 128);
   expect(receiver.receive(left.fd)).toBe(1);
@@ -222,15 +226,15 @@ for (const refused of [[0], [2], [4], [1, 2], [0, 4], [0, 1, 2, 3, 4]]) {
     const sender = new SendBatch(from.fd, 8);
     const huge = new Memory(HUGE);
     for (const i of upTo(5)) {
-      if (refused.includes(i)) sender.add(huge, HUGE, to.address);
-      else sender.add(packet(i), 4, to.address);
+      if (refused.includes(i)) sender.add(huge, to.address);
+      else sender.add(packet(i), to.address);
     }
     expect(sender.flush()?.message)
       .toBe(`sendmmsg failed with EMSGSIZE while sending packet ${refused[0]! + 1} of 5`);
     expect(receiveAll(new ReceiveBatch(8, 64), to.fd).numbers)
       .toEqual(upTo(5).filter((i) => !refused.includes(i)));
     // The next batch knows nothing of it.
-    sender.add(packet(9), 4, to.address);
+    sender.add(packet(9), to.address);
     expect(sender.flush()).toBeUndefined();
     expect(receiveAll(new ReceiveBatch(8, 64), to.fd).numbers).toEqual([9]);
   });
@@ -240,9 +244,9 @@ test("a refusal in a batch that flushes itself is told by add", () => {
   using open = new Open();
   const [from, to] = [open.udp(), open.udp()];
   const sender = new SendBatch(from.fd, 2);
-  sender.add(new Memory(HUGE), HUGE, to.address);
-  sender.add(packet(1), 4, to.address);
-  expect(sender.add(packet(2), 4, to.address)?.errno).toBe("EMSGSIZE");
+  sender.add(new Memory(HUGE), to.address);
+  sender.add(packet(1), to.address);
+  expect(sender.add(packet(2), to.address)?.errno).toBe("EMSGSIZE");
   expect(sender.flush()).toBeUndefined();
   expect(receiveAll(new ReceiveBatch(8, 64), to.fd).numbers).toEqual([1, 2]);
 });
@@ -253,7 +257,7 @@ test("a receiver without room loses packets, the sender never waits", () => {
   const to = open.add(openSocket(AF_UNIX, SOCK_DGRAM, 0, "testing"));
   bindSocket(to, name, "testing");
   const sender = new SendBatch(open.add(openSocket(AF_UNIX, SOCK_DGRAM, 0, "testing")), 2000);
-  for (const i of upTo(2000)) sender.add(packet(i), 4, name);
+  for (const i of upTo(2000)) sender.add(packet(i), name);
   const error = sender.flush();
   expect(error?.code).toBe(EAGAIN);
   const { numbers } = receiveAll(new ReceiveBatch(64, 64), to);
@@ -266,7 +270,7 @@ test("a packet longer than its slot is cut and says so", () => {
   const [from, to] = [open.udp(), open.udp()];
   const sender = new SendBatch(from.fd, 8);
   const lengths = [63, 64, 65, 1000, 10];
-  for (const [i, length] of lengths.entries()) sender.add(packet(i, length), length, to.address);
+  for (const [i, length] of lengths.entries()) sender.add(packet(i, length), to.address);
   sender.flush();
   const receiver = new ReceiveBatch(8, 64);
   expect(receiver.receive(to.fd)).toBe(5);
@@ -278,8 +282,8 @@ test("a packet longer than its slot is cut and says so", () => {
     [10, false],
   ]);
   // The slots do not remember.
-  sender.add(packet(0), 4, to.address);
-  for (const i of upTo(4)) sender.add(packet(i), 4, to.address);
+  sender.add(packet(0), to.address);
+  for (const i of upTo(4)) sender.add(packet(i), to.address);
   sender.flush();
   expect(receiver.receive(to.fd)).toBe(5);
   expect(upTo(5).map((i) => receiver.isTruncated(i))).toEqual(Array(5).fill(false));
@@ -289,7 +293,7 @@ test("an empty packet is a packet", () => {
   using open = new Open();
   const [from, to] = [open.udp(), open.udp()];
   const sender = new SendBatch(from.fd, 8);
-  sender.add(packet(1), 0, to.address);
+  sender.add(Piece.of(new Uint8Array(0)), to.address);
   sender.flush();
   const receiver = new ReceiveBatch(8, 64);
   expect(receiver.receive(to.fd)).toBe(1);
@@ -305,7 +309,7 @@ test("arrival is when the packet came, not when it was read, on the monotonic cl
   // The kernel begins to stamp on arrival a moment after the first socket has asked for it.
   const limit = monotonicUs() + 5_000_000;
   for (let isStamping = false; !isStamping;) {
-    sender.add(packet(0), 4, to.address);
+    sender.add(packet(0), to.address);
     sender.flush();
     const sentAt = monotonicUs();
     while (monotonicUs() < sentAt + 2000);
@@ -315,7 +319,7 @@ test("arrival is when the packet came, not when it was read, on the monotonic cl
   }
   for (let round = 0; round < 3; round++) {
     const before = monotonicUs();
-    for (const i of upTo(3)) sender.add(packet(i), 4, to.address);
+    for (const i of upTo(3)) sender.add(packet(i), to.address);
     sender.flush();
     const after = monotonicUs();
     // What is read 20 ms later has still arrived in between.
@@ -337,7 +341,7 @@ test("what the kernel does not stamp has no arrival, whatever was in the slot be
   const sender = new SendBatch(from.fd, 8);
   const receiver = new ReceiveBatch(8, 64);
   const arrival = (to: { fd: number; address: Memory }): number | undefined => {
-    sender.add(packet(1), 4, to.address);
+    sender.add(packet(1), to.address);
     sender.flush();
     expect(receiver.receive(to.fd)).toBe(1);
     return receiver.arrivedAt(0);

@@ -124,7 +124,7 @@ function onLink(
   addresses: readonly VirtualAddress[],
   link: string | undefined,
 ): readonly VirtualAddress[] {
-  if (link === undefined) return addresses;
+  if (link === undefined || addresses.length === 0) return addresses;
   return addresses.map((address) =>
     address.dev === undefined ? { ...address, dev: link } : address
   );

@@ -5,7 +5,7 @@
  */
 
 import { sockaddrLl } from "../../ffi/layout.ts";
-import { Memory } from "../../ffi/memory.ts";
+import { type Block, Piece } from "../../ffi/memory.ts";
 import { SendBatch } from "../../ffi/socket.ts";
 import { readSysctl } from "../../ffi/sysctl.ts";
 import type { VrrpGlobals } from "../config/vrrp.ts";
@@ -21,8 +21,8 @@ const FRAMES_PER_CALL = 256;
 
 /** A whole frame and the link it leaves through. */
 export interface Frame {
-  readonly bytes: Memory;
-  readonly to: Memory;
+  readonly bytes: Block;
+  readonly to: Block;
 }
 
 interface Queued {
@@ -132,7 +132,7 @@ export class Announcer {
       for (let round = 0; round < rounds; round++) {
         for (const { frame, repeat } of queued) {
           if (round >= repeat) continue;
-          const error = batch.add(frame.bytes, frame.bytes.bytes.length, frame.to);
+          const error = batch.add(frame.bytes, frame.to);
           if (error !== undefined) this.#refused(error);
         }
       }
@@ -157,5 +157,5 @@ export class Announcer {
 function frameOf(link: Link, bytes: Uint8Array): Frame {
   const etherType = ((bytes[12] ?? 0) << 8) | (bytes[13] ?? 0);
   const protocol = etherType === ETH_P_IPV6 ? ETH_P_IPV6 : ETH_P_ARP;
-  return { bytes: Memory.of(bytes), to: sockaddrLl(link.index, protocol) };
+  return { bytes: Piece.of(bytes), to: Piece.of(sockaddrLl(link.index, protocol).bytes) };
 }

@@ -145,7 +145,7 @@ export class BfdSender {
 
   /** Sends the packet; a refusal is returned. */
   send(): SysError | undefined {
-    return this.#batch.add(this.packet, CONTROL_BYTES, this.#to) ?? this.#batch.flush();
+    return this.#batch.add(this.packet, this.#to) ?? this.#batch.flush();
   }
 
   /** Closes the socket. */

@@ -27,17 +27,33 @@ const DEFEND_US = 10_000_000;
 /** More addresses than this are not asked for: the links have other things to carry. */
 const MOST_PROBES = 256;
 
-/** What a MASTER does for its neighbours by the clock. */
-interface Duties {
+/** What a MASTER does for its neighbours by the clock; its own deadline in the loop. */
+class Duties implements Alarm {
+  dueAt = Infinity;
+  heapIndex = -1;
+  readonly running: Running;
   /** When the addresses are asked for; Infinity when that is done. */
   probeAt: number;
   /** When switches are told once more where the VMACs are; Infinity when that is done. */
   teachAt: number;
   /** The next announcement over other links, see garp_extra_if; Infinity for none. */
   extraAt: number;
-  /** When each claim was last told. */
-  readonly toldAt: Map<string, number>;
-  readonly alarm: Alarm;
+  /** When each claim was last told; undefined while there was none. */
+  toldAt: Map<string, number> | undefined;
+  readonly #attend: (duties: Duties, now: number) => void;
+
+  constructor(running: Running, now: number, attend: (duties: Duties, now: number) => void) {
+    const extraUs = running.instance.garp_extra_if ?? 0;
+    this.running = running;
+    this.probeAt = now + PROBE_US;
+    this.teachAt = Infinity;
+    this.extraAt = extraUs > 0 ? now + extraUs : Infinity;
+    this.#attend = attend;
+  }
+
+  fire(now: number): void {
+    this.#attend(this, now);
+  }
 }
 
 /** Our side of the neighbourhood. */
@@ -87,18 +103,8 @@ export class Neighbourhood {
 
   /** An instance has become MASTER at `now`. */
   enter(running: Running, now: number): void {
-    const extraUs = running.instance.garp_extra_if ?? 0;
-    const duties: Duties = {
-      probeAt: now + PROBE_US,
-      teachAt: this.#vmacAddresses(running).length > 0 ? now + TEACH_US : Infinity,
-      extraAt: extraUs > 0 ? now + extraUs : Infinity,
-      toldAt: new Map(),
-      alarm: {
-        dueAt: Infinity,
-        heapIndex: -1,
-        fire: (at) => this.#attend(running, duties, at),
-      },
-    };
+    const duties = new Duties(running, now, this.#attend);
+    if (this.#vmacAddresses(running).length > 0) duties.teachAt = now + TEACH_US;
     this.#masters.set(running, duties);
     this.#schedule(duties);
   }
@@ -107,13 +113,13 @@ export class Neighbourhood {
   leave(running: Running): void {
     const duties = this.#masters.get(running);
     if (duties === undefined) return;
-    this.#loop.schedule(duties.alarm, Infinity);
+    this.#loop.schedule(duties, Infinity);
     this.#masters.delete(running);
     this.#kernel.announcer.drop(running.key);
   }
 
-  #attend(running: Running, duties: Duties, now: number): void {
-    const { instance, held } = running;
+  readonly #attend = (duties: Duties, now: number): void => {
+    const { running, running: { instance, held } } = duties;
     const home = running.vmac ?? instance.interface;
     if (duties.probeAt <= now) {
       duties.probeAt = Infinity;
@@ -130,10 +136,11 @@ export class Neighbourhood {
       duties.extraAt = now + (instance.garp_extra_if ?? 0);
     }
     this.#schedule(duties);
-  }
+  };
 
-  #schedule({ alarm, probeAt, teachAt, extraAt }: Duties): void {
-    this.#loop.schedule(alarm, Math.min(probeAt, teachAt, extraAt));
+  #schedule(duties: Duties): void {
+    const { probeAt, teachAt, extraAt } = duties;
+    this.#loop.schedule(duties, Math.min(probeAt, teachAt, extraAt));
   }
 
   /** One IPv4 address of each VMAC: they share its MAC address. */
@@ -174,9 +181,9 @@ export class Neighbourhood {
 
   /** Somebody else claims an address: if it is ours, that is told, and answered. */
   #defend(address: Address, mac: Mac, index: number, now: number): void {
-    for (const [running, { probeAt, toldAt }] of this.#masters) {
+    for (const [running, duties] of this.#masters) {
       // Until then it may be a predecessor's last word.
-      if (probeAt !== Infinity) continue;
+      if (duties.probeAt !== Infinity) continue;
       const held = running.held.find((one) =>
         compareAddress(one.address, address) === 0 &&
         this.#links.byName(one.device)?.index === index
@@ -184,6 +191,7 @@ export class Neighbourhood {
       if (held === undefined) continue;
       running.counters.address_conflict++;
       const key = `${held.spec.address} ${mac.join()}`;
+      const toldAt = duties.toldAt ??= new Map<string, number>();
       if (now - (toldAt.get(key) ?? -DEFEND_US) < DEFEND_US) return;
       toldAt.set(key, now);
       const { name } = running.instance;

@@ -4,7 +4,7 @@
  */
 
 import { sockaddrIn, sockaddrIn6 } from "../../ffi/layout.ts";
-import { Memory } from "../../ffi/memory.ts";
+import { Piece } from "../../ffi/memory.ts";
 import type { VrrpInstance } from "../config/vrrp.ts";
 import { type Address, parseAddress } from "../lib/address.ts";
 import { AH_LENGTH, decodeAh, IPPROTO_AH, signAh, verifyAh, writeAh } from "../wire/ah.ts";
@@ -73,7 +73,7 @@ export function advertPackets(
     const message = encodeAdvert(advert, ends, options);
     if (family === 4) return packet4(instance, ends, message);
     const scope = isLinkLocal(destination) ? manner.index : 0;
-    return { bytes: Memory.of(message), to: sockaddrIn6(destination, scope) };
+    return { bytes: Piece.of(message), to: Piece.of(sockaddrIn6(destination, scope).bytes) };
   });
 }
 
@@ -88,11 +88,11 @@ function packet4(instance: VrrpInstance, ends: Endpoints, message: Uint8Array): 
     ttl: isUnicast ? instance.unicast_ttl ?? TTL : TTL,
     tos: TOS_INTERNETWORK_CONTROL,
   });
-  const memory = new Memory(header.length + ahLength + message.length);
-  memory.bytes.set(header);
-  memory.bytes.set(message, header.length + ahLength);
-  if (ahLength > 0) writeAh(memory.bytes, header.length, IPPROTO_VRRP);
-  return { bytes: memory, to: sockaddrIn(ends.destination) };
+  const packet = new Uint8Array(header.length + ahLength + message.length);
+  packet.set(header);
+  packet.set(message, header.length + ahLength);
+  if (ahLength > 0) writeAh(packet, header.length, IPPROTO_VRRP);
+  return { bytes: Piece.of(packet), to: Piece.of(sockaddrIn(ends.destination).bytes) };
 }
 
 /** HMAC-MD5 by the runtime's library. */

@@ -135,7 +135,7 @@ test("what protocol, which TTL", () => {
 
 test("only link-local destinations are bound to a link", () => {
   const scopes = sent(instanceWith(WAYS["IPv6 unicast"])).map(({ to }) =>
-    to.view.getUint32(24, true)
+    new DataView(to.bytes.buffer, to.bytes.byteOffset).getUint32(24, true)
   );
   expect(scopes).toEqual([2, 0]);
 });

@@ -34,7 +34,7 @@ import {
 } from "../../ffi/constants.ts";
 import { ipMreqn, ipv6Mreq, sockaddrIn6 } from "../../ffi/layout.ts";
 import { SysError } from "../../ffi/libc.ts";
-import type { Memory } from "../../ffi/memory.ts";
+import type { Block } from "../../ffi/memory.ts";
 import {
   bindSocket,
   bindToDevice,
@@ -85,8 +85,8 @@ export interface Port extends PortKind {
 
 /** An advert ready to leave: a whole packet over IPv4, a message over IPv6, and where it goes. */
 export interface Packet {
-  readonly bytes: Memory;
-  readonly to: Memory;
+  readonly bytes: Block;
+  readonly to: Block;
 }
 
 /** The open ports. */
@@ -145,7 +145,7 @@ export class Ports {
   queue(port: Port, packets: readonly Packet[]): void {
     if (port.batch.isEmpty) this.#dirty.push(port);
     for (const { bytes, to } of packets) {
-      this.#complain(port.batch.add(bytes, bytes.bytes.length, to), port);
+      this.#complain(port.batch.add(bytes, to), port);
     }
   }
 

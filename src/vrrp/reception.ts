@@ -180,12 +180,12 @@ export class Reception implements Secrets {
     if (counter === undefined) return;
     running.counters[counter]++;
     // In a flood words would cost more than all the rest.
-    if (!mayComplain(running.complainedAt, rejection, now)) return;
+    if (!mayComplain(complaintsOf(running), rejection, now)) return;
     this.#listener.log("warning", explainRejection(running.instance, rejection, packet));
   }
 
   #complain(running: Running, what: string, text: string, now: number): void {
-    if (mayComplain(running.complainedAt, what, now)) this.#listener.log("warning", text);
+    if (mayComplain(complaintsOf(running), what, now)) this.#listener.log("warning", text);
   }
 
   /** log_unknown_vrids. */
@@ -257,6 +257,10 @@ export class Reception implements Secrets {
     const sender = formatAddress(packet.source);
     return judgeTrailer(instance, auth, this.#envelope!, sender, this.#wallUs);
   }
+}
+
+function complaintsOf(running: Running): Map<string, number> {
+  return running.complainedAt ??= new Map<string, number>();
 }
 
 /** Whether it is time to say something again; if so, that is noted. */

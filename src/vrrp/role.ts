@@ -47,6 +47,8 @@ const BUSY = 200;
 const NEVER = 1e9;
 /** Ten times what the runtime would wait for: what is not run for every advert is not worth compiling. */
 const OFTEN = 10;
+/** By then what is run for every advert is compiled, and the compilers' own code is in memory for nothing. */
+const COMPILED_US = 4_000_000;
 /** One at a time and far enough apart that no advert waits for them. */
 const REHEARSAL_US = 7_000;
 
@@ -108,7 +110,7 @@ class VrrpRole {
     });
     const name = baseName(process.argv0);
     this.#conductor = new Conductor(name, SHARE, (level, text) => this.#router.log(level, text));
-    this.#retry = { dueAt: Infinity, heapIndex: -1, fire: () => {} };
+    this.#retry = alarmOf(() => {});
   }
 
   run(): void {
@@ -222,21 +224,29 @@ class VrrpRole {
     releaseStartPages();
     this.#conductor.settle();
     let rounds = REHEARSALS;
-    const rehearsal: Alarm = {
-      dueAt: Infinity,
-      heapIndex: -1,
-      fire: (at) => {
-        const nobody = new Outbox((bytes) => bytes.length);
-        this.#audience = nobody;
-        this.#router.rehearse(at);
-        nobody.flush();
-        new FrameReader<ToRole>().push(encodeFrame({ type: "settle" }));
-        this.#audience = this.#parent.outbox;
-        if (--rounds > 0) return this.#loop.schedule(rehearsal, at + REHEARSAL_US);
-        this.#router.leisure.forget();
-        Bun.unsafe.setJITPolicy(this.#router.advertsPerSecond > BUSY ? OFTEN : NEVER);
-      },
-    };
+    const rehearsal = alarmOf((at) => {
+      this.#rehearse(at);
+      if (--rounds > 0) return this.#loop.schedule(rehearsal, at + REHEARSAL_US);
+      this.#router.leisure.forget();
+      const isBusy = this.#router.advertsPerSecond > BUSY;
+      Bun.unsafe.setJITPolicy(isBusy ? OFTEN : NEVER);
+      if (isBusy) this.#loop.schedule(compiled, at + COMPILED_US);
+    });
+    const compiled = alarmOf(releaseStartPages);
     this.#loop.schedule(rehearsal, now + REHEARSAL_US);
   }
+
+  /** An election and a message from the parent, without consequences. */
+  #rehearse(now: number): void {
+    const nobody = new Outbox((bytes) => bytes.length);
+    this.#audience = nobody;
+    this.#router.rehearse(now);
+    nobody.flush();
+    new FrameReader<ToRole>().push(encodeFrame({ type: "settle" }));
+    this.#audience = this.#parent.outbox;
+  }
+}
+
+function alarmOf(fire: (now: number) => void): Alarm {
+  return { dueAt: Infinity, heapIndex: -1, fire };
 }

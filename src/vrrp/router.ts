@@ -17,7 +17,7 @@ import { Footing } from "./footing.ts";
 import { type GroupMove, Groups } from "./groups.ts";
 import type { Holder } from "./holder.ts";
 import { Holdings } from "./holdings.ts";
-import type { FaultReason } from "./instance.ts";
+import { type FaultReason, shareEmptyLists } from "./instance.ts";
 import type { Received, Rejection } from "./judge.ts";
 import { Leisure } from "./leisure.ts";
 import { LinkTable } from "./links.ts";
@@ -29,7 +29,7 @@ import { rehearseLife } from "./rehearsal.ts";
 import { type Listener, Reception, type Running } from "./reception.ts";
 import { type InstanceEvent, stepAlone } from "./repair.ts";
 import { noteRival, type RivalReport } from "./rival.ts";
-import { notePeer, reconfigure, startRunning } from "./running.ts";
+import { notePeer, reconfigure, startRunning, timerOf } from "./running.ts";
 import { StartDelay } from "./start_delay.ts";
 import type { SavedSettings } from "./sysctl_perform.ts";
 import type { Action, Event, State, Step } from "./state.ts";
@@ -63,6 +63,7 @@ export class Router implements Listener, Holder {
   #linksChanged = false;
   #linkWatch: LinkWatch | undefined;
 
+  readonly #onTimer: Running["fire"];
   #wantsDetail = false;
 
   /** Whether lines for -D are wanted. */
@@ -83,6 +84,7 @@ export class Router implements Listener, Holder {
     tell: (message: FromRole) => void,
   ) {
     this.#loop = loop;
+    this.#onTimer = timerOf((running, now) => this.#dispatch(running, TIMER, now));
     this.leisure = new Leisure(loop);
     this.#delay = new StartDelay(loop, (now) => this.#release(now));
     this.#tell = tell;
@@ -208,10 +210,12 @@ export class Router implements Listener, Holder {
 
   #add(change: Extract<Change, { type: "add" }>, now: number): void {
     const { key, slot, adoptedAt } = change;
-    const placed = this.#holdings.place(key, change.instance, adoptedAt !== undefined);
-    const running: Running = startRunning(key, slot, placed, (at) => {
-      this.#dispatch(running, TIMER, at);
-    });
+    const placed = this.#holdings.place(
+      key,
+      shareEmptyLists(change.instance),
+      adoptedAt !== undefined,
+    );
+    const running: Running = startRunning(key, slot, placed, this.#onTimer);
     this.#running.set(key, running);
     this.#footing.instancesChanged();
     this.#tracked.weigh(running);
@@ -240,7 +244,7 @@ export class Router implements Listener, Holder {
 
   #change(running: Running, wanted: VrrpInstance, now: number): void {
     const before = running.instance;
-    const placed = this.#holdings.place(running.key, wanted, false);
+    const placed = this.#holdings.place(running.key, shareEmptyLists(wanted), false);
     const next = placed.instance;
     reconfigure(running, placed);
     this.#tracked.weigh(running);

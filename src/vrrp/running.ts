@@ -4,7 +4,7 @@
  */
 
 import type { VrrpGlobals, VrrpInstance } from "../config/vrrp.ts";
-import { type Address, compareAddress, parseAddress } from "../lib/address.ts";
+import { type Address, compareAddress, type Family, parseAddress } from "../lib/address.ts";
 import type { Deadline } from "../lib/deadlines.ts";
 import type { ChecksumStyle } from "../wire/vrrp.ts";
 import { advertisedAddresses, type Held, heldAddresses } from "./addresses.ts";
@@ -62,28 +62,30 @@ export interface RunningInstance<Port, Packets> extends Deadline {
   /** Other MASTERs that were heard while we were MASTER. */
   rivals: readonly Rival[];
   readonly counters: Counters;
-  /** When each complaint was last logged. */
-  readonly complainedAt: Map<string, number>;
+  /** When each complaint was last logged; undefined while there was none. */
+  complainedAt: Map<string, number> | undefined;
   /** Its deadline decides an election. */
   isUrgent: boolean;
   /** Called by the loop at the deadline. */
-  readonly fire: (now: number) => void;
+  readonly fire: (this: RunningInstance<Port, Packets>, now: number) => void;
 }
+
+const NOBODY: Address = new Uint8Array(0);
+const NOWHERE: Readonly<Record<Family, Address>> = { 4: new Uint8Array(4), 6: new Uint8Array(16) };
 
 /** An instance before its first event; it speaks from nowhere until its link is known. */
 export function startRunning<Port, Packets>(
   key: string,
   slot: number,
   { instance, vmac }: Placed,
-  fire: (now: number) => void,
+  fire: (this: RunningInstance<Port, Packets>, now: number) => void,
 ): RunningInstance<Port, Packets> {
-  const nowhere = new Uint8Array(instance.family === 4 ? 4 : 16);
   return {
     key,
     slot,
     instance,
     vmac,
-    router: virtualRouter(instance, nowhere),
+    router: virtualRouter(instance, NOWHERE[instance.family]),
     state: { name: "INIT" },
     fault: undefined,
     why: "",
@@ -98,10 +100,10 @@ export function startRunning<Port, Packets>(
     farewell: undefined,
     auth: authState(instance),
     ...checksums(instance),
-    checkedSource: new Uint8Array(0),
+    checkedSource: NOBODY,
     rivals: [],
     counters: freshCounters(),
-    complainedAt: new Map(),
+    complainedAt: undefined,
     dueAt: Infinity,
     heapIndex: -1,
     rank: slot,
@@ -127,7 +129,7 @@ export function reconfigure<Port, Packets>(
   Object.assign(running, checksums(next));
   // What a peer has taught us lasts, unless it may not be learned any more.
   if (known === "group" && running.oldGroup !== undefined) running.style = "group";
-  running.checkedSource = new Uint8Array(0);
+  running.checkedSource = NOBODY;
   if (!isPeer(next, running.peer)) {
     running.peer = undefined;
     running.peerPriority = 0;
@@ -192,4 +194,13 @@ export function receiveBytes(instance: VrrpInstance, globals: VrrpGlobals, mtu: 
 export function forgetPackets<Port, Packets>(running: RunningInstance<Port, Packets>): void {
   running.packets = undefined;
   running.farewell = undefined;
+}
+
+/** What the loop calls at the deadline of each of many instances: one function for all of them. */
+export function timerOf<Port, Packets>(
+  expire: (running: RunningInstance<Port, Packets>, now: number) => void,
+): RunningInstance<Port, Packets>["fire"] {
+  return function (now: number): void {
+    expire(this, now);
+  };
 }
