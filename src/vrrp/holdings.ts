@@ -14,7 +14,7 @@ import { changedAddresses, type Held, heldAddresses, isSameHeld } from "./addres
 import type { Change } from "./diff.ts";
 import type { Footing } from "./footing.ts";
 import type { Holder } from "./holder.ts";
-import { isGuarded, needsPremises, type Placed } from "./instance.ts";
+import { isGuarded, needsPremises, type Placed, shareEmptyLists } from "./instance.ts";
 import type { LinkTable } from "./links.ts";
 import { removedLine, repairLine, retreatLine, retreatText } from "./log.ts";
 import type { Neighbourhood } from "./neighbourhood.ts";
@@ -73,7 +73,8 @@ export class Holdings implements AddressListener {
   }
 
   /** Where an instance lives: see premises.ts. Its addresses there stay if it is to go on as MASTER. */
-  place(key: string, instance: VrrpInstance, keepsAddresses: boolean): Placed {
+  place(key: string, wanted: VrrpInstance, keepsAddresses: boolean): Placed {
+    const instance = shareEmptyLists(wanted);
     const premises = needsPremises(instance) ? this.#premisesWanted() : this.#premises;
     return premises?.place(key, instance, keepsAddresses) ?? { instance, vmac: undefined };
   }

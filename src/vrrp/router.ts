@@ -17,7 +17,7 @@ import { Footing } from "./footing.ts";
 import { type GroupMove, Groups } from "./groups.ts";
 import type { Holder } from "./holder.ts";
 import { Holdings } from "./holdings.ts";
-import { type FaultReason, shareEmptyLists } from "./instance.ts";
+import type { FaultReason } from "./instance.ts";
 import type { Received, Rejection } from "./judge.ts";
 import { Leisure } from "./leisure.ts";
 import { LinkTable } from "./links.ts";
@@ -210,11 +210,7 @@ export class Router implements Listener, Holder {
 
   #add(change: Extract<Change, { type: "add" }>, now: number): void {
     const { key, slot, adoptedAt } = change;
-    const placed = this.#holdings.place(
-      key,
-      shareEmptyLists(change.instance),
-      adoptedAt !== undefined,
-    );
+    const placed = this.#holdings.place(key, change.instance, adoptedAt !== undefined);
     const running: Running = startRunning(key, slot, placed, this.#onTimer);
     this.#running.set(key, running);
     this.#footing.instancesChanged();
@@ -244,7 +240,7 @@ export class Router implements Listener, Holder {
 
   #change(running: Running, wanted: VrrpInstance, now: number): void {
     const before = running.instance;
-    const placed = this.#holdings.place(running.key, shareEmptyLists(wanted), false);
+    const placed = this.#holdings.place(running.key, wanted, false);
     const next = placed.instance;
     reconfigure(running, placed);
     this.#tracked.weigh(running);
