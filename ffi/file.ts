@@ -98,19 +98,13 @@ export function syncFile(fd: number): void {
   libc.fsync(fd);
 }
 
-const STATX_BYTES = 256; // linux/stat.h struct statx: stx_uid is at 20, stx_mode at 28, stx_ino at 32
+const STATX_BYTES = 256; // linux/stat.h struct statx: stx_mode is at 28, stx_ino at 32
 const STATX_TYPE_MODE = 3;
-const STATX_UID = 8;
 const STATX_INO = 0x100;
 
 /** What a path names, links followed, and who may do what with it: S_IFMT and permission bits; undefined for nothing. */
 export function fileMode(path: string): number | undefined {
   return statx(path, STATX_TYPE_MODE)?.getUint16(28, true);
-}
-
-/** Who owns what a path names, links followed; undefined for nothing. */
-export function fileOwner(path: string): number | undefined {
-  return statx(path, STATX_UID)?.getUint32(20, true);
 }
 
 /** What tells the object that a path names, links followed, from all others of its kind; undefined for nothing. */

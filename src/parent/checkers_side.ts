@@ -1,6 +1,5 @@
 /** The parent's side of the checkers role: what it is told of the configuration and of VRRP. */
 
-import { fileNumber, readText } from "../../ffi/file.ts";
 import type { DaemonOptions } from "../cli/options.ts";
 import { checkersConduct } from "../config/conduct.ts";
 import type { Config } from "../config/load.ts";
@@ -19,6 +18,7 @@ import type { FromCheckers, ToCheckers } from "./checkers_channel.ts";
 import { type Household, Keeper, type Side } from "./keeper.ts";
 import { type OrderAnswer, OrderDesk } from "./order_desk.ts";
 import type { Programs } from "./programs.ts";
+import { hereAndNow } from "./state_file.ts";
 import { spawnRole } from "./supervisor.ts";
 
 /** What the checkers role says that is news to others. */
@@ -161,9 +161,9 @@ export class CheckersSide implements Side {
 
   /** The kernel's table that is ours, of all that there ever are. */
   get #whereabouts(): string {
-    const boot = readText("/proc/sys/kernel/random/boot_id").trim();
+    const { boot, namespace } = hereAndNow();
     const elsewhere = this.#config?.daemon?.net_namespace_ipvs ?? "";
-    return `${boot} ${fileNumber("/proc/self/ns/net")} ${elsewhere}`.trimEnd();
+    return `${boot} ${namespace} ${elsewhere}`.trimEnd();
   }
 
   /** Carries out what an operator wants of a real server; resolves when it is done. */

@@ -7,9 +7,10 @@
  * links are others that happen to have the same names.
  */
 
-import { fileMode, fileNumber, fileOwner, readText, replaceFile } from "../../ffi/file.ts";
+import { fileNumber, readText, replaceFile } from "../../ffi/file.ts";
 import type { Change } from "../vrrp/diff.ts";
 import type { SavedSettings } from "../vrrp/sysctl_perform.ts";
+import { readTrusted } from "./trusted_file.ts";
 
 const VERSION = 1;
 
@@ -23,14 +24,16 @@ export interface Remains {
 
 /** Writes the file, or replaces it. Throws SysError. */
 export function writeRemains(path: string, remains: Remains): void {
-  replaceFile(path, `${JSON.stringify({ ...hereAndNow(), ...remains })}\n`);
+  replaceFile(path, `${JSON.stringify({ version: VERSION, ...hereAndNow(), ...remains })}\n`);
 }
 
 /** What the file says; undefined when it is of another boot or namespace. Throws what is wrong with it. */
 export function readRemains(path: string): Remains | undefined {
-  const isOurs = fileOwner(path) === process.geteuid?.() && ((fileMode(path) ?? 0) & 0o77) === 0;
-  if (!isOurs) throw new Error("others may have written it");
-  const { version, boot, namespace, saved, traces } = JSON.parse(readText(path)) as Written;
+  const found = readTrusted(path);
+  if (found.type !== "text") {
+    throw new Error(found.type === "fault" ? `it ${found.fault}` : "it is gone");
+  }
+  const { version, boot, namespace, saved, traces } = JSON.parse(found.text) as Written;
   const here = hereAndNow();
   if (version !== VERSION || boot !== here.boot || namespace !== here.namespace) return undefined;
   if (typeof saved !== "object" || !Array.isArray(traces)) {
@@ -43,16 +46,19 @@ export function readRemains(path: string): Remains | undefined {
   return { saved, traces };
 }
 
-interface Written extends Remains {
-  readonly version: number;
+/** One run of the kernel, and one network namespace in it. */
+export interface HereAndNow {
   readonly boot: string;
   readonly namespace: string;
 }
 
+interface Written extends Remains, HereAndNow {
+  readonly version: number;
+}
+
 /** What tells this run of the kernel and this network namespace from all others. */
-function hereAndNow(): Omit<Written, keyof Remains> {
+export function hereAndNow(): HereAndNow {
   return {
-    version: VERSION,
     boot: readText("/proc/sys/kernel/random/boot_id").trim(),
     namespace: String(fileNumber("/proc/self/ns/net")),
   };

@@ -57,7 +57,7 @@ test("one that is broken says so", () => {
 test("one that others may have written does not count", () => {
   writeRemains(path, remains);
   chmodSync(path, 0o620);
-  expect(() => readRemains(path)).toThrow("others may have written it");
+  expect(() => readRemains(path)).toThrow("it may be written by others");
   chmodSync(path, 0o600);
   expect(readRemains(path)).toEqual(remains);
 });
