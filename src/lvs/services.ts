@@ -38,9 +38,11 @@ export function servicesOf({ server, entries, mark }: Balanced): Service[] {
   return [withSettings(server, addressKey(server, addressOf(target.address), target.port))];
 }
 
-/** The ids of the services that a virtual server stands for. */
+/** The ids of the services that a virtual server may stand for: perhaps the kernel cannot mark packets. */
 export function idsOf(balanced: Balanced): string[] {
-  return servicesOf(balanced).map(serviceId);
+  const services = servicesOf(balanced);
+  if (balanced.mark !== undefined) services.push(...servicesOf({ ...balanced, mark: undefined }));
+  return services.map(serviceId);
 }
 
 function servicesOfEntry(server: VirtualServer, entry: GroupEntry): Service[] {

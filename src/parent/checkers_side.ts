@@ -5,8 +5,10 @@ import { checkersConduct } from "../config/conduct.ts";
 import type { Config } from "../config/load.ts";
 import { type Balancing, diffLvs, hasLvsWork, type LvsChange } from "../lvs/changes.ts";
 import { stateFileOf } from "../lib/path.ts";
+import type { Remains } from "../lvs/kept.ts";
 import { KnownPools } from "../lvs/known.ts";
 import { namesOf, type OrderRequest, type StandingOrder } from "../lvs/orders.ts";
+import { idsOf } from "../lvs/services.ts";
 import type { IpvsTimeouts } from "../netlink/ipvs_control.ts";
 import type { World } from "../config/world.ts";
 import { assignMarks } from "../lvs/marks.ts";
@@ -137,26 +139,24 @@ export class CheckersSide implements Side {
   #remember(): void {
     if (!this.#isNeeded || this.#isRemembering) return;
     this.#isRemembering = true;
-    setTimeout(() => void this.#write(), REMEMBER_MS).unref();
-  }
-
-  async #write(): Promise<void> {
-    const { idsOf } = await import("../lvs/services.ts");
-    this.#isRemembering = false;
-    if (this.#household.isStopping() || this.#keeper.pid === undefined) return;
-    const services = diffLvs(undefined, this.#config!)
-      .flatMap((change) => change.type === "add" ? idsOf(change.balanced) : []);
-    const timeouts = this.#timeouts === undefined ? {} : { timeouts: this.#timeouts };
-    this.#file.keepRemains({ whereabouts: this.#whereabouts, services, ...timeouts });
+    setTimeout(() => {
+      this.#isRemembering = false;
+      if (this.#household.isStopping() || this.#keeper.pid === undefined) return;
+      this.#file.keepRemains(this.#remains(this.#timeouts));
+    }, REMEMBER_MS).unref();
   }
 
   /** A role has taken everything back, but for services that are to stay. */
   #forget(): void {
-    const { remains } = this.#file;
     const isKept = this.#household.isStopping() && this.#household.options.dontReleaseIpvs;
-    if (!isKept || remains === undefined) return this.#file.keepRemains(undefined);
-    const { whereabouts, services } = remains;
-    this.#file.keepRemains({ whereabouts, services });
+    this.#file.keepRemains(isKept ? this.#remains(undefined) : undefined);
+  }
+
+  #remains(timeouts: IpvsTimeouts | undefined): Remains {
+    const services = diffLvs(undefined, this.#config!)
+      .flatMap((change) => change.type === "add" ? idsOf(change.balanced) : []);
+    const whereabouts = this.#whereabouts;
+    return { whereabouts, services, ...(timeouts === undefined ? {} : { timeouts }) };
   }
 
   /** The kernel's table that is ours, of all that there ever are. */

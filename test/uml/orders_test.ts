@@ -274,7 +274,6 @@ test.skipIf(!IN_GUEST)(
       await using daemon = startHere(globals + vs(next), { words: [...words, "-I"] });
       await daemon.waitForLog("Startup complete", 20_000);
       await tableIs([...lines(next), ...strange], 1);
-      await remembers(next);
       expect(await daemon.stop(10_000)).toBe(0);
       // Not what the crash had left, but what was there before.
       expect(timeouts()).toBe(usual);
