@@ -473,6 +473,17 @@ test("who takes over from a role that has died does not touch the table, and tel
   expect(third.saved().length).toBe(3);
 });
 
+test("what a reload changes of a server's health is known to who takes over", () => {
+  const bench = new Bench().load(PAIR);
+  bench.hear(A, false);
+  bench.said.length = 0;
+  bench.read(virtualServer(realServer(A, CHECKED.replace("{", "{\nconnect_port 81"))));
+  expect(bench.said.filter((one) => one.type === "health")).toEqual([
+    { type: "health", key: VS, server: A, health: { failing: [], weight: 1 } },
+    { type: "health", key: VS, server: B },
+  ]);
+});
+
 test("services that a predecessor has left go unless they are wanted; of others nothing is known", () => {
   const kernel = new Bench().load(
     PAIR + virtualServer(realServer(A), "192.0.2.2 80") +

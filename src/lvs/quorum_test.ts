@@ -315,6 +315,19 @@ test("orders: what is said and told of each, as the server is", () => {
   expect(ordered(balanced, [DRAIN], "192.0.2.9 1").news).toEqual([]);
 });
 
+test("maintenance takes an inhibited server out for good, and the first word about an alpha server waits", () => {
+  const ofB = ordered(two(), [AWAY], B);
+  expect(lines(ofB.news)[1]).toBe(`Removing service [198.51.100.2]:tcp:80 from VS ${VS}`);
+  expect(lines(ordered(two(), ["enable"], B, ofB).news)[1]).toBe(
+    `Enabling service [198.51.100.2]:tcp:80 of VS ${VS}`,
+  );
+  expect(ordered(two("alpha"), [AWAY, downA]).news).toEqual([]);
+  const alone = onlyBalanced(virtualServer(realServer(B)));
+  expect(lines(reconfigure(two(), alone, ordered(two(), [AWAY]).pool).news)).not.toContain(
+    TOLD_DOWN!,
+  );
+});
+
 test("only what checks have found out is anything but an operator's doing", () => {
   const rows: [events: (Order | Partial<Finding> | "enable")[], isOrdered: true | undefined][] = [
     [[AWAY], true],
