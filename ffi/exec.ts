@@ -26,15 +26,16 @@ export interface Identity {
 }
 
 /**
- * Becomes the program `argv[0]`, a path, with this environment (`NAME=VALUE`). No signal is blocked or ignored
- * in it. Throws SysError, and only then returns to the caller, who is another user by then.
+ * Becomes the program at `path` with these words and this environment (`NAME=VALUE`). No signal is blocked or
+ * ignored in it. Throws SysError, and only then returns to the caller, who is another user by then.
  */
 export function becomeProgram(
   argv: readonly string[],
   environment: readonly string[],
   { uid, gid, groups }: Identity,
+  path = argv[0]!,
 ): never {
-  const doing = `becoming ${argv[0]}`;
+  const doing = `becoming ${path}`;
   const list = new Memory(Math.max(4, 4 * groups.length));
   for (const [i, group] of groups.entries()) list.view.setUint32(4 * i, group, true);
   check(libc.syscall(SYS_SETGROUPS, groups.length, list.pointer, 0), "setgroups", doing);
@@ -44,10 +45,10 @@ export function becomeProgram(
   setSignalMask();
   const words = texts(argv);
   const variables = texts(environment);
-  const path = cString(argv[0]!);
+  const file = cString(path);
   const result = libc.syscall(
     SYS_EXECVE,
-    path.pointer,
+    file.pointer,
     words.table.pointer,
     variables.table.pointer,
   );

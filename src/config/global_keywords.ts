@@ -28,6 +28,7 @@ import {
   optionalPath,
   prefix,
   priority,
+  randomSeed,
   readIncludeCheck,
   receiveBuffers,
   roleName,
@@ -70,10 +71,10 @@ export const globalDefs = lazyBlock({
   bfd_process_name: () =>
     roleName("NAME - kept, means nothing: the vrrp process does BFD; range 15 characters"),
   use_symlink_paths: () =>
-    later(bool(
+    bool(
       "[BOOL] - leave symbolic links in the paths of scripts as they are; default off",
       notBool("use_symlink_paths"),
-    )),
+    ),
   set_supplementary_groups: () =>
     bool(
       "[BOOL] - scripts get all groups of their user; default off",
@@ -461,12 +462,7 @@ export const globalDefs = lazyBlock({
       "STRING - the same for interfaces of single addresses; default vmac_prefix",
     ),
   umask: () => umask(),
-  random_seed: () =>
-    later(integer(
-      "N - makes ${_RANDOM} give the same numbers again; range 0..4294967295; default the time",
-      undefined,
-      { min: 0, max: UINT_MAX, says: (text) => `random_seed ${text} invalid` },
-    )),
+  random_seed: () => randomSeed(),
   reload_check_config: () =>
     later(optionalPath(
       "[LOGFILE] - test a configuration before it is reloaded; default off, without a file /dev/null",

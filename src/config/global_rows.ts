@@ -365,7 +365,7 @@ export function readIncludeCheck(node: Statement, context: Context): void {
     const message = `Unknown include_check type '${name}' - ignoring`;
     complain(context, node, "general", message, at, { hint: CHECKS.join(", ") });
   }
-  context.setIncludeChecks(node.words.slice(1));
+  context.control.setIncludeChecks(node.words.slice(1));
 }
 
 /** The permission bits by their names in sys/stat.h, without the S_. */
@@ -415,5 +415,22 @@ export function umask(): LineRow<number | undefined> {
       return mask;
     },
     format: (value) => value === undefined ? [] : [`0${value.toString(8)}`],
+  };
+}
+
+/** `random_seed`: the numbers of the lines to come follow from it. */
+export function randomSeed(): LineRow<number | undefined> {
+  const row = integer(
+    "N - makes ${_RANDOM} give the same numbers again; range 0..4294967295; default the time",
+    undefined,
+    { min: 0, max: UINT_MAX, says: (text) => `random_seed ${text} invalid` },
+  );
+  return {
+    ...row,
+    read: (node, context, before) => {
+      const seed = row.read(node, context, before);
+      if (seed !== undefined) context.control.setRandomSeed(seed);
+      return seed;
+    },
   };
 }

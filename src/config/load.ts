@@ -22,7 +22,7 @@ import { newLvsReading } from "./lvs_reading.ts";
 import { completeBalancer } from "./virtual_server.ts";
 import type { Context, Mode, Values } from "./schema.ts";
 import { readSource } from "./source.ts";
-import type { SetChecks } from "./statement.ts";
+import type { Control } from "./statement.ts";
 import type { Route, Rule } from "./route.ts";
 import { isLikeSecret, suggest } from "./suggest.ts";
 import type { VrrpSyncGroup } from "./sync_group.ts";
@@ -113,7 +113,7 @@ export function load(
   extras: LoadExtras = {},
 ): Loaded {
   const problems = new Problems();
-  let setChecks: SetChecks = () => {};
+  let control: Control | undefined;
   const context: Context = {
     problems,
     files,
@@ -126,13 +126,16 @@ export function load(
     names: new Map(),
     unsupported: new Set(),
     iproute: new IprouteNames(files),
-    setIncludeChecks: (names) => setChecks(names),
+    control: {
+      setIncludeChecks: (names) => control?.setIncludeChecks(names),
+      setRandomSeed: (seed) => control?.setRandomSeed(seed),
+    },
     isLikeSecret: (keyword) => isLikeSecret(keyword, root),
     suggest: (keyword, block) => suggest(keyword, block, root),
   };
   const parser = new Parser(root, context);
-  const fileCount = readSource(path, files, problems, (statement, set) => {
-    setChecks = set;
+  const fileCount = readSource(path, files, problems, (statement, own) => {
+    control = own;
     parser.read(statement);
   });
   const written = parser.finish() as WrittenConfig;

@@ -231,3 +231,30 @@ test("notices of priority: the instance decides, then its group, then all", () =
   expect(changes(globals + group("") + members)).toEqual([false, true]);
   expect(changes(globals + group("notify_priority_changes off") + members)).toEqual([false, false]);
 });
+
+test("random_seed: the same numbers from there on, also without asking for a seed", () => {
+  const seeded = (seed: number, first = ""): string[] => {
+    let asked = 0;
+    const files = memoryFiles({
+      "/k.conf": `${first}global_defs {\nrandom_seed ${seed}\n}\n$V=\${_RANDOM 1 250}\n` +
+        instance("priority ${_RANDOM 1 250}") +
+        instance("priority ${_RANDOM 1 250}", "VI_2", 2),
+    }, { links: ["eth0"] });
+    const counting = {
+      ...files,
+      get randomSeed(): number {
+        return ++asked;
+      },
+    };
+    const { config } = load("/k.conf", counting);
+    return [...config.vrrp_instances.map(({ priority }) => `${priority}`), `asked ${asked}`];
+  };
+  const one = seeded(7);
+  expect(seeded(7)).toEqual(one);
+  expect(seeded(8)).not.toEqual(one);
+  expect(one.at(-1)).toBe("asked 0");
+  expect(one[0]).not.toBe(one[1]);
+  // Before it, whatever comes.
+  const before = "$W=${_RANDOM}\nvrrp_script s$W {\nscript /bin/true\n}\n";
+  expect(seeded(7, before).slice(0, 2)).toEqual(one.slice(0, 2));
+});

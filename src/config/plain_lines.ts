@@ -2,7 +2,7 @@
  * Lines of words and braces, nearly all lines of nearly all files, cut without looking at each
  * character: native calls do for a stretch of lines what a loop would take ten times as long for.
  */
-import { type Emit, MovingStatement, type SetChecks, type SourceFile } from "./statement.ts";
+import { type Control, type Emit, MovingStatement, type SourceFile } from "./statement.ts";
 
 /** So much is read in one go, when it holds nothing but words and braces. */
 const STRETCH = 2048;
@@ -33,14 +33,14 @@ const MOST_KNOWN = 2048;
  */
 export class PlainLines {
   readonly #emit: Emit;
-  readonly #setChecks: SetChecks;
+  readonly #control: Control;
   readonly #statement: MovingStatement;
   readonly #known = new Map<string, readonly (readonly string[])[]>();
 
-  /** Reads lines of `file` for `emit`, which is handed `setChecks` with each statement. */
-  constructor(file: SourceFile, emit: Emit, setChecks: SetChecks) {
+  /** Reads lines of `file` for `emit`, which is handed `control` with each statement. */
+  constructor(file: SourceFile, emit: Emit, control: Control) {
     this.#emit = emit;
-    this.#setChecks = setChecks;
+    this.#control = control;
     this.#statement = new MovingStatement(file);
   }
 
@@ -50,7 +50,7 @@ export class PlainLines {
    */
   read(stretch: string, before: number): number {
     const emit = this.#emit;
-    const setChecks = this.#setChecks;
+    const control = this.#control;
     const statement = this.#statement;
     const known = this.#known;
     const lines = stretch.split("\n");
@@ -67,7 +67,7 @@ export class PlainLines {
       for (let piece = 0; piece < pieces.length; piece++) {
         const words = pieces[piece]!;
         const brace = words === OPENING ? "{" : words === CLOSING ? "}" : "";
-        emit(statement.moveTo(words, brace, before + i + 1, piece), setChecks);
+        emit(statement.moveTo(words, brace, before + i + 1, piece), control);
       }
     }
     return before + count;

@@ -7,7 +7,6 @@ import {
   flag,
   insideOf,
   integer,
-  later,
   list,
   named,
   type Naming,
@@ -54,11 +53,11 @@ export const root = block(() => ({
     "instance name missing - ignoring",
     (name) => `Duplicate instance definition ${name} - ignoring`,
   ),
-  child_wait_time: later(integer(
+  child_wait_time: integer(
     "SECS - how long a process may take to stop; range 0..4294967295; default 5",
     5_000_000,
     { min: 0, max: UINT_MAX, times: 1_000_000, says: (word) => `Invalid child_wait_time ${word}` },
-  )),
+  ),
   global_defs: globals(),
   track_group: named("NAME { ... } - instances static items refer to", "track_group", trackGroup, {
     missing: "track_group must have a name - skipping",

@@ -13,7 +13,7 @@ import {
   type ProblemKind,
   type Problems,
 } from "./problem.ts";
-import type { SetChecks, Statement } from "./statement.ts";
+import type { Control, Statement } from "./statement.ts";
 
 /** Whether a start (tolerant of junk after some numbers) or a configuration test is reading. */
 export type Mode = "run" | "test";
@@ -46,8 +46,8 @@ export interface Context {
   readonly unsupported: Set<string>;
   /** Names of routing tables and the like. */
   readonly iproute: IprouteNames;
-  /** Sets the checks of the includes to come. */
-  readonly setIncludeChecks: SetChecks;
+  /** Changes how the lines to come are read. */
+  readonly control: Control;
   /** Whether an unknown keyword may be a misspelt one whose value is secret. */
   readonly isLikeSecret: (keyword: string) => boolean;
   /** What an unknown keyword of a block may have been meant to be. */

@@ -14,9 +14,9 @@ import { problemAt, type ProblemKind, type Problems, type Spot } from "./problem
 import { endOfStretch, PlainLines, SPECIAL } from "./plain_lines.ts";
 import { maySpill } from "./secrets.ts";
 import {
+  type Control,
   type Emit,
   lineAt,
-  type SetChecks,
   type SourceFile,
   Statement,
   type Stretch,
@@ -65,7 +65,7 @@ interface Reading {
   readonly files: Files;
   readonly problems: Problems;
   readonly emit: Emit;
-  readonly setChecks: SetChecks;
+  readonly control: Control;
   readonly scope: Scope;
   readonly configId: string;
   fileCount: number;
@@ -92,12 +92,15 @@ export function readSource(
   emit: Emit,
 ): number {
   const configId = files.configId ?? files.hostName.split(".")[0]!;
-  const random = randomNumbers(files);
+  const random = new RandomNumbers(files);
   const reading: Reading = {
     files,
     problems,
     emit,
-    setChecks: (names) => setChecks(reading, names),
+    control: {
+      setIncludeChecks: (names) => setChecks(reading, names),
+      setRandomSeed: (seed) => random.follow(seed),
+    },
     scope: {
       definitions: new Map(),
       predefined: (name, args) => predefined(reading, random, name, args),
@@ -138,7 +141,7 @@ function shown(text: string): string {
 
 function predefined(
   reading: Reading,
-  random: (below: number) => number,
+  random: RandomNumbers,
   name: string,
   args: readonly string[],
 ): string | undefined {
@@ -157,22 +160,34 @@ function predefined(
       if (!args.every((arg) => /^[0-9]{1,9}$/.test(arg))) return undefined;
       const low = Number(args[0] ?? 0);
       const high = Number(args[1] ?? 32_767);
-      return high < low ? undefined : `${low + random(high - low + 1)}`;
+      return high < low ? undefined : `${low + random.below(high - low + 1)}`;
     }
   }
   return undefined;
 }
 
-/** Numbers that look random and follow from the seed alone (xorshift); it is asked for when they are. */
-function randomNumbers(files: Files): (below: number) => number {
-  let state = 0;
-  return (below) => {
-    if (state === 0) state = files.randomSeed | 0 || 1;
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
+/** Numbers that look random and follow from a seed alone (xorshift), which is asked for when they are. */
+class RandomNumbers {
+  readonly #files: Files;
+  #state = 0;
+
+  constructor(files: Files) {
+    this.#files = files;
+  }
+
+  /** They follow from this seed from now on. */
+  follow(seed: number): void {
+    this.#state = seed | 0 || 1;
+  }
+
+  /** The next number, from 0 to less than `limit`. */
+  below(limit: number): number {
+    if (this.#state === 0) this.follow(this.#files.randomSeed);
+    this.#state ^= this.#state << 13;
+    this.#state ^= this.#state >>> 17;
+    this.#state ^= this.#state << 5;
+    return (this.#state >>> 0) % limit;
+  }
 }
 
 /** What looking for the files of a pattern costs, in characters of text. */
@@ -274,7 +289,7 @@ function readLines(reading: Reading, file: SourceFile): void {
     at = newline < 0 ? text.length : newline + 1;
     return cleanLine(reading, lineAt(text, reading.from));
   };
-  const plain = new PlainLines(file, reading.emit, reading.setChecks);
+  const plain = new PlainLines(file, reading.emit, reading.control);
   while (at < text.length && reading.work <= MOST_WORK) {
     const end = endOfStretch(text, at);
     const stretch = text.slice(at, end);
@@ -422,7 +437,7 @@ function readStatements(reading: Reading, text: string, origin: Origin): void {
     const words = piece.words.map((word) => word.text);
     reading.emit(
       new Statement(words, piece.brace, file, line, stretch, i),
-      reading.setChecks,
+      reading.control,
     );
   }
   if (unmatched) complain(reading, "unmatched_quote", `Unmatched quote: '${shown(text)}'`);

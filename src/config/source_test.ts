@@ -11,9 +11,9 @@ function readAll(
 ): { statements: Statement[]; problems: Problem[] } {
   const problems = new Problems();
   const statements: Statement[] = [];
-  readSource(path, files, problems, (statement, setChecks) => {
+  readSource(path, files, problems, (statement, control) => {
     statements.push(statement.kept());
-    if (statement.words[0] === "include_check") setChecks(statement.words.slice(1));
+    if (statement.words[0] === "include_check") control.setIncludeChecks(statement.words.slice(1));
   });
   return { statements, problems: problems.list };
 }

@@ -15,11 +15,16 @@ export interface SourceFile {
   readonly includedBy?: { readonly file: SourceFile; readonly line: number };
 }
 
-/** Sets the checks of the includes to come, as `include_check NAMES` says. */
-export type SetChecks = (names: readonly string[]) => void;
+/** What a statement may change of how the lines to come are read. */
+export interface Control {
+  /** Which mistakes of includes are fatal, as `include_check NAMES` says. */
+  setIncludeChecks(names: readonly string[]): void;
+  /** What `${_RANDOM}` follows from. */
+  setRandomSeed(seed: number): void;
+}
 
 /** What takes each statement. */
-export type Emit = (statement: Statement, setChecks: SetChecks) => void;
+export type Emit = (statement: Statement, control: Control) => void;
 
 /** A text that a physical line became by expansion, and how its offsets relate to the line. */
 export interface Stretch {

@@ -245,7 +245,8 @@ export class CheckersSide implements Side {
       this.#brief();
     }
     const { dontReleaseIpvs: keepServices } = this.#household.options;
-    this.#keeper.stop({ type: "shutdown", keepServices });
+    const wait = this.#config?.daemon?.child_wait_time;
+    this.#keeper.stop({ type: "shutdown", keepServices }, wait);
   }
 
   get #isNeeded(): boolean {

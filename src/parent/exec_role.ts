@@ -11,6 +11,8 @@ export const EXEC_VARIABLE = "UPKEEP_EXEC";
 /** What is to be run. */
 export interface ExecTask extends Identity {
   readonly argv: readonly string[];
+  /** What is executed, if it is not the first word. */
+  readonly path?: string;
 }
 
 /** Becomes the script. Throws SysError. */
@@ -18,5 +20,5 @@ export function runExecRole(): never {
   const task = JSON.parse(process.env[EXEC_VARIABLE] ?? "") as ExecTask;
   delete process.env[EXEC_VARIABLE];
   const environment = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
-  return becomeProgram(task.argv, environment, task);
+  return becomeProgram(task.argv, environment, task, task.path);
 }

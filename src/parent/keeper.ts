@@ -13,8 +13,10 @@ import { removePidFileOf } from "./pid_files.ts";
 import { isPermanent, nextDelay } from "./respawn.ts";
 import type { Role } from "./supervisor.ts";
 
-/** How long a role may take to leave before it is killed, in milliseconds (keepalived's default). */
-const STOP_MS = 5_000;
+/** How long a role may take to leave before it is killed (keepalived's default). */
+const STOP_US = 5_000_000;
+/** The longest that a timer of the runtime waits. */
+const LONGEST_MS = 0x7fff_ffff;
 
 /** What the daemon as a whole is to its roles. */
 export interface Household {
@@ -150,8 +152,8 @@ export class Keeper<To extends object, From extends { readonly type: string }> {
     return false;
   }
 
-  /** Says farewell to the role, which is killed when it takes too long. */
-  stop(farewell: To): void {
+  /** Says farewell to the role, which is killed when it takes longer than `waitUs` (child_wait_time). */
+  stop(farewell: To, waitUs = STOP_US): void {
     clearTimeout(this.#respawnTimer);
     const role = this.#role;
     if (role === undefined) return;
@@ -160,7 +162,7 @@ export class Keeper<To extends object, From extends { readonly type: string }> {
       const { title } = this.#kept;
       this.#household.say("error", `${title} process ${role.pid} did not end in time, killing it`);
       role.kill(SIGKILL);
-    }, STOP_MS).unref();
+    }, Math.min(LONGEST_MS, waitUs / 1000)).unref();
   }
 
   #listen(role: Role<To, From>, message: From): void {

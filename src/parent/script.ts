@@ -18,8 +18,10 @@ const SHELL = "/bin/sh";
 
 /** A script that may run. */
 export interface Runnable {
-  /** What is executed: the program, or a shell with it. */
+  /** The program, or a shell with it. */
   readonly argv: readonly string[];
+  /** What is executed, when the first word is a link to it that keeps its name. */
+  readonly path?: string;
   readonly uid: number;
   readonly gid: number;
   /** All its groups, where they are asked for. */
@@ -58,7 +60,10 @@ export function vetScript(script: Script, globals: Globals, world: World): Runna
     };
   }
   const rest = script.argv.slice(1);
-  return { argv: needsShell(path) ? [SHELL, path, ...rest] : [path, ...rest], ...identity };
+  // Scripts look for their neighbours where they are; programs with many names go by the one they are called.
+  const real = globals.use_symlink_paths === true ? path : world.realPath(path) ?? path;
+  if (needsShell(path)) return { argv: [SHELL, real, ...rest], ...identity };
+  return { argv: [path, ...rest], ...(real === path ? {} : { path: real }), ...identity };
 }
 
 /** What is wrong with a component of a path, and what would cure it. */
@@ -174,7 +179,7 @@ const NOT_INHERITED = { IFS: undefined, LD_PRELOAD: undefined, LD_LIBRARY_PATH: 
  * `context` is added to its environment. Throws when it cannot be started.
  */
 export function runScript(
-  { argv, uid, gid, groups }: Runnable,
+  { argv, path = argv[0]!, uid, gid, groups }: Runnable,
   words: readonly string[],
   context: Readonly<Record<string, string>>,
 ): RunningScript {
@@ -184,11 +189,13 @@ export function runScript(
   // The runtime knows no groups: a process of ours takes them and becomes the script.
   const task: ExecTask | undefined = groups === undefined ? undefined : {
     argv: all,
+    path,
     uid,
     gid,
     groups,
   };
-  const child = Bun.spawn(task === undefined ? all : ["/proc/self/exe"], {
+  const child = Bun.spawn(task === undefined ? [path, ...all.slice(1)] : ["/proc/self/exe"], {
+    ...(task === undefined ? { argv0: all[0]! } : {}),
     stdin: "ignore",
     stdout: "ignore",
     stderr: "ignore",

@@ -193,7 +193,7 @@ export class VrrpSide implements Side {
   }
 
   stop(): void {
-    this.#keeper.stop(this.#farewell);
+    this.#keeper.stop(this.#farewell, this.#config?.daemon?.child_wait_time);
   }
 
   /** Whether a role that is gone has left nothing on the links that must be taken off. */

@@ -271,7 +271,13 @@ test("a script gets all groups of its user where that is asked for, and nothing 
   expect([blocked, ignored]).toEqual(["SigBlk:\t0000000000000000", "SigIgn:\t0000000000000000"]);
   expect(rest).toEqual([]);
   // Groups that no user of this machine need have.
-  const task = { argv: ["/usr/bin/id", "-G"], uid: 65_534, gid: 65_533, groups: [4, 65_531] };
+  const task = {
+    argv: ["called", "-G"],
+    path: "/usr/bin/id",
+    uid: 65_534,
+    gid: 65_533,
+    groups: [4, 65_531],
+  };
   const env = { ...process.env, UPKEEP_ROLE: "exec", UPKEEP_EXEC: JSON.stringify(task) };
   expect(Bun.spawnSync([UPKEEP], { env }).stdout.toString()).toBe("65533 4 65531\n");
   expect(await daemon.stop()).toBe(0);

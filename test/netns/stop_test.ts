@@ -153,3 +153,21 @@ test("a role that was started again hears the stop as the first did", async () =
   expect(capture.adverts.filter(isFarewell)).toHaveLength(1);
   expect(network.addresses("a")).toEqual([OWN]);
 });
+
+test("a role that does not leave is killed after child_wait_time", async () => {
+  using network = new Network(["a"]);
+  const config = "child_wait_time 1\n" + instance({ state: "MASTER" });
+  await using daemon = new Daemon(network, "a", config);
+  await daemon.waitForLog("(V) Entering MASTER STATE");
+  const { vrrp } = daemon.pids();
+  process.kill(vrrp, "SIGSTOP");
+  const stoppedUs = nowUs();
+  daemon.signal("SIGTERM");
+  await daemon.waitForLog(`VRRP process ${vrrp} did not end in time, killing it`, 20_000);
+  // keepalived's default is 5 s.
+  expect(nowUs() - stoppedUs).toBeGreaterThan(900_000);
+  expect(nowUs() - stoppedUs).toBeLessThan(4_500_000);
+  await daemon.ended(20_000);
+  expect(isAlive(vrrp)).toBe(false);
+  expect(network.addresses("a")).toEqual([OWN]);
+});
