@@ -125,14 +125,20 @@ export function madeAgain(): Promise<string> {
   return shared.again ??= artefacts().then(makeElsewhere);
 }
 
+/** What comes before a command that nobody may be waiting for any more when this process ends: it ends, too. */
+const WITH_US = ["setpriv", "--pdeathsig", "KILL"];
+
 /** How long the .deb's content is, packed as packaging/package.ts does it; the .rpm holds the same. */
 export function tightSize(): Promise<number> {
   return shared.tightSize ??= packTightly();
 }
 
 async function packTightly(): Promise<number> {
-  const pack = 'dpkg-deb --fsys-tarfile "$0" | nice xz -T1 --x86 --lzma2=preset=9 | wc -c';
-  return Number(await run(["sh", "-c", pack, await artefact(/amd64\.deb$/)]));
+  const tar = join(scratch("tight"), "data.tar");
+  const unpack = 'dpkg-deb --fsys-tarfile "$0" >"$1"';
+  await run(["sh", "-c", unpack, await artefact(/amd64\.deb$/), tar]);
+  await run([...WITH_US, "nice", "xz", "-T1", "--x86", "--lzma2=preset=9", tar]);
+  return statSync(`${tar}.xz`).size;
 }
 
 async function makeElsewhere(): Promise<string> {
@@ -147,7 +153,8 @@ async function makeElsewhere(): Promise<string> {
   const linked = await attempt(["cp", "-l", ...words], { cwd: join(PROJECT, modules) });
   if (linked.status !== 0) await run(["cp", "-f", ...words], { cwd: join(PROJECT, modules) });
   const time = (await run(["git", "log", "-1", "--format=%ct"])).trim();
-  await run(["nice", "node_modules/.bin/bun", "packaging/package.ts", "--fast", "--out", out], {
+  const command = ["nice", "node_modules/.bin/bun", "packaging/package.ts", "--fast", "--out", out];
+  await run([...WITH_US, ...command], {
     cwd: copy,
     env: { SOURCE_DATE_EPOCH: time },
   });
@@ -174,12 +181,11 @@ async function unpack(): Promise<string> {
 }
 
 /**
- * Begins to make what takes long, so that it is ready when it is needed: most tests wait more than they
+ * Begins to make what takes longest, so that it is ready when it is needed: most tests wait more than they
  * compute.
  */
 export function prepare(): void {
   // Who awaits one of these will hear of a failure.
-  baseRoot().catch(() => {});
   tightSize().catch(() => {});
   madeAgain().catch(() => {});
 }
@@ -312,3 +318,6 @@ export async function debOfVersion(deb: string, version: string): Promise<string
   rmSync(tree, { recursive: true });
   return path;
 }
+
+// Nearly every test needs both, and none should have to be done within its own time.
+await Promise.all([artefacts(), baseRoot()]);

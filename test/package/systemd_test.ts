@@ -1,7 +1,7 @@
 /** The service: its unit and sandbox as systemd judges them, and run by a systemd that is booted. */
 
 import { expect, test } from "bun:test";
-import { cpSync, mkdirSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Daemon } from "../support/daemon.ts";
 import { Network } from "../support/namespaces.ts";
@@ -49,6 +49,21 @@ for (const hardened of [false, true]) {
     );
   });
 }
+
+test("the unit alone restricts nothing, the sandbox says of each line what it forbids", async () => {
+  const tree = await unpacked();
+  const unit = readFileSync(join(tree, "usr/lib/systemd/system/keepalived.service"), "utf8");
+  const service = unit.slice(unit.indexOf("[Service]"), unit.indexOf("[Install]"));
+  const settings = [...service.matchAll(/^(\w+)=/gm)].map(([, name]) => name!);
+  expect(new Set(settings)).toEqual(
+    new Set(["Type", "EnvironmentFile", "ExecStart", "ExecReload", "KillMode"]),
+  );
+  const sandbox = readFileSync(join(tree, "usr/share/upkeep/upkeep-hardened.conf"), "utf8");
+  const blocks = sandbox.split("[Service]\n")[1]!.split(/\n(?=#)/);
+  expect(blocks.length).toBeGreaterThan(15);
+  expect(blocks.filter((block) => !/^#/.test(block))).toEqual([]);
+  expect(sandbox).not.toMatch(/^MemoryDenyWriteExecute/m);
+});
 
 test("with the sandbox the exposure is at most 2.5, and code may still be compiled", async () => {
   const folder = await units(true);
