@@ -7,7 +7,6 @@
 import type { Alarm, Loop } from "../loop.ts";
 import type { Service } from "../netlink/ipvs.ts";
 import type { IpvsTimeouts } from "../netlink/ipvs_control.ts";
-import type { Destination } from "../netlink/ipvs_destination.ts";
 import type { FromCheckers } from "../parent/checkers_channel.ts";
 import type { Balanced, BalancerGlobals, LvsChange } from "./changes.ts";
 import type { Marking } from "./marking_perform.ts";
@@ -29,7 +28,7 @@ import {
   start,
   stop,
 } from "./quorum.ts";
-import { entryOf, servicesOf } from "./services.ts";
+import { type Owner, servicesOf, WantedEntry } from "./services.ts";
 import { wantedDaemons } from "./sync_daemon.ts";
 import { type Entry, serviceId } from "./table.ts";
 
@@ -38,9 +37,7 @@ const SECOND_US = 1_000_000;
 const RAMP_STEPS = 20;
 
 /** A virtual server that runs. */
-interface Running {
-  readonly balanced: Balanced;
-  readonly pool: Pool;
+interface Running extends Owner {
   readonly services: ReadonlyMap<string, Service>;
 }
 
@@ -307,22 +304,14 @@ export class Balancer {
 
   /** What the table is to hold for a service; of several owners the first one's settings count. */
   #wanted(id: string): Entry | undefined {
-    let merged: Entry | undefined;
-    for (const key of this.#owners.get(id) ?? []) {
-      const { balanced, pool, services } = this.#running.get(key)!;
-      const instance = balanced.server.only_when_master;
-      if (instance !== undefined && this.#instances.get(instance) !== "MASTER") continue;
-      const entry = entryOf(services.get(id)!, balanced, pool);
-      if (merged === undefined) merged = entry;
-      else {
-        const destinations: ReadonlyMap<string, Destination> = new Map([
-          ...entry.destinations,
-          ...merged.destinations,
-        ]);
-        merged = { ...merged, destinations };
-      }
-    }
-    return merged;
+    const owners = (this.#owners.get(id) ?? []).map((key) => this.#running.get(key)!)
+      .filter(({ balanced }) => this.#mayExist(balanced));
+    const first = owners[0];
+    return first && new WantedEntry(first.services.get(id)!, owners);
+  }
+
+  #mayExist({ server: { only_when_master: instance } }: Balanced): boolean {
+    return instance === undefined || this.#instances.get(instance) === "MASTER";
   }
 
   /** The end: the table is emptied of what is ours, unless it is to stay. */

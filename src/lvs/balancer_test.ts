@@ -248,6 +248,13 @@ test("answers that were lost: the table is read back and compared", () => {
   expect(bench.kernel.asked).toEqual([]);
 });
 
+test("answers that were lost about one service leave the others alone", () => {
+  const bench = new Bench().load(PAIR + virtualServer(realServer(A), "192.0.2.2 80"));
+  bench.kernel.failNext = ENOBUFS;
+  expect(bench.hear(A, false)).toEqual(["delete 192.0.2.1:tcp:80 198.51.100.1:80"]);
+  expect(bench.saved().length).toBe(4);
+});
+
 test("a refusal names service, destination and reason, once, and spares the rest", () => {
   const bench = new Bench();
   bench.kernel.refuse = (asked) => asked.endsWith("198.51.100.1:80") ? EPERM : undefined;

@@ -7,7 +7,7 @@
 import type { Service, ServiceKey } from "../netlink/ipvs.ts";
 import { IP_VS_SVC_F_HASHED } from "../netlink/ipvs.ts";
 import type { Destination } from "../netlink/ipvs_destination.ts";
-import { destinationId, type Entry, serviceId, type Table } from "./table.ts";
+import type { Entry, Table } from "./table.ts";
 
 /** One request to the kernel. */
 export type Command =
@@ -23,39 +23,36 @@ export type Command =
 
 /**
  * The commands that turn what is at `ids` into what is wanted there; an id that is not in `wanted` is
- * removed.
+ * removed. They are worked out as they are taken.
  */
-export function diff(
+export function* diff(
   actual: Table,
   wanted: Table,
   ids: Iterable<string> = new Set([...actual.keys(), ...wanted.keys()]),
-): Command[] {
-  const commands: Command[] = [];
+): Iterable<Command> {
   for (const id of ids) {
     const is = actual.get(id);
     const shall = wanted.get(id);
-    if (shall !== undefined) diffEntry(is, shall, commands);
-    else if (is !== undefined) commands.push({ type: "delete-service", service: is.service });
+    if (shall !== undefined) yield* diffEntry(is, shall);
+    else if (is !== undefined) yield { type: "delete-service", service: is.service };
   }
-  return commands;
 }
 
 const NOTHING: ReadonlyMap<string, Destination> = new Map();
 
-function diffEntry(is: Entry | undefined, shall: Entry, commands: Command[]): void {
-  const { service, destinations } = shall;
-  if (is === undefined) commands.push({ type: "new-service", service });
-  else if (!isSameService(is.service, service)) commands.push({ type: "set-service", service });
+function* diffEntry(is: Entry | undefined, { service, destinations }: Entry): Iterable<Command> {
+  if (is === undefined) yield { type: "new-service", service };
+  else if (!isSameService(is.service, service)) yield { type: "set-service", service };
   const before = is?.destinations ?? NOTHING;
   for (const [id, destination] of destinations) {
     const known = before.get(id);
-    if (known === undefined) commands.push({ type: "new-destination", service, destination });
+    if (known === undefined) yield { type: "new-destination", service, destination };
     else if (!isSameDestination(known, destination)) {
-      commands.push({ type: "set-destination", service, destination });
+      yield { type: "set-destination", service, destination };
     }
   }
   for (const [id, destination] of before) {
-    if (!destinations.has(id)) commands.push({ type: "delete-destination", service, destination });
+    if (!destinations.has(id)) yield { type: "delete-destination", service, destination };
   }
 }
 
@@ -75,42 +72,4 @@ function isSameDestination(a: Destination, b: Destination): boolean {
 function isSameTunnel({ tunnel: a }: Destination, { tunnel: b }: Destination): boolean {
   return (a?.type ?? "ipip") === (b?.type ?? "ipip") && (a?.port ?? 0) === (b?.port ?? 0) &&
     (a?.checksum ?? "nocsum") === (b?.checksum ?? "nocsum");
-}
-
-/** The table after commands that have succeeded. */
-export function apply(commands: Iterable<Command>, table: Table): Map<string, Entry> {
-  const after = new Map(table);
-  const own = new Set<string>();
-  for (const command of commands) {
-    const id = serviceId(command.service);
-    const entry = after.get(id);
-    switch (command.type) {
-      case "new-service":
-        after.set(id, { service: command.service, destinations: new Map() });
-        own.add(id);
-        break;
-      case "set-service":
-        if (entry !== undefined) after.set(id, { ...entry, service: command.service });
-        break;
-      case "delete-service":
-        after.delete(id);
-        break;
-      case "new-destination":
-      case "set-destination":
-      case "delete-destination": {
-        if (entry === undefined) break;
-        // Copied once, so that a table handed in stays as it is.
-        const destinations = own.has(id)
-          ? entry.destinations as Map<string, Destination>
-          : new Map(entry.destinations);
-        if (!own.has(id)) after.set(id, { ...entry, destinations });
-        own.add(id);
-        const { destination } = command;
-        if (command.type === "delete-destination") destinations.delete(destinationId(destination));
-        else destinations.set(destinationId(destination), destination);
-        break;
-      }
-    }
-  }
-  return after;
 }

@@ -7,7 +7,7 @@ import { EINTR, ENOBUFS, ESRCH } from "../../ffi/constants.ts";
 import { SysError } from "../../ffi/libc.ts";
 import type { LogLevel } from "../lib/log.ts";
 import type { IpvsTimeouts, SyncDaemon } from "../netlink/ipvs_control.ts";
-import { apply, type Command, diff } from "./diff.ts";
+import { type Command, diff } from "./diff.ts";
 import type { Ipvs } from "./perform.ts";
 import { isSameDaemon } from "./sync_daemon.ts";
 import type { Entry, Table } from "./table.ts";
@@ -22,7 +22,7 @@ export class Mirror {
   readonly #ipvs: Ipvs;
   readonly #say: Say;
   readonly #keep: (before: IpvsTimeouts) => void;
-  #table = new Map<string, Entry>();
+  readonly #table = new Map<string, Entry>();
   /** Every service that was ever ours and may be in the kernel. */
   readonly #known = new Set<string>();
   #timeoutsBefore: IpvsTimeouts | undefined;
@@ -50,13 +50,13 @@ export class Mirror {
   reconcile(ids: ReadonlySet<string>, wanted: Table): void {
     const unknown = [...ids].filter((id) => !this.#known.has(id));
     this.#attempt("reading the table", () => this.#read(new Set(unknown)));
-    for (let attempt = 1;; attempt++) {
-      const commands = diff(this.#table, wanted, ids);
-      if (commands.length === 0) return;
-      const stale = this.#perform(commands, attempt === ATTEMPTS);
-      if (stale === undefined) return this.#accept(ids, wanted);
-      if (stale.size === 0 || attempt === ATTEMPTS) return;
+    let behind = ids;
+    for (let attempt = 1; behind.size > 0 && attempt <= ATTEMPTS; attempt++) {
+      const stale = this.#perform(diff(this.#table, wanted, behind), attempt === ATTEMPTS);
+      if (stale === undefined) return;
+      this.#accept(behind, stale, wanted);
       this.#attempt("reading the table", () => this.#read(stale));
+      behind = ids.intersection(stale);
     }
   }
 
@@ -72,28 +72,27 @@ export class Mirror {
     }
   }
 
-  /** Everything was done: the table is what was wanted. */
-  #accept(ids: ReadonlySet<string>, wanted: Table): void {
+  /** All was done but at some: elsewhere the table is what was wanted. */
+  #accept(ids: ReadonlySet<string>, stale: ReadonlySet<string>, wanted: Table): void {
     for (const id of ids) {
+      if (stale.has(id)) continue;
       const entry = wanted.get(id);
       if (entry === undefined) this.#table.delete(id);
       else this.#table.set(id, entry);
     }
   }
 
-  /** Undefined when everything was done, else the services that must be read anew. */
-  #perform(commands: readonly Command[], isLast: boolean): ReadonlySet<string> | undefined {
+  /** The services that must be read anew; undefined when nothing can be done. */
+  #perform(commands: Iterable<Command>, isLast: boolean): ReadonlySet<string> | undefined {
     try {
-      const { done, refusals, stale } = this.#ipvs.perform(commands);
-      if (stale.length === 0) return undefined;
-      this.#table = apply(done, this.#table);
+      const { refusals, stale } = this.#ipvs.perform(commands);
       if (isLast) { for (const text of refusals) this.#say("error", text); }
-      return new Set(stale);
+      return stale;
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
       // Answers were lost: nobody knows which of the commands have been obeyed.
       if (error.code !== ENOBUFS || isLast) this.#say("error", `IPVS: ${error.message}`);
-      return error.code === ENOBUFS ? new Set(this.#known) : new Set();
+      return error.code === ENOBUFS ? new Set(this.#known) : undefined;
     }
   }
 

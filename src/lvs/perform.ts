@@ -56,25 +56,24 @@ export class NoIpvs extends Error {}
 
 /** What became of commands. */
 export interface Outcome {
-  readonly done: readonly Command[];
   /** In keepalived's words, with the service and the destination. */
   readonly refusals: readonly string[];
   /** The table is not what we took it for: what the refused commands were about must be read anew. */
-  readonly stale: readonly string[];
+  readonly stale: ReadonlySet<string>;
 }
 
 /** A request whose words are put together only for a refusal. */
 class CommandRequest implements Request {
   readonly bytes: Uint8Array;
-  readonly #command: Command;
+  readonly command: Command;
 
   constructor(bytes: Uint8Array, command: Command) {
     this.bytes = bytes;
-    this.#command = command;
+    this.command = command;
   }
 
   get doing(): string {
-    const { type, service } = this.#command;
+    const { type, service } = this.command;
     return `${type.replace("-", " ")} of IPVS, ${serviceId(service)}`;
   }
 }
@@ -117,27 +116,28 @@ export class Ipvs {
   }
 
   /** Performs commands, in order. Throws SysError when the socket itself fails. */
-  perform(commands: readonly Command[]): Outcome {
-    const done: Command[] = [];
+  perform(commands: Iterable<Command>): Outcome {
     const refusals: string[] = [];
     const stale = new Set<string>();
-    // A datagram's worth at a time, so that no more than that is in memory as bytes.
-    for (let start = 0; start < commands.length; start += CHUNK) {
-      const part = commands.slice(start, start + CHUNK);
-      const requests = part.map((one) => new CommandRequest(this.#encode(one), one));
+    // A datagram's worth at a time, so that no more than that is in memory.
+    let requests: CommandRequest[] = [];
+    const send = (): void => {
       for (const [i, verdict] of this.#socket.perform(requests).entries()) {
-        const command = part[i]!;
-        if (verdict === undefined) {
-          done.push(command);
-          continue;
-        }
+        if (verdict === undefined) continue;
+        const { command } = requests[i]!;
         // Without its service a server is refused, too: that is no news.
         const id = serviceId(command.service);
         if (verdict.code !== ESRCH || !stale.has(id)) refusals.push(refusalText(command, verdict));
         stale.add(id);
       }
+      requests = [];
+    };
+    for (const command of commands) {
+      requests.push(new CommandRequest(this.#encode(command), command));
+      if (requests.length === CHUNK) send();
     }
-    return { done, refusals, stale: [...stale] };
+    if (requests.length > 0) send();
+    return { refusals, stale };
   }
 
   #encode(command: Command): Uint8Array {

@@ -110,9 +110,38 @@ function netmaskOf(family: Family, server: VirtualServer | undefined): number {
   return addressOf(granularity).reduce((mask, byte) => mask * 256 + byte, 0);
 }
 
-/** What the table is to hold for a service, as the health of its servers is. */
-export function entryOf(service: Service, { server }: Balanced, pool: Pool): Entry {
-  const destinations = new Map<string, Destination>();
+/** A virtual server as it is: what a service's destinations follow from. */
+export interface Owner {
+  readonly balanced: Balanced;
+  readonly pool: Pool;
+}
+
+/**
+ * What the table is to hold for a service, as the health of its owners' servers is. Thousands are kept, and
+ * destinations seldom looked at: they are worked out anew each time.
+ */
+export class WantedEntry implements Entry {
+  readonly service: Service;
+  readonly #owners: readonly Owner[];
+
+  /** Of two owners' destinations at one place the first one's counts. */
+  constructor(service: Service, owners: readonly Owner[]) {
+    this.service = service;
+    this.#owners = owners;
+  }
+
+  get destinations(): ReadonlyMap<string, Destination> {
+    const found = new Map<string, Destination>();
+    for (const owner of this.#owners.toReversed()) addDestinations(this.service, owner, found);
+    return found;
+  }
+}
+
+function addDestinations(
+  service: Service,
+  { balanced: { server }, pool }: Owner,
+  destinations: Map<string, Destination>,
+): void {
   const add = (name: string, one: Destination): void => {
     // As destinationId would have it, without taking the address apart again.
     const host = name.includes(":") ? `[${name}]` : name;
@@ -136,7 +165,6 @@ export function entryOf(service: Service, { server }: Balanced, pool: Pool): Ent
     const bare = { weight: keepsOut ? SORRY_WEIGHT : 0, upperThreshold: 0, lowerThreshold: 0 };
     add(sorry.address, { ...place(service, sorry, sorry.lvs_method), ...bare });
   }
-  return { service, destinations };
 }
 
 /** Whether a server that gets no new connections is in the table all the same. */

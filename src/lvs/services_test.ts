@@ -11,7 +11,7 @@ import { asIpvsadmSaves } from "../../test/support/ipvs.ts";
 import { formatAddress, parseAddress } from "../lib/address.ts";
 import type { Order } from "./orders.ts";
 import { hear, start } from "./quorum.ts";
-import { addressesBetween, entryOf, servicesOf } from "./services.ts";
+import { addressesBetween, servicesOf, WantedEntry } from "./services.ts";
 
 /** The table of a configuration at its start, after these servers have failed. */
 function saved(text: string, ...failed: string[]): string[] {
@@ -21,7 +21,7 @@ function saved(text: string, ...failed: string[]): string[] {
       ({ pool } = hear(balanced, pool, { server, check: 0, isUp: false }));
     }
     return servicesOf(balanced).flatMap((service) => {
-      const { destinations } = entryOf(service, balanced, pool);
+      const { destinations } = new WantedEntry(service, [{ balanced, pool }]);
       return asIpvsadmSaves(service, [...destinations.values()]);
     });
   });
@@ -187,7 +187,7 @@ test("drained servers stay in the table whoever stands in, those in maintenance 
 test("thresholds reach the kernel", () => {
   const balanced = onlyBalanced(virtualServer(realServer(A, "uthreshold 100\nlthreshold 10")));
   const [service] = servicesOf(balanced);
-  const { destinations } = entryOf(service!, balanced, start(balanced).pool);
+  const { destinations } = new WantedEntry(service!, [{ balanced, pool: start(balanced).pool }]);
   expect([...destinations.values()]).toMatchObject([{ upperThreshold: 100, lowerThreshold: 10 }]);
 });
 
