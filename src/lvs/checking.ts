@@ -3,7 +3,7 @@
  * make of a server's weight. Pure.
  */
 
-import type { RealServer, VirtualServer } from "../config/lvs.ts";
+import type { Check, RealServer, Ssl, VirtualServer } from "../config/lvs.ts";
 import type { Balanced, CheckGlobals } from "./changes.ts";
 import { nameOf } from "./news.ts";
 import type { CheckResult, PlannedCheck } from "./probes.ts";
@@ -12,10 +12,68 @@ import { type Finding, type Pool, serverKey } from "./quorum.ts";
 /** Virtual servers by key. */
 export type Services = ReadonlyMap<string, { readonly balanced: Balanced; readonly pool: Pool }>;
 
+/** A check as it stands in the configuration. Thousands are kept, so that all it says is looked up there. */
+class ServerCheck implements PlannedCheck {
+  readonly service: string;
+  readonly index: number;
+  readonly isUp: boolean;
+  readonly isSuspended: boolean;
+  readonly #balanced: Balanced;
+  readonly #real: RealServer;
+  readonly #globals: CheckGlobals;
+
+  /** One of a real server's checks, by its `index`; `service` is the key of its virtual server. */
+  constructor(
+    service: string,
+    balanced: Balanced,
+    real: RealServer,
+    index: number,
+    globals: CheckGlobals,
+    { isUp, isSuspended }: Pick<PlannedCheck, "isUp" | "isSuspended">,
+  ) {
+    this.service = service;
+    this.index = index;
+    this.isUp = isUp;
+    this.isSuspended = isSuspended;
+    this.#balanced = balanced;
+    this.#real = real;
+    this.#globals = globals;
+  }
+
+  get server(): string {
+    return serverKey(this.#real);
+  }
+
+  get virtualServer(): string {
+    return this.#balanced.name;
+  }
+
+  get realServer(): string {
+    return nameOf(this.#balanced, this.#real);
+  }
+
+  get check(): Check {
+    return this.#real.checks[this.index]!;
+  }
+
+  get serverWeight(): number {
+    return this.#real.weight;
+  }
+
+  get ssl(): Ssl | undefined {
+    return this.#globals.ssl;
+  }
+
+  get file(): PlannedCheck["file"] {
+    const { check } = this;
+    return check.type === "FILE_CHECK" ? this.#globals.files?.[check.track_file] : undefined;
+  }
+}
+
 /** The checks of all virtual servers; `isHere` tells whether this host has an address. */
 export function plannedChecks(
   services: Services,
-  { ssl, files }: CheckGlobals,
+  globals: CheckGlobals,
   isHere: (address: string) => boolean,
 ): PlannedCheck[] {
   const planned: PlannedCheck[] = [];
@@ -23,25 +81,10 @@ export function plannedChecks(
     const isSuspended = balanced.server.ha_suspend && !isReachable(balanced, isHere);
     for (const real of balanced.server.real_servers) {
       if (real.checks.length === 0) continue;
-      const server = serverKey(real);
-      const failing = pool.servers.get(server)?.failing ?? [];
-      const common = {
-        service,
-        server,
-        virtualServer: balanced.name,
-        realServer: nameOf(balanced, real),
-        serverWeight: real.weight,
-        isSuspended,
-      };
-      for (const [index, check] of real.checks.entries()) {
-        planned.push({
-          ...common,
-          index,
-          check,
-          isUp: !failing.includes(index),
-          ...(check.type === "SSL_GET" ? { ssl } : {}),
-          ...(check.type === "FILE_CHECK" ? { file: files?.[check.track_file] } : {}),
-        });
+      const failing = pool.servers.get(serverKey(real))?.failing ?? [];
+      for (let index = 0; index < real.checks.length; index++) {
+        const state = { isUp: !failing.includes(index), isSuspended };
+        planned.push(new ServerCheck(service, balanced, real, index, globals, state));
       }
     }
   }

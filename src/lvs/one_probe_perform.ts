@@ -92,7 +92,6 @@ export class Probe implements Alarm, AttemptOwner {
   dueAt = Infinity;
   heapIndex = -1;
   plan: ProbePlan;
-  readonly check: Check;
   readonly #around: Surroundings;
   /** Of each step, as far as its kind of check has them. */
   readonly #requests: readonly WebRequest[];
@@ -113,11 +112,14 @@ export class Probe implements Alarm, AttemptOwner {
 
   constructor(plan: ProbePlan, isUp: boolean, around: Surroundings) {
     this.plan = plan;
-    this.check = plan.sample.check;
     this.#around = around;
     this.#health = newHealth(isUp);
     this.#requests = isConnecting(this.check) ? requestsOf(this.check) : [];
     this.#changedAt = around.loop.now;
+  }
+
+  get check(): Check {
+    return this.plan[0].check;
   }
 
   get isUp(): boolean {
@@ -153,7 +155,7 @@ export class Probe implements Alarm, AttemptOwner {
   }
 
   get #isSuspended(): boolean {
-    return this.plan.subscribers.every(({ isSuspended }) => isSuspended);
+    return this.plan.every(({ isSuspended }) => isSuspended);
   }
 
   stop(): void {
@@ -210,7 +212,7 @@ export class Probe implements Alarm, AttemptOwner {
         port,
         line: (this.#tlsLines ??= [])[step] ??= port.line(
           wishOf(check, step),
-          this.plan.sample.ssl,
+          this.plan[0].ssl,
         ),
       };
     }
@@ -234,14 +236,14 @@ export class Probe implements Alarm, AttemptOwner {
   hearProgram(id: number, end: ProgramEnd): void {
     if (id !== this.#program || this.check.type !== "MISC_CHECK") return;
     this.#program = 0;
-    this.conclude(judgeProgram(this.check, end, this.plan.sample.serverWeight));
+    this.conclude(judgeProgram(this.check, end, this.plan[0].serverWeight));
   }
 
   /** A file holds a number; perhaps it is this check's. */
   hearFile(name: string, value: number): void {
     const { check } = this;
     if (check.type !== "FILE_CHECK" || check.track_file !== name) return;
-    const file = this.plan.sample.file ?? { weight: 1, reverse: false };
+    const file = this.plan[0].file ?? { weight: 1, reverse: false };
     this.#take(judgeFile(factorOf(check, file), value), EVENTS);
   }
 
@@ -295,11 +297,11 @@ export class Probe implements Alarm, AttemptOwner {
   }
 
   #say(before: Health, news: HealthNews, verdict: Verdict): void {
-    const { sample, subscribers } = this.plan;
+    const { plan } = this;
     const lines = linesAbout({
       check: this.check,
-      realServer: sample.realServer,
-      virtualServers: subscribers.map(({ virtualServer }) => virtualServer),
+      realServer: plan[0].realServer,
+      virtualServers: plan.map(({ virtualServer }) => virtualServer),
       before,
       news,
       verdict,
@@ -308,7 +310,7 @@ export class Probe implements Alarm, AttemptOwner {
   }
 
   #report(): void {
-    for (const subscriber of this.plan.subscribers) {
+    for (const subscriber of this.plan) {
       if (!subscriber.isSuspended) this.#around.owner.report(this.#resultFor(subscriber));
     }
   }

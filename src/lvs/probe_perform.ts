@@ -32,8 +32,6 @@ export class Probes {
   readonly #around: Surroundings;
   /** By real server. */
   #probes = new Map<string, Probe[]>();
-  /** By what they are run for. */
-  #subjects = new Map<string, Probe>();
   readonly #programs = new Map<number, Probe>();
   readonly #files = new Map<string, number>();
   readonly #sessions = new Map<string, boolean>();
@@ -64,41 +62,36 @@ export class Probes {
    * by a check that has changed is what its new self begins with.
    */
   apply(checks: readonly PlannedCheck[]): void {
-    const before = this.#subjects;
-    const asleep = asleepAmong(this.#all());
     const former = this.#probes;
+    const { before, asleep } = subscribersOf(this.#all());
     const fresh: Probe[] = [];
-    const awake: PlannedCheck[] = [];
-    this.#subjects = new Map();
+    const awake: [Probe, PlannedCheck][] = [];
     this.#probes = new Map();
     this.#tls?.refresh();
     for (const [server, plans] of planProbes(checks)) {
-      const candidates = former.get(server) ?? [];
-      this.#probes.set(
-        server,
-        plans.map((plan) => {
-          const known = candidates.find(({ plan: { sample } }) => isSameProbe(sample, plan.sample));
-          const probe = known ?? this.#begin(plan, before);
-          if (known === undefined) fresh.push(probe);
-          else probe.plan = plan;
-          for (const subscriber of plan.subscribers) {
-            const subject = subjectOf(subscriber);
-            this.#subjects.set(subject, probe);
-            const isNew = before.get(subject) !== probe;
-            if (isNew) this.#sayActive(subscriber);
-            const isWoken = asleep.has(subject) && !subscriber.isSuspended;
-            if (known !== undefined && (isNew || isWoken)) awake.push(subscriber);
-          }
-          return probe;
-        }),
-      );
+      const candidates = former.get(server);
+      const probes = plans.map((plan) => {
+        const known = candidates?.find(({ plan: [first] }) => isSameProbe(first, plan[0]));
+        const probe = known ?? this.#begin(plan, before);
+        if (known === undefined) fresh.push(probe);
+        else probe.plan = plan;
+        for (const subscriber of plan) {
+          const subject = subjectOf(subscriber);
+          const isNew = before.get(subject) !== probe;
+          if (isNew) this.#sayActive(subscriber);
+          const isWoken = asleep.has(subject) && !subscriber.isSuspended;
+          if (known !== undefined && (isNew || isWoken)) awake.push([probe, subscriber]);
+        }
+        return probe;
+      });
+      this.#probes.set(server, probes);
     }
     const kept = new Set(this.#all());
-    for (const probe of [...former.values()].flat()) if (!kept.has(probe)) probe.stop();
-    for (const probe of kept) probe.resume();
-    for (const subscriber of awake) {
-      this.#subjects.get(subjectOf(subscriber))?.introduce(subscriber);
+    for (const probes of former.values()) {
+      for (const probe of probes) if (!kept.has(probe)) probe.stop();
     }
+    for (const probe of kept) probe.resume();
+    for (const [probe, subscriber] of awake) probe.introduce(subscriber);
     fresh.forEach((probe, i) => probe.start(i, fresh.length));
   }
 
@@ -113,7 +106,10 @@ export class Probes {
 
   /** What is known by a check; undefined when there is none. */
   statusOf(subject: CheckSubject): CheckStatus | undefined {
-    return this.#subjects.get(subjectOf(subject))?.statusFor(subject);
+    const isMeant = ({ service, index }: CheckSubject): boolean =>
+      service === subject.service && index === subject.index;
+    const probe = this.#probes.get(subject.server)?.find(({ plan }) => plan.some(isMeant));
+    return probe?.statusFor(subject);
   }
 
   /** A program has ended. */
@@ -141,11 +137,10 @@ export class Probes {
   }
 
   #begin(plan: ProbePlan, before: ReadonlyMap<string, Probe>): Probe {
-    const { check } = plan.sample;
-    const ancestor = plan.subscribers
-      .map((subscriber) => before.get(subjectOf(subscriber)))
+    const [{ check, isUp }] = plan;
+    const ancestor = plan.map((subscriber) => before.get(subjectOf(subscriber)))
       .find((probe) => probe?.check.type === check.type);
-    return new Probe(plan, ancestor?.isUp ?? plan.sample.isUp, this.#around);
+    return new Probe(plan, ancestor?.isUp ?? isUp, this.#around);
   }
 
   #runProgram(probe: Probe, check: MiscCheck): number {
@@ -170,11 +165,19 @@ export class Probes {
   }
 }
 
-/** The subjects that do not want to be told for the time being. */
-function asleepAmong(probes: Iterable<Probe>): Set<string> {
+/** By subject what runs now, and the subjects that do not want to be told for the time being. */
+function subscribersOf(probes: Iterable<Probe>): {
+  readonly before: ReadonlyMap<string, Probe>;
+  readonly asleep: ReadonlySet<string>;
+} {
+  const before = new Map<string, Probe>();
   const asleep = new Set<string>();
-  for (const { plan } of probes) {
-    for (const one of plan.subscribers) if (one.isSuspended) asleep.add(subjectOf(one));
+  for (const probe of probes) {
+    for (const one of probe.plan) {
+      const subject = subjectOf(one);
+      before.set(subject, probe);
+      if (one.isSuspended) asleep.add(subject);
+    }
   }
-  return asleep;
+  return { before, asleep };
 }

@@ -35,13 +35,8 @@ export interface PlannedCheck extends CheckSubject {
   readonly file?: Pick<TrackFile, "weight" | "reverse"> | undefined;
 }
 
-/** A check that is to be run, and for whom. */
-export interface ProbePlan {
-  /** The first of those it is run for; they all have the same check. */
-  readonly sample: PlannedCheck;
-  /** At least one. */
-  readonly subscribers: readonly PlannedCheck[];
-}
+/** Those that one probe is run for: at least one, and they all have the same check. */
+export type ProbePlan = readonly [PlannedCheck, ...PlannedCheck[]];
 
 /** What became of a check, told when it has changed. */
 export interface CheckResult extends CheckSubject {
@@ -60,13 +55,14 @@ export interface CheckResult extends CheckSubject {
 export function planProbes(
   checks: readonly PlannedCheck[],
 ): ReadonlyMap<string, readonly ProbePlan[]> {
-  const all = new Map<string, { sample: PlannedCheck; subscribers: PlannedCheck[] }[]>();
+  const all = new Map<string, [PlannedCheck, ...PlannedCheck[]][]>();
   for (const planned of checks) {
-    const plans = all.get(planned.server);
-    const known = plans?.find(({ sample }) => isSameProbe(sample, planned));
-    if (known !== undefined) known.subscribers.push(planned);
-    else if (plans !== undefined) plans.push({ sample: planned, subscribers: [planned] });
-    else all.set(planned.server, [{ sample: planned, subscribers: [planned] }]);
+    const { server } = planned;
+    const plans = all.get(server);
+    const known = plans?.find(([first]) => isSameProbe(first, planned));
+    if (known !== undefined) known.push(planned);
+    else if (plans !== undefined) plans.push([planned]);
+    else all.set(server, [[planned]]);
   }
   return all;
 }
@@ -74,7 +70,7 @@ export function planProbes(
 /** Whether two checks of one real server come to the same. */
 export function isSameProbe(a: PlannedCheck, b: PlannedCheck): boolean {
   const { check } = a;
-  if (check !== b.check && !isAlike(check, b.check)) return false;
+  if (!isAlike(check, b.check)) return false;
   switch (check.type) {
     case "SSL_GET":
       return isAlike(a.ssl, b.ssl);

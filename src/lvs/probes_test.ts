@@ -38,9 +38,7 @@ function planned(
 }
 
 function shape(checks: readonly PlannedCheck[]): string[] {
-  return [...planProbes(checks).values()].flat().map(({ subscribers }) =>
-    subscribers.map(subjectOf).join(", ")
-  );
+  return [...planProbes(checks).values()].flat().map((plan) => plan.map(subjectOf).join(", "));
 }
 
 test("a check that several services have in common is one probe", () => {

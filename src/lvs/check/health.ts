@@ -57,8 +57,13 @@ export interface Judged {
 
 /** A check of which nothing is known yet; `isUp` is what is guessed, down under alpha. */
 export function newHealth(isUp: boolean): Health {
-  return { isUp, isKnown: false, step: 0, passed: 0, failures: 0 };
+  return isUp ? GUESSED_UP : GUESSED_DOWN;
 }
+
+// What most of thousands of checks are.
+const GUESSED_UP: Health = { isUp: true, isKnown: false, step: 0, passed: 0, failures: 0 };
+const GUESSED_DOWN: Health = { ...GUESSED_UP, isUp: false };
+const WELL: Health = { ...GUESSED_UP, isKnown: true };
 
 /** What an attempt at the next step makes of a check. */
 export function judge(rules: HealthRules, health: Health, hasPassed: boolean): Judged {
@@ -77,8 +82,7 @@ function pass(rules: HealthRules, health: Health): Judged {
     const pauseUs = fast_recovery ? 0 : delay_loop;
     return { health: { ...health, step, passed, failures: 0 }, pauseUs, news: "progress" };
   }
-  const up: Health = { isUp: true, isKnown: true, step, passed: 0, failures: 0 };
-  return { health: up, pauseUs: delay_loop, news: "up" };
+  return { health: step === 0 ? WELL : { ...WELL, step }, pauseUs: delay_loop, news: "up" };
 }
 
 /** A steady check makes no new object: there are thousands of them. */
