@@ -26,6 +26,8 @@ export class Checking {
   readonly #weights = new WeightSums();
   #globals: CheckGlobals = {};
   #addresses: OwnAddresses | undefined;
+  /** Whether anything may be known of any server: there were checks, or news of files or BFD. */
+  isInformed = false;
 
   constructor(parts: CheckingParts) {
     this.#parts = parts;
@@ -62,10 +64,12 @@ export class Checking {
     const planned = plannedChecks(this.#parts.services(), this.#globals, isHere);
     this.#weights.retain(planned);
     this.#probes.apply(planned);
+    this.isInformed = true;
   }
 
   /** Files and BFD sessions have been heard of. */
   hearTracked({ results }: Extract<ToCheckers, { type: "tracked" }>): void {
+    this.isInformed = true;
     for (const { kind, name, reading } of results) {
       if (kind === "file" && typeof reading === "number") this.#probes.hearFile(name, reading);
       if (kind === "bfd" && typeof reading === "boolean") this.#probes.hearSession(name, reading);

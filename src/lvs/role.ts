@@ -19,6 +19,7 @@ import { Balancer } from "./balancer.ts";
 import { Checking } from "./checking_perform.ts";
 import { type BalancerGlobals, concernsKernel, type LvsChange } from "./changes.ts";
 import type { Services } from "./checking.ts";
+import { whole } from "./likeness.ts";
 import type { Marking } from "./marking_perform.ts";
 import { Mirror } from "./mirror_perform.ts";
 import { NoIpvs, openIpvs } from "./perform.ts";
@@ -80,6 +81,8 @@ class CheckersRole {
   #checkGlobals: BalancerGlobals | undefined;
   /** Only a part of a configuration is here yet. */
   #isPartial = false;
+  /** The configuration changes something, and the checks are as they were. */
+  #isUnchecked = false;
   /** A configuration was performed in this turn. */
   #configured = false;
   /** Orders whose end the parent wants to hear of. */
@@ -158,7 +161,9 @@ class CheckersRole {
     }
   }
 
-  #configure({ changes, isPart }: Extract<ToCheckers, { type: "configure" }>): void {
+  #configure(message: Extract<ToCheckers, { type: "configure" }>): void {
+    const { isPart } = message;
+    const changes = whole(message.changes);
     if (this.#balancer === undefined && !concernsKernel(changes)) {
       // Nothing to balance so far, by --all: who has no IPVS shall not need it. What holds for all is kept.
       this.#withheld = changes.length > 0 ? changes : this.#withheld;
@@ -171,10 +176,13 @@ class CheckersRole {
     const all = [...this.#withheld, ...changes];
     this.#withheld = [];
     this.#balancer ??= this.#open();
-    this.#balancer?.configure(all);
-    if (all.length > 0) this.#check(all, isPart);
-    this.#isPartial = isPart && this.#balancer !== undefined;
-    this.#configured = this.#balancer !== undefined && !isPart;
+    if (this.#balancer === undefined) return;
+    this.#balancer.configure(all);
+    this.#isUnchecked ||= all.length > 0;
+    const globals = all.find((change) => change.type === "globals");
+    this.#checkGlobals = globals?.globals ?? this.#checkGlobals;
+    this.#isPartial = isPart;
+    this.#configured = !isPart;
   }
 
   /** Tells the balancer, as soon as there is one. */
@@ -221,14 +229,11 @@ class CheckersRole {
     return new Marking(this.#loop, (level, text) => this.#log(level, text), open);
   }
 
-  /** Runs the checks that the virtual servers ask for now. */
-  #check(changes: readonly LvsChange[], isPart: boolean): void {
-    if (this.#balancer === undefined) return;
-    this.#checkGlobals = changes.find((change) => change.type === "globals")?.globals ??
-      this.#checkGlobals;
-    if (isPart) return;
+  /** Has the checks run that the virtual servers ask for now. */
+  #check(): void {
     this.#checking.configure(this.#checkGlobals);
     this.#checkGlobals = undefined;
+    this.#isUnchecked = false;
   }
 
   #claim(path: string): void {
@@ -254,9 +259,12 @@ class CheckersRole {
 
   #endTurn(now: number): void {
     this.#conductor.noteLateness(this.#loop.lateUs);
+    // What checks know of a server counts before it is in the table. At the start there is nothing.
+    if (this.#configured && this.#isUnchecked && this.#checking.isInformed) this.#check();
     if (!this.#isPartial) this.#performAll();
     if (this.#configured) {
       this.#configured = false;
+      if (this.#isUnchecked) this.#check();
       this.#parent.outbox.push({ type: "configured" });
     }
     this.#loop.schedule(this.#retry, this.#parent.flush() ? Infinity : now + RETRY_US);

@@ -2,8 +2,9 @@
 
 import type { Conduct } from "../config/conduct.ts";
 import type { Script } from "../config/vrrp.ts";
-import type { LvsChange, ServerHealth } from "../lvs/changes.ts";
+import type { ServerHealth } from "../lvs/changes.ts";
 import type { ProgramEnd } from "../lvs/check/misc.ts";
+import type { ThinChanges } from "../lvs/likeness.ts";
 import type { StandingOrder } from "../lvs/orders.ts";
 import type { IpvsTimeouts } from "../netlink/ipvs_control.ts";
 import type { State } from "../vrrp/state.ts";
@@ -15,7 +16,7 @@ export type ToCheckers =
   /** What is to be different: everything at the start, the difference after a reload. */
   | {
     readonly type: "configure";
-    readonly changes: readonly LvsChange[];
+    readonly changes: ThinChanges;
     /** More of the same is to come: nothing is performed yet. */
     readonly isPart: boolean;
     /** Whether lines for -D are wanted. */

@@ -7,6 +7,7 @@ import { type Balancing, diffLvs, hasLvsWork, type LvsChange } from "../lvs/chan
 import { stateFileOf } from "../lib/path.ts";
 import type { Remains } from "../lvs/kept.ts";
 import { KnownPools } from "../lvs/known.ts";
+import { thin } from "../lvs/likeness.ts";
 import { namesOf, type OrderRequest, type StandingOrder } from "../lvs/orders.ts";
 import { idsOf } from "../lvs/services.ts";
 import type { IpvsTimeouts } from "../netlink/ipvs_control.ts";
@@ -285,7 +286,7 @@ export class CheckersSide implements Side {
       const part = changes.slice(at, at + PART);
       this.#keeper.tell({
         type: "configure",
-        changes: this.#hasStarted ? part.map(withoutFlush) : part,
+        changes: thin(this.#hasStarted ? part.map(withoutFlush) : part),
         isPart: at + PART < changes.length,
         detail: options.logDetail > 0,
       });

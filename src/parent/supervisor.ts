@@ -41,9 +41,13 @@ export const RUNTIME = {
 /** The same for the checkers role, whose heap holds thousands of servers, but need not hold them twice. */
 const CHECKERS_RUNTIME = {
   ...WITHOUT_THREADS,
+  // It comes to run when the start is over, and keeps what it has compiled with.
+  BUN_JSC_useFTLJIT: "0",
   // By how much the heap grows from one collection to the next; 2 and 1.5 as a rule.
   BUN_JSC_smallHeapGrowthFactor: "1.25",
   BUN_JSC_mediumHeapGrowthFactor: "1.25",
+  // Bytes between two collections: what comes and goes with a configuration takes the same place again.
+  BUN_JSC_gcMaxHeapSize: "4000000",
 };
 
 /**
