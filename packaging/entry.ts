@@ -7,8 +7,9 @@
  *   they are unless it is a daemon: who is impatient may interrupt any other start.
  * - They say when /proc is not mounted, without which the runtime aborts.
  * - They set what the runtime reads in its environment before any code of ours could say it: no thread that
- *   prepares memory for a large heap; for a configuration test no optimising compiler, no collector beside the
- *   program, and none at all before there are 64 MiB.
+ *   prepares memory for a large heap; for a daemon and for a configuration test no optimising compiler, as hardly
+ *   anything runs often enough, and no collector beside the program; for a test none at all before there are
+ *   64 MiB.
  * - They start the vrrp role of a daemon, as soon as it is one that stays where it was called: two runtimes
  *   start side by side instead of one after the other. {@link ../src/parent/early_role.ts} takes the role over.
  *

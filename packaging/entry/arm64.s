@@ -138,10 +138,10 @@ decide:
 	cmp	w21, STAYS
 	b.ne	insert
 	b	start_role
-0:	adr	x24, no_optimiser
+0:	adr	x24, large_heap
 	bl	insert
-	adr	x23, no_collector
-	adr	x24, large_heap
+more:	adr	x23, no_optimiser
+	adr	x24, no_collector
 	bl	insert
 	b	go
 
@@ -253,7 +253,7 @@ put_digit:
 
 	// argc and argv move down by two words, and x23 and x24 come before the environment.
 no_role:
-	adr	x30, go
+	adr	x30, more
 insert:
 	sub	x9, x19, 16
 	mov	sp, x9

@@ -142,12 +142,12 @@ decide:
 	cmp	ebp, STAYS
 	jne	insert
 	jmp	start_role
-0:	lea	r11, [rip + 0f]
-	lea	r14, [rip + no_optimiser]
-	jmp	insert
-0:	lea	r11, [rip + go]
-	lea	r13, [rip + no_collector]
+0:	lea	r11, [rip + more]
 	lea	r14, [rip + large_heap]
+	jmp	insert
+more:	lea	r11, [rip + go]
+	lea	r13, [rip + no_optimiser]
+	lea	r14, [rip + no_collector]
 	jmp	insert
 
 	# A daemon: from now on it hears INT and TERM too when it can, and its vrrp role starts beside the runtime.
@@ -248,7 +248,7 @@ put_digit:
 
 no_role:
 	# argc and argv move down by two words, and r13 and r14 come before the environment; on to r11.
-	lea	r11, [rip + go]
+	lea	r11, [rip + more]
 insert:
 	lea	rdi, [rbx - 16]
 	mov	rsi, rbx

@@ -121,14 +121,14 @@ export class Keeper<To extends object, From extends { readonly type: string }> {
     this.#role = role;
     this.#isReload = false;
     role.attach({
-      message: (message) => this.#listen(role, message),
+      messages: (all) => this.#listen(role, all),
       ended: (status, signal) => this.#roleEnded(role, status, signal),
     });
   }
 
   /** Hears a role that is only started to do one thing and end. */
   attend(role: Role<To, From>, ended: () => void): void {
-    role.attach({ message: (message) => this.#listen(role, message), ended });
+    role.attach({ messages: (all) => this.#listen(role, all), ended });
   }
 
   /** Says that the role was started. */
@@ -165,8 +165,14 @@ export class Keeper<To extends object, From extends { readonly type: string }> {
     }, Math.min(LONGEST_MS, waitUs / 1000)).unref();
   }
 
-  #listen(role: Role<To, From>, message: From): void {
+  #listen(role: Role<To, From>, all: readonly From[]): void {
     this.#household.heedStop();
+    this.#household.log.together(() => {
+      for (const message of all) this.#hear(role, message);
+    });
+  }
+
+  #hear(role: Role<To, From>, message: From): void {
     const said = message as FromAnyRole | Exclude<From, FromAnyRole>;
     if (!isCommon(said)) return this.#kept.hear(said);
     const speaker: Speaker = { role: this.#kept.ident, pid: role.pid };

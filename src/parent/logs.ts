@@ -10,6 +10,8 @@ import { Datagrams } from "../../ffi/datagram.ts";
 import { openAppend, syncFile, writeText } from "../../ffi/file.ts";
 import { closeDescriptor } from "../../ffi/socket.ts";
 
+const STDERR = 2;
+
 /** Where lines go. */
 export interface LogTargets {
   readonly console: boolean;
@@ -41,6 +43,8 @@ export class Log {
   identSuffix = "";
   readonly #waiting: Entry[] = [];
   readonly #files = new Map<string, number>();
+  /** By descriptor the lines that leave together. */
+  #held: Map<number, string> | undefined;
   #syslog: Datagrams | undefined;
   #route: ((entry: Entry) => void) | undefined;
 
@@ -53,6 +57,22 @@ export class Log {
     const entry = { ...speaker, at: new Date(), level, text };
     if (this.#route === undefined) this.#waiting.push(entry);
     else this.#route(entry);
+  }
+
+  /** Has what is written during `act` leave with one call for each place, however many lines it is. */
+  together(act: () => void): void {
+    this.#held ??= new Map();
+    try {
+      act();
+    } finally {
+      this.#release();
+    }
+  }
+
+  #release(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    for (const [fd, text] of held ?? []) this.#put(fd, text);
   }
 
   /** Loads the logging library and writes what has waited. */
@@ -89,6 +109,7 @@ export class Log {
     for (const entry of this.#waiting.splice(0)) {
       for (const sink of sinks) sink(entry);
     }
+    this.#release();
     for (const fd of this.#files.values()) if (fd >= 0) closeDescriptor(fd);
     this.#files.clear();
   }
@@ -103,7 +124,7 @@ export class Log {
   }
 
   #toConsole(entry: Entry): void {
-    writeAll(2, `${consoleTime(entry.at)}: ${entry.text}\n`);
+    this.#put(STDERR, `${consoleTime(entry.at)}: ${entry.text}\n`);
   }
 
   #toSyslog(entry: Entry): void {
@@ -126,13 +147,17 @@ export class Log {
       }
       this.#files.set(path, fd);
     }
-    if (fd < 0) return;
-    writeAll(fd, `${consoleTime(entry.at)}: ${entry.text}\n`, this.#targets.flushFile);
+    if (fd >= 0) this.#put(fd, `${consoleTime(entry.at)}: ${entry.text}\n`);
+  }
+
+  #put(fd: number, text: string): void {
+    if (this.#held !== undefined) this.#held.set(fd, (this.#held.get(fd) ?? "") + text);
+    else writeAll(fd, text, fd !== STDERR && this.#targets.flushFile);
   }
 }
 
 /** A log that nobody can read any more must not end the daemon. */
-function writeAll(fd: number, text: string, isFlushed = false): void {
+function writeAll(fd: number, text: string, isFlushed: boolean): void {
   try {
     writeText(fd, text);
     if (isFlushed) syncFile(fd);

@@ -51,6 +51,28 @@ test("what is written before open() waits, and then appears once and in order", 
   expect(linesOf("log")).toEqual(["one", "two", "three", "four", "five"]);
 });
 
+test("what is written together leaves together, in order, also when that fails or the log is closed", async () => {
+  const log = logTo("log");
+  await log.open();
+  const fails = (): void =>
+    log.together(() => {
+      log.write(PARENT, "info", "one");
+      log.write(ROLE, "info", "other");
+      log.write(PARENT, "info", "two");
+      expect([linesOf("log"), linesOf("log_vrrp")]).toEqual([[], []]);
+      throw new Error("of the test");
+    });
+  expect(fails).toThrow("of the test");
+  expect([linesOf("log"), linesOf("log_vrrp")]).toEqual([["one", "two"], ["other"]]);
+  log.write(PARENT, "info", "three");
+  expect(linesOf("log")).toEqual(["one", "two", "three"]);
+  log.together(() => {
+    log.write(PARENT, "info", "four");
+    log.close();
+    expect(linesOf("log")).toEqual(["one", "two", "three", "four"]);
+  });
+});
+
 test("close() writes what still waits, without the library", () => {
   const log = logTo("log");
   log.write(PARENT, "info", "one");

@@ -61,7 +61,8 @@ export type RoleName = "vrrp" | "checkers" | "operate";
 
 /** What a role's owner wants to hear. */
 export interface RoleEvents<From extends object = FromRole> {
-  message(message: From): void;
+  /** What came at once, in order. */
+  messages(all: readonly From[]): void;
   /** The process is gone: by exit status, or by signal (its number, or 0). */
   ended(status: number | null, signal: number): void;
 }
@@ -95,9 +96,8 @@ export class Role<To extends object = ToRole, From extends object = FromRole> {
     const frames = new FrameReader<From>();
     this.#stream = new Stream(process.channel, {
       data: (bytes) => {
-        for (const message of frames.push(bytes)) {
-          this.#tellOwner((events) => events.message(message));
-        }
+        const all = frames.push(bytes);
+        if (all.length > 0) this.#tellOwner((events) => events.messages(all));
       },
       close: () => {
         if (process.end === undefined) this.#awaitEnd();
