@@ -151,7 +151,9 @@ test("drained servers stay in the table whoever stands in, those in maintenance 
     );
     const { pool } = start(balanced, { orders: new Map(named) });
     return servicesOf(balanced).flatMap((service) =>
-      asIpvsadmSaves(service, [...new WantedEntry(service, [{ balanced, pool }]).destinations.values()])
+      asIpvsadmSaves(service, [
+        ...new WantedEntry(service, [{ balanced, pool }]).destinations.values(),
+      ])
     );
   };
   const [drain, away] = [{ type: "drain" }, { type: "maintenance" }] as const;

@@ -129,9 +129,11 @@ const HEADER_BYTES = 4;
 /** No message of ours comes near this; a longer one means that the stream is out of step. */
 const MAX_FRAME_BYTES = 64 * 1024 * 1024;
 
+const encoder = new TextEncoder();
+
 /** One message as bytes ready to send. */
 export function encodeFrame(message: object): Uint8Array {
-  const body = new TextEncoder().encode(JSON.stringify(message));
+  const body = encoder.encode(JSON.stringify(message));
   const { length } = body;
   const frame = new Uint8Array(HEADER_BYTES + length);
   // By hand: a view would cost as much memory as a short frame.
@@ -189,8 +191,47 @@ export class FrameReader<Received extends object> {
 
 /** Bytes that may wait before log lines are dropped; twice as many, and states are kept back too. */
 const LOG_LIMIT = 256 * 1024;
-/** Bytes that are sent at once. */
-const SEND_BYTES = 64 * 1024;
+/** Bytes that wait together, and are sent at once. */
+const PIECE_BYTES = 64 * 1024;
+
+/** Whole frames that wait in one piece of memory: thousands of small ones would take several times their bytes. */
+class Piece {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #from = 0;
+  #to = 0;
+
+  /** Room for so many bytes. */
+  constructor(size: number) {
+    this.#bytes = new Uint8Array(new ArrayBuffer(size));
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  /** What still waits. */
+  get waiting(): Uint8Array {
+    return this.#bytes.subarray(this.#from, this.#to);
+  }
+
+  get isEmpty(): boolean {
+    return this.#from === this.#to;
+  }
+
+  /** Adds the frame of a message if there is room for certain; its length, or 0. */
+  add(json: string): number {
+    // A UTF-16 unit is at most three bytes of UTF-8.
+    if (this.#bytes.length - this.#to < HEADER_BYTES + 3 * json.length) return 0;
+    const { written } = encoder.encodeInto(json, this.#bytes.subarray(this.#to + HEADER_BYTES));
+    this.#view.setUint32(this.#to, written, true);
+    this.#to += HEADER_BYTES + written;
+    return HEADER_BYTES + written;
+  }
+
+  /** So many bytes have left; an empty piece is filled anew. */
+  leave(count: number): void {
+    this.#from += count;
+    if (this.isEmpty) this.#from = this.#to = 0;
+  }
+}
 
 /** What a role says. */
 type Said = FromRole | FromCheckers;
@@ -212,7 +253,8 @@ function subjectOf(message: Said): string | undefined {
  */
 export class Outbox<Sent extends Said = FromRole> {
   readonly #send: (bytes: Uint8Array) => number;
-  readonly #frames: Uint8Array[] = [];
+  /** At least one; the last one is being filled. */
+  readonly #pieces = [new Piece(PIECE_BYTES)];
   readonly #latest = new Map<string, Said>();
   readonly #logLimit: number;
   #waiting = 0;
@@ -253,53 +295,40 @@ export class Outbox<Sent extends Said = FromRole> {
 
   /** Sends what the other end takes now. */
   flush(): void {
-    this.#sendFrames();
+    this.#sendPieces();
     if (this.#waiting > this.#logLimit) return;
     for (const message of this.#latest.values()) this.#queue(message);
     this.#latest.clear();
     if (this.#dropped > 0) this.#queue({ type: "dropped", lines: this.#dropped });
     this.#dropped = 0;
-    this.#sendFrames();
+    this.#sendPieces();
   }
 
   #queue(message: Said): void {
-    const frame = encodeFrame(message);
-    this.#frames.push(frame);
-    this.#waiting += frame.length;
+    const json = JSON.stringify(message);
+    let added = this.#pieces.at(-1)!.add(json);
+    if (added === 0) {
+      const piece = new Piece(Math.max(PIECE_BYTES, HEADER_BYTES + 3 * json.length));
+      added = piece.add(json);
+      this.#pieces.push(piece);
+    }
+    this.#waiting += added;
   }
 
-  #sendFrames(): void {
-    while (this.#frames.length > 0) {
-      const bytes = this.#takeFrames();
-      const sent = this.#send(bytes);
+  #sendPieces(): void {
+    for (let piece = this.#pieces[0]!;; piece = this.#pieces[0]!) {
+      const sent = piece.isEmpty ? 0 : this.#send(piece.waiting);
+      // A parent that is gone reads nothing any more.
       if (sent < 0) {
-        this.#frames.length = 0;
+        this.#pieces.length = 1;
         this.#waiting = 0;
-        return;
+        return piece.leave(piece.waiting.length);
       }
+      piece.leave(sent);
       this.#waiting -= sent;
-      if (sent < bytes.length) {
-        this.#frames.unshift(bytes.subarray(sent));
-        return;
-      }
+      if (!piece.isEmpty || this.#pieces.length === 1) return;
+      this.#pieces.shift();
     }
-  }
-
-  /** The frames that are sent with one call: the first, and those that fit beside it. */
-  #takeFrames(): Uint8Array {
-    let [count, length] = [1, this.#frames[0]!.length];
-    while (count < this.#frames.length && length + this.#frames[count]!.length <= SEND_BYTES) {
-      length += this.#frames[count++]!.length;
-    }
-    const taken = this.#frames.splice(0, count);
-    if (count === 1) return taken[0]!;
-    const all = new Uint8Array(length);
-    let at = 0;
-    for (const frame of taken) {
-      all.set(frame, at);
-      at += frame.length;
-    }
-    return all;
   }
 }
 

@@ -70,12 +70,16 @@ export class CheckersSide implements Side {
   readonly #desk: OrderDesk;
   #isRemembering = false;
   #programs: Programs | undefined;
+  /** The role has been told of changes and is at work on them. */
+  #isStarting = false;
   /** Only the first start of a daemon removes what others have left. */
   #hasStarted = false;
 
   constructor(household: CheckersHousehold) {
     const { argv0, argv, pidFile } = household;
     this.#household = household;
+    // The executable's start is interpreted; what thousands of servers have to say is worth compiling.
+    Bun.unsafe.setJITPolicy(1);
     this.#file = new CheckersFile(stateFileOf(pidFile), household.say);
     this.#desk = new OrderDesk({
       file: this.#file,
@@ -94,6 +98,7 @@ export class CheckersSide implements Side {
       isNeeded: () => this.#isNeeded,
       brief: () => this.#brief(),
       hear: (message) => this.#hear(message),
+      configured: () => this.#noteConfigured(),
       left: (status) => {
         // What its programs come to, nobody wants to know any more.
         this.#programs?.stopAll();
@@ -165,6 +170,12 @@ export class CheckersSide implements Side {
     const { boot, namespace } = hereAndNow();
     const elsewhere = this.#config?.daemon?.net_namespace_ipvs ?? "";
     return `${boot} ${namespace} ${elsewhere}`.trimEnd();
+  }
+
+  /** Only now the start, or what a reload is to it, is over: giving back before that would cost it dear. */
+  #noteConfigured(): void {
+    if (this.#isStarting) this.#household.starting();
+    this.#isStarting = false;
   }
 
   /** Carries out what an operator wants of a real server; resolves when it is done. */
@@ -293,7 +304,7 @@ export class CheckersSide implements Side {
     }
     this.#hasStarted = true;
     this.#keeper.tell({ type: "pid-file", path: pidFile });
-    if (changes.length > 0) this.#household.starting();
+    this.#isStarting ||= changes.length > 0;
   }
 }
 
