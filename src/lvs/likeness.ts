@@ -62,11 +62,11 @@ function modelIn(list: unknown): unknown {
 /** Objects that lack what the model has, or are none, stay as they are. */
 function likenessOf(value: unknown, model: unknown): unknown {
   if (!isObject(value) || !isObject(model)) return value;
-  for (const key in model) {
+  for (const key of Object.keys(model)) {
     if (model[key] !== undefined && value[key] === undefined) return value;
   }
   const like: Record<string, unknown> = {};
-  for (const key in value) {
+  for (const key of Object.keys(value)) {
     const one = value[key];
     // Where it stands in the file no role asks.
     if (key === "place" || one === undefined || isAlike(one, model[key])) continue;
