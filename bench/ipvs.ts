@@ -21,10 +21,11 @@ import { guestObstacle, IN_GUEST, runInGuest } from "../test/support/uml.ts";
 import { memoryOf, PLAYERS, type Program, PROGRAMS, progress, run } from "./observe.ts";
 import { Report } from "./report.ts";
 
-const USAGE = `Usage: bun bench/ipvs.ts [--runs N] [--only VIRTUAL:REAL[:tcp],...] [--json]
+const USAGE =
+  `Usage: bun bench/ipvs.ts [--runs N] [--only VIRTUAL:REAL[:tcp],...] [--reloads N] [--json]
 
 Fleets of so many virtual servers with so many real servers each, without checks or with TCP checks, N times
-(default 3).
+(default 3). With --reloads the memory of upkeep is looked at again after so many reloads with a changed server.
 `;
 const SIZES = "100:4,1000:4,3000:4";
 const LIMIT_MS = 60_000;
@@ -38,12 +39,16 @@ run(async () => {
     options: {
       runs: { type: "string", default: "3" },
       only: { type: "string", default: SIZES },
+      reloads: { type: "string", default: "0" },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
   if (values.help) return void process.stdout.write(USAGE);
-  if (IN_GUEST) return await measure(Number(values.runs), values.only.split(","), values.json);
+  if (IN_GUEST) {
+    const counts = { runs: Number(values.runs), reloads: Number(values.reloads) };
+    return await measure(counts, values.only.split(","), values.json);
+  }
   const obstacle = guestObstacle();
   if (obstacle !== undefined) throw new Error(obstacle);
   const { status, output } = await runInGuest({
@@ -54,7 +59,18 @@ run(async () => {
   if (status !== 0) throw new Error(`the guest ended with ${status}: ${output.slice(-500)}`);
 });
 
-async function measure(runs: number, sizes: readonly string[], json: boolean): Promise<void> {
+/** How often things are done. */
+interface Counts {
+  readonly runs: number;
+  /** After the others, of upkeep alone. */
+  readonly reloads: number;
+}
+
+async function measure(
+  { runs, reloads }: Counts,
+  sizes: readonly string[],
+  json: boolean,
+): Promise<void> {
   const report = await Report.begin("ipvs: virtual servers in a guest", json);
   const table = new LastService();
   using _server = Bun.listen({
@@ -67,7 +83,7 @@ async function measure(runs: number, sizes: readonly string[], json: boolean): P
     for (let turn = 1; turn <= runs; turn++) {
       for (const player of PLAYERS) {
         progress(`${size}: turn ${turn} of ${runs}: ${player}`);
-        await measureOnce(report, table, size, player);
+        await measureOnce(report, table, size, player, player === "upkeep" ? reloads : 0);
       }
     }
     report.print(size);
@@ -80,6 +96,7 @@ async function measureOnce(
   table: LastService,
   size: string,
   player: Program,
+  reloads: number,
 ): Promise<void> {
   const [virtual = 0, real = 0] = size.split(":").map(Number);
   const check = size.endsWith(":tcp") ? TCP_CHECK : "";
@@ -118,6 +135,18 @@ async function measureOnce(
   await daemon.waitForLog("Reload complete", LIMIT_MS);
   await Bun.sleep(SETTLE_MS);
   addMemory(report, `${size}: memory after two reloads (PSS)`, player, daemon);
+
+  for (let i = 1; i <= reloads; i++) {
+    progress(`${size}: ${player}: reload ${i} of ${reloads}`);
+    daemon.rewrite(i % 2 === 1 ? same : changed);
+    daemon.skipLog();
+    daemon.signal("SIGHUP");
+    await daemon.waitForLog("Reload complete", LIMIT_MS);
+  }
+  if (reloads > 0) {
+    await Bun.sleep(SETTLE_MS);
+    addMemory(report, `${size}: memory after ${reloads} reloads (PSS)`, player, daemon);
+  }
 
   const stoppedAt = performance.now();
   await daemon.stop(LIMIT_MS);
