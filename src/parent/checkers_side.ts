@@ -1,5 +1,6 @@
 /** The parent's side of the checkers role: what it is told of the configuration and of VRRP. */
 
+import { collectYoung } from "../../ffi/collector.ts";
 import type { DaemonOptions } from "../cli/options.ts";
 import { checkersConduct } from "../config/conduct.ts";
 import type { Config } from "../config/load.ts";
@@ -52,6 +53,8 @@ export interface CheckersHousehold extends Household {
 const REMEMBER_MS = 1_000;
 /** Changes in a message. */
 const PART = 64;
+/** Changes after which what they have left is collected. */
+const COLLECTED = 8 * PART;
 
 /** The checkers role, kept. */
 export class CheckersSide implements Side {
@@ -294,6 +297,8 @@ export class CheckersSide implements Side {
     if (results.length > 0) this.tellTracked(results);
     // A few at a time, so that neither end needs memory for all of them twice.
     for (let at = 0; at === 0 || at < changes.length; at += PART) {
+      // What is left of the parts before makes room for the next ones: new memory would cost more.
+      if (at > 0 && at % COLLECTED === 0) collectYoung();
       const part = changes.slice(at, at + PART);
       this.#keeper.tell({
         type: "configure",
