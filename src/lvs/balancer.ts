@@ -38,7 +38,15 @@ const RAMP_STEPS = 20;
 
 /** A virtual server that runs. */
 interface Running extends Owner {
-  readonly services: ReadonlyMap<string, Service>;
+  /** Its services by {@link serviceId}. */
+  readonly ids: readonly string[];
+}
+
+/** A virtual server's share of a service. */
+interface Share {
+  readonly key: string;
+  /** As this virtual server has it set. */
+  readonly service: Service;
 }
 
 /** What a balancer works with. */
@@ -65,7 +73,7 @@ export class Balancer {
   readonly #parts: BalancerParts;
   readonly #running = new Map<string, Running>();
   /** The virtual servers that a service belongs to: nearly always one. */
-  readonly #owners = new Map<string, readonly string[]>();
+  readonly #owners = new Map<string, readonly Share[]>();
   /** The services that the next {@link Balancer.flush} compares. */
   #dirty = new Set<string>();
   readonly #news: FromCheckers[] = [];
@@ -154,9 +162,9 @@ export class Balancer {
     const balanced = this.#asPossible(wanted);
     if (balanced.mark !== undefined) this.#hasNewMarks = true;
     const services = new Map(servicesOf(balanced).map((one) => [serviceId(one), one]));
-    this.#running.set(key, { balanced, pool, services });
-    for (const id of services.keys()) {
-      this.#owners.set(id, [...this.#owners.get(id) ?? [], key]);
+    this.#running.set(key, { balanced, pool, ids: services.keys().toArray() });
+    for (const [id, service] of services) {
+      this.#owners.set(id, [...this.#owners.get(id) ?? [], { key, service }]);
       this.#dirty.add(id);
     }
     this.#publish(key, balanced, news);
@@ -177,10 +185,10 @@ export class Balancer {
     this.#publish(key, running.balanced, stop(running.balanced, running.pool, true));
   }
 
-  #disown(key: string, { services, balanced }: Running): void {
+  #disown(key: string, { ids, balanced }: Running): void {
     if (balanced.mark !== undefined) this.#hasNewMarks = true;
-    for (const id of services.keys()) {
-      this.#owners.set(id, (this.#owners.get(id) ?? []).filter((owner) => owner !== key));
+    for (const id of ids) {
+      this.#owners.set(id, (this.#owners.get(id) ?? []).filter((share) => share.key !== key));
       this.#dirty.add(id);
     }
   }
@@ -242,7 +250,7 @@ export class Balancer {
   #update(key: string, running: Running, pool: Pool): void {
     if (pool === running.pool) return;
     this.#running.set(key, { ...running, pool });
-    for (const id of running.services.keys()) this.#dirty.add(id);
+    for (const id of running.ids) this.#dirty.add(id);
   }
 
   /** Gives a server that has come back its weight bit by bit. */
@@ -271,9 +279,9 @@ export class Balancer {
   hearInstance(instance: string, state: string): void {
     this.#instances.set(instance, state);
     if (this.#globals?.syncDaemon?.instance === instance) this.#setDaemons();
-    for (const { balanced, services } of this.#running.values()) {
+    for (const { balanced, ids } of this.#running.values()) {
       if (balanced.server.only_when_master !== instance) continue;
-      for (const id of services.keys()) this.#dirty.add(id);
+      for (const id of ids) this.#dirty.add(id);
     }
   }
 
@@ -304,13 +312,14 @@ export class Balancer {
 
   /** What the table is to hold for a service; of several owners the first one's settings count. */
   #wanted(id: string): Entry | undefined {
-    const owners = (this.#owners.get(id) ?? []).map((key) => this.#running.get(key)!)
-      .filter(({ balanced }) => this.#mayExist(balanced));
-    const first = owners[0];
-    return first && new WantedEntry(first.services.get(id)!, owners);
+    const shares = (this.#owners.get(id) ?? []).filter(({ key }) => this.#mayExist(key));
+    const first = shares[0];
+    return first &&
+      new WantedEntry(first.service, shares.map(({ key }) => this.#running.get(key)!));
   }
 
-  #mayExist({ server: { only_when_master: instance } }: Balanced): boolean {
+  #mayExist(key: string): boolean {
+    const { only_when_master: instance } = this.#running.get(key)!.balanced.server;
     return instance === undefined || this.#instances.get(instance) === "MASTER";
   }
 

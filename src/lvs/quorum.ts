@@ -134,8 +134,11 @@ export function start(balanced: Balanced, beginning: Beginning = {}): Step {
 
 function initial(real: RealServer): ServerState {
   const failing = real.checks.flatMap((check, i) => "alpha" in check && check.alpha ? [i] : []);
-  return { failing, weight: real.weight, ...(failing.length > 0 ? { isUnheard: true } : {}) };
+  if (failing.length === 0) return { failing: NONE, weight: real.weight };
+  return { failing, weight: real.weight, isUnheard: true };
 }
+
+const NONE: readonly number[] = [];
 
 /** A server that is new, with the order that stands for it. */
 function obeying(
