@@ -25,7 +25,7 @@ import {
   setOption,
   setOptionBytes,
 } from "../../ffi/socket.ts";
-import { type Address, formatAddress } from "../lib/address.ts";
+import { type Address, compareAddress, formatAddress } from "../lib/address.ts";
 import type { Loop } from "../loop.ts";
 import type { Link } from "../netlink/link.ts";
 import { decodeArp, encodeArpProbe } from "../wire/arp.ts";
@@ -96,9 +96,10 @@ export class ConflictWatch {
       this.#announcer.send(owner, link, encodeArpProbe({ mac, address }));
       return;
     }
-    // A VMAC has only one that is deprecated.
-    const source = this.#links.primaryAddress(index, 6, () => false, true) ??
-      this.#links.linkLocal(index);
+    // Nobody answers one who asks for his own. A VMAC has only one that is deprecated.
+    const isAsked = (one: Address): boolean => compareAddress(one, address) === 0;
+    const source = this.#links.primaryAddress(index, 6, isAsked, true) ??
+      this.#links.linkLocal(index, isAsked);
     if (source === undefined) return;
     if (!this.#hearsNd) this.#hearNd();
     this.#announcer.send(owner, link, encodeSolicitationFrame({ mac, address, source }));

@@ -104,12 +104,14 @@ export class Footing {
       return mayBeForeign || this.#links.isUsable(address) ? address : undefined;
     }
     if (link === undefined) return undefined;
+    const isVirtual = (one: Address): boolean => this.isVirtual(one);
     // A VMAC has one for this alone.
-    if (speaker !== link && family === 6) return speaker && this.#links.linkLocal(speaker.index);
+    if (speaker !== link && family === 6) {
+      return speaker && this.#links.linkLocal(speaker.index, isVirtual);
+    }
     // RFC 9568 §5.1.2.1: link-local; towards peers, what reaches them.
     const peer = parseAddress(unicast_peer[0]?.address ?? "");
     const linkLocal = peer === undefined || isLinkLocal(peer);
-    const isVirtual = (one: Address): boolean => this.isVirtual(one);
     return this.#links.primaryAddress(link.index, family, isVirtual, linkLocal);
   }
 

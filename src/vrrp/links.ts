@@ -91,10 +91,10 @@ export class LinkTable {
     return this.#addresses.get(index) ?? [];
   }
 
-  /** The first link-local address of a link, whether or not it is preferred. */
-  linkLocal(index: number): Address | undefined {
+  /** The first link-local address of a link that `isVirtual` does not claim, whether or not it is preferred. */
+  linkLocal(index: number, isVirtual: (address: Address) => boolean): Address | undefined {
     return this.addressesOf(index).find(({ address, flags }) =>
-      isLinkLocal(address) && (flags & IFA_F_DADFAILED) === 0
+      isLinkLocal(address) && (flags & IFA_F_DADFAILED) === 0 && !isVirtual(address)
     )?.address;
   }
 

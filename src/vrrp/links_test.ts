@@ -253,13 +253,18 @@ test("a link works when it is there, up and running, or when whoever knows bette
   expect(works()).toEqual([false, true, false, false]);
 });
 
-test("the link-local address is the first that detection has not failed, tentative or not", () => {
+test("the link-local address is the first that is not virtual and has not failed, tentative or not", () => {
   const table = tableOf([link(2, "eth0")], [
     on(2, "2001:db8::1/64"),
     on(2, "fe80::1/64", IFA_F_DADFAILED),
     on(2, "fe80::2/64", IFA_F_TENTATIVE),
     on(2, "fe80::3/64"),
   ]);
-  expect(formatAddress(table.linkLocal(2)!)).toBe("fe80::2");
-  expect(table.linkLocal(3)).toBeUndefined();
+  const linkLocal = (index: number, ...virtual: string[]): string | undefined => {
+    const isVirtual = (one: Uint8Array): boolean => virtual.includes(formatAddress(one));
+    const found = table.linkLocal(index, isVirtual);
+    return found && formatAddress(found);
+  };
+  expect([linkLocal(2), linkLocal(2, "fe80::2"), linkLocal(3)])
+    .toEqual(["fe80::2", "fe80::3", undefined]);
 });

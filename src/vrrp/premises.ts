@@ -4,7 +4,7 @@
  */
 
 import type { VrrpGlobals, VrrpInstance } from "../config/vrrp.ts";
-import type { Family } from "../lib/address.ts";
+import { type Address, compareAddress, type Family } from "../lib/address.ts";
 import type { Alarm, Loop } from "../loop.ts";
 import { type FromRole, PREMISES_SLOT } from "../parent/channel.ts";
 import type { GuardedVmac } from "./firewall.ts";
@@ -29,6 +29,7 @@ interface Parts {
   readonly loop: Pick<Loop, "schedule" | "now">;
   readonly kernel: Kernel;
   readonly links: LinkTable;
+  readonly footing: { isVirtual(address: Address): boolean };
   /** See ledger.ts. */
   readonly ledger: Float64Array;
   /** Takes what the parent keeps for whoever comes after us. */
@@ -54,10 +55,12 @@ export class Premises implements Guard {
   readonly #withdrawn: VrrpInstance[] = [];
   /** How long the addresses are, in bytes, that an instance is to guard as MASTER; by its key. */
   readonly #guards = new Map<string, ReadonlySet<number>>();
+  /** What the instance holds that is placed; it does not run yet. */
+  #placing: readonly Held[] = [];
   /** Something that the settings depend on has changed. */
   #isStale = false;
 
-  constructor(holder: Holder, { loop, kernel, links, ledger, tell }: Parts) {
+  constructor(holder: Holder, { loop, kernel, links, footing, ledger, tell }: Parts) {
     this.#loop = loop;
     this.#ledger = ledger;
     this.#holder = holder;
@@ -70,6 +73,9 @@ export class Premises implements Guard {
       log: (level, text) => log(level, text),
       set: (path, value) => this.#sysctls.set(path, value),
       original: (path) => this.#sysctls.original(path),
+      isVirtual: (address) =>
+        footing.isVirtual(address) ||
+        this.#placing.some((held) => compareAddress(held.address, address) === 0),
       made: ({ family, mac }, index, base) => {
         if (mac === undefined || this.#isSilent(family)) return;
         this.#firewall.admit(family, { index, base });
@@ -105,9 +111,9 @@ export class Premises implements Guard {
   place(key: string, instance: VrrpInstance, keepsAddresses: boolean): Placed {
     this.#firewall.changed();
     this.#isStale = true;
+    this.#placing = heldAddresses(instance);
     if (isGuarded(instance)) {
-      const lengths = heldAddresses(instance).map(({ address }) => address.length);
-      this.#guards.set(key, new Set(lengths));
+      this.#guards.set(key, new Set(this.#placing.map(({ address }) => address.length)));
     } else this.#guards.delete(key);
     return this.#vmacs.place(key, instance, keepsAddresses);
   }

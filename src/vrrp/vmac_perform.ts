@@ -81,6 +81,8 @@ export interface Surroundings {
   /** Changes a setting of the kernel below /proc/sys, and says what it was before any change. */
   set(path: string, value: string): void;
   original(path: string): string | undefined;
+  /** Whether an address is one that instances move. */
+  isVirtual(address: Address): boolean;
   /** A link of this index is there and not yet switched on: it has not said anything so far. */
   made(spec: VmacSpec, index: number, base: number): void;
 }
@@ -414,8 +416,10 @@ export class Vmacs {
     };
     if (source !== undefined) add(source.address, source.prefixLength);
     if (!hasIpv6(spec) || (source !== undefined && isLinkLocal(source.address))) return;
-    if (this.#links.linkLocal(link.index) !== undefined) return;
-    add(linkLocalOf(spec, base, this.#links.linkLocal(base.index)), LINK_LOCAL_LENGTH);
+    const ownOf = ({ index }: Link): Address | undefined =>
+      this.#links.linkLocal(index, (one) => this.#around.isVirtual(one));
+    if (ownOf(link) !== undefined) return;
+    add(linkLocalOf(spec, base, ownOf(base)), LINK_LOCAL_LENGTH);
   }
 
   // --- taking away ---

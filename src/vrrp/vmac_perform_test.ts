@@ -66,6 +66,7 @@ class FakeKernel {
       log: (_, text) => this.logged.push(text),
       set: (path, value) => this.settings.set(path, value),
       original: () => "0",
+      isVirtual: (address) => formatAddress(address) === "fe80::7",
       made: () => this.made++,
     });
   }
@@ -185,7 +186,7 @@ test("whatever is refused at the start: it is told, nothing is thrown, the next 
     // What somebody has switched off stays off.
     const isOff = usual.doings[i]!.startsWith("switching on");
     expect(there.up).toBe(!isOff);
-    const own = kernel.links.linkLocal(there.index);
+    const own = kernel.links.linkLocal(there.index, () => false);
     expect(own && formatAddress(own)).toBe(isOff ? own && formatAddress(own) : "fe80::ff:fe00:1");
     vmacs.stop();
     expect(kernel.names).toEqual([]);
@@ -326,7 +327,20 @@ test("what is stripped and needed all the same is put back at once", () => {
   vmacs.place("key", six, false);
   const own = "fe80::ff:fe00:1";
   expect(kernel.addresses).toEqual([`+${own}`, `-${own}`, `+${own}`]);
-  expect(kernel.links.linkLocal(kernel.links.byName("vrrp.7")!.index)).toBeDefined();
+  expect(kernel.links.linkLocal(kernel.links.byName("vrrp.7")!.index, () => false)).toBeDefined();
+});
+
+test("a virtual link-local address is none of its own: it has another beside it", () => {
+  const kernel = new FakeKernel();
+  kernel.vmacs().place("old", six, false);
+  const { index } = kernel.links.byName("vrrp.7")!;
+  const own = kernel.links.addressesOf(index)[0]!;
+  const virtual = Uint8Array.of(0xfe, 0x80, ...new Array<number>(13).fill(0), 7);
+  kernel.links.removeAddress(own);
+  kernel.links.setAddress({ ...own, address: virtual });
+  kernel.vmacs().place("key", six, true);
+  expect(kernel.links.addressesOf(index).map(({ address }) => formatAddress(address)))
+    .toEqual(["fe80::7", formatAddress(own.address)]);
 });
 
 test("names: another's is gone around, an own one with nobody left is taken", () => {

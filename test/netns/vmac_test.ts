@@ -299,6 +299,24 @@ test("the vrrp role is killed: the same link goes on, and in the end the setting
   expect(network.run("a", "nft", "list", "tables")).toBe("");
 });
 
+test("IPv6, the vrrp role is killed: adverts go on from the VMAC's own address, not a virtual one", async () => {
+  using network = new Network(["a"], { ipv6: true });
+  await using capture = await Capture.start(network);
+  const config = vmac("no_accept", { addresses: ["fe80::7", "fd00::100/64"], priority: 200 });
+  await using a = new Daemon(network, "a", config);
+  await a.waitForLog("(V) Entering MASTER STATE");
+  const { source } = await capture.waitForAdvert(({ sourceMac }) => sourceMac === MAC6);
+  expect(source).not.toBe("fe80::7");
+  const has = (): boolean => network.addresses("a", "vrrp.7").includes("fd00::100/64");
+  await poll(has, 1000, "no address");
+  const killedUs = nowUs();
+  process.kill(a.pids().vrrp, "SIGKILL");
+  await a.waitForLog("Still MASTER after a restart of the VRRP process");
+  const next = await capture.waitForAdvert(() => true, 5000, killedUs);
+  expect(next).toMatchObject({ source, sourceMac: MAC6 });
+  expect(a.log).not.toContain("failed with");
+});
+
 test("a crash of everything leaves a VMAC: the next start takes it over, without its address", async () => {
   using network = new Network(["a", "b"]);
   const config = vmac("", { priority: 150 });
