@@ -44,10 +44,14 @@ test("peers come, are exchanged and go by reloads: the MASTER stays, and each he
   using network = new Network(["a", "b", "c"]);
   await using capture = await Capture.start(network);
   const config = (...others: string[]): string =>
-    instance({ priority: 200, more: peers(...others) });
+    instance({ priority: 200, interval: 0.3, more: peers(...others) });
   await using a = new Daemon(network, "a", config(B));
   await a.waitForLog(MASTER);
-  await using b = new Daemon(network, "b", instance({ priority: 100, more: peers(A) }));
+  await using b = new Daemon(
+    network,
+    "b",
+    instance({ priority: 100, interval: 0.3, more: peers(A) }),
+  );
   await b.waitForLog(BACKUP);
   for (const others of [[B, C], [C], [B]]) {
     const sinceUs = nowUs();
@@ -62,7 +66,7 @@ test("peers come, are exchanged and go by reloads: the MASTER stays, and each he
   }
   const moments = capture.adverts.filter(({ source }) => source === A).map(({ atUs }) => atUs);
   const gapsUs = moments.slice(1).map((atUs, i) => atUs - moments[i]!);
-  expect(Math.max(...gapsUs)).toBeLessThan(250_000);
+  expect(Math.max(...gapsUs)).toBeLessThan(700_000);
   expect(capture.adverts.every(({ priority }) => priority > 0)).toBe(true);
   expect(a.log.match(/Entering \w+ STATE/g)).toHaveLength(2);
 });
