@@ -456,7 +456,10 @@ export const globalDefs = lazyBlock({
       "[BOOL] - default of owner_ignore_adverts in instances; default unset",
       notBool("vrrp_owner_ignore_adverts"),
     ),
-  vmac_prefix: () => prefix("STRING - what names of generated interfaces start with; default vrrp"),
+  vmac_prefix: () =>
+    prefix(
+      "STRING - what names of generated interfaces start with, of those that are made from now on; default vrrp",
+    ),
   vmac_addr_prefix: () =>
     prefix(
       "STRING - the same for interfaces of single addresses; default vmac_prefix",

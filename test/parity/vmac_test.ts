@@ -299,3 +299,35 @@ test.each([
   expect(reference.pings).toEqual([accepts, accepts, accepts]);
   if (more.startsWith("use_vmac")) expect(reference.announcers).toEqual([isV6 ? MAC6 : MAC]);
 });
+
+test("another vmac_prefix by a reload names what is made from then on", async () => {
+  const config = (prefix: string, ...vrids: number[]): string =>
+    `global_defs { vmac_prefix ${prefix} }\n` + vrids.map((vrid) =>
+      `vrrp_instance V${vrid} {
+  interface eth0
+  virtual_router_id ${vrid}
+  priority 200
+  use_vmac
+  virtual_ipaddress {
+    10.0.0.${vrid + 100}
+  }
+}
+`
+    ).join("");
+  for (const program of ["keepalived", UPKEEP]) {
+    using network = new Network(["a"]);
+    await using daemon = new Daemon(network, "a", config("old", 7), { program });
+    await daemon.waitForLog("(V7) Entering MASTER STATE", 12_000);
+    const { ifindex } = linksOf(network, "a").get("old.7")!;
+    daemon.rewrite(config("new", 7, 8));
+    daemon.signal("SIGHUP");
+    await daemon.waitForLog("(V8) Entering MASTER STATE", 12_000);
+    const links = linksOf(network, "a");
+    expect([program, links.get("old.7")?.ifindex, links.has("new.8"), links.has("new.7")])
+      .toEqual([program, ifindex, true, false]);
+    expect(network.addresses("a", "old.7")).toEqual(["10.0.0.107/32"]);
+    expect(daemon.log.match(/\(V7\) Entering \w+ STATE/g)).toHaveLength(2);
+    expect(await daemon.stop()).toBe(0);
+    expect([...linksOf(network, "a").keys()].filter((name) => name.includes("."))).toEqual([]);
+  }
+});
