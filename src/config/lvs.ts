@@ -12,8 +12,8 @@ export type ServiceTarget =
   | { readonly type: "address"; readonly address: string; readonly port: number }
   /** 0 to 4294967295. */
   | { readonly type: "fwmark"; readonly fwmark: number }
-  /** The name of a virtual_server_group. */
-  | { readonly type: "group"; readonly group: string };
+  /** The name of a virtual_server_group, and how many services of it came before; absent for the first. */
+  | { readonly type: "group"; readonly group: string; readonly number?: number };
 
 /** One line of a virtual_server_group. */
 export type GroupEntry =

@@ -284,6 +284,23 @@ test("a group may be defined below the service, and the first one of a name coun
   expect(messages(twice)).toEqual([]);
 });
 
+test("services of one group are numbered, those that are dropped too", () => {
+  const of = (name: string, lines: string): string => service(lines, `group ${name}`);
+  const one = server("", "198.51.100.1 80");
+  const text = "virtual_server_group g {\n192.0.2.1 80\n}\n" + of("g", "") + of("g", one) +
+    of("missing", one) + of("missing", one) + of("g", `quorum 70000\n${one}`);
+  expect(messages(text)).toEqual([
+    "Virtual server [g]:0 has no real servers - ignoring",
+    "Virtual server group missing specified but not configured - ignoring virtual server [missing]:0",
+    "Virtual server group missing specified but not configured - ignoring virtual server [missing]:0",
+    "Warning - quorum 70000 for [g]:2 exceeds total weight of real servers 1, reducing quorum to 1",
+  ]);
+  expect(read(text).config.virtual_servers?.map(({ target }) => target)).toEqual([
+    { type: "group", group: "g", number: 1 },
+    { type: "group", group: "g", number: 2 },
+  ]);
+});
+
 test("every spelling of a range", () => {
   const entries = (...lines: readonly string[]): unknown =>
     read(`virtual_server_group g {\n${lines.join("\n")}\n}`).config.virtual_server_groups?.[0]

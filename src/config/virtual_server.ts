@@ -47,7 +47,7 @@ export function completeBalancer(
     instances: new Set(written.vrrp_instance.map(({ name }) => name)),
   };
   const services: VirtualServer[] = [];
-  for (const one of virtual_server) {
+  for (const one of numbered(virtual_server, around.groups)) {
     const service = completeService(one, around, problems);
     if (service !== undefined) services.push(service);
   }
@@ -56,6 +56,23 @@ export function completeBalancer(
     ...(virtual_server_group.length === 0 ? {} : { virtual_server_groups: virtual_server_group }),
     ...(SSL === undefined ? {} : { ssl: SSL }),
   };
+}
+
+/** The services of a group are told apart by their number. */
+function numbered(
+  services: readonly WrittenService[],
+  groups: Surroundings["groups"],
+): readonly WrittenService[] {
+  // Most configurations have none.
+  if (groups.size === 0) return services;
+  const counts = new Map<string, number>();
+  return services.map((service) => {
+    const { target } = service;
+    if (target.type !== "group" || !groups.has(target.group)) return service;
+    const number = counts.get(target.group) ?? 0;
+    counts.set(target.group, number + 1);
+    return number === 0 ? service : { ...service, target: { ...target, number } };
+  });
 }
 
 /** Of two groups with one name the first counts. */

@@ -4,9 +4,9 @@
 type Target =
   | { readonly type: "address"; readonly address: string; readonly port: number }
   | { readonly type: "fwmark"; readonly fwmark: number }
-  | { readonly type: "group"; readonly group: string };
+  | { readonly type: "group"; readonly group: string; readonly number?: number };
 
-/** A service: `[ADDRESS]:tcp:80`, `FWM 7` or `[GROUP]:0`. */
+/** A service: `[ADDRESS]:tcp:80`, `FWM 7`, or `[GROUP]:0` and, for the next one of that group, `[GROUP]:1`. */
 export function serviceName(target: Target, protocol: string): string {
   switch (target.type) {
     case "address":
@@ -14,7 +14,7 @@ export function serviceName(target: Target, protocol: string): string {
     case "fwmark":
       return `FWM ${target.fwmark}`;
     case "group":
-      return `[${target.group}]:0`;
+      return `[${target.group}]:${target.number ?? 0}`;
   }
 }
 

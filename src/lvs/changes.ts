@@ -133,8 +133,11 @@ function byKey(config: Balancing | undefined): Map<string, Balanced> {
   }
   for (const server of config?.virtual_servers ?? []) {
     const { target, protocol } = server;
-    const name = serviceName(target, protocol?.toLowerCase() ?? "none");
-    const family = target.type === "fwmark" && server.ip_family === 6 ? `${name} 6` : name;
+    const kind = protocol?.toLowerCase() ?? "none";
+    const name = serviceName(target, kind);
+    // The number of a group's service changes with what comes before it.
+    const own = target.type === "group" ? `[${target.group}]:${kind}` : name;
+    const family = target.type === "fwmark" && server.ip_family === 6 ? `${own} 6` : own;
     let key = family;
     for (let n = 2; found.has(key); n++) key = `${family} #${n}`;
     const entries = target.type === "group" ? groups.get(target.group) ?? [] : [];

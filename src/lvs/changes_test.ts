@@ -1,7 +1,13 @@
 /** What a reload sends: nothing for what is the same, one step for what is not. */
 
 import { expect, test } from "bun:test";
-import { balancingOf, fleet, realServer, virtualServer } from "../../test/support/balancing.ts";
+import {
+  balancedOf,
+  balancingOf,
+  fleet,
+  realServer,
+  virtualServer,
+} from "../../test/support/balancing.ts";
 import { concernsKernel, diffLvs, isAlike, type LvsChange } from "./changes.ts";
 
 function shown(changes: readonly LvsChange[]): string[] {
@@ -43,9 +49,18 @@ test("a group that has changed changes who stands for it", () => {
   const using = virtualServer(realServer(), "group G");
   const group = (lines: string): string => `virtual_server_group G {\n${lines}\n}\n${using}`;
   expect(between(group("192.0.2.1 80"), group("192.0.2.1 80\n192.0.2.2 80"))).toEqual([
-    "change [G]:0",
+    "change [G]:tcp",
   ]);
   expect(between(group("192.0.2.1 80"), group("192.0.2.1 80"))).toEqual([]);
+});
+
+test("who comes before it in its group changes the name of a service, and nothing else", () => {
+  const group = "virtual_server_group G {\n192.0.2.1 80\n}\n";
+  const tcp = virtualServer(realServer(), "group G");
+  const udp = virtualServer(realServer(), "group G", "lb_algo rr\nlb_kind NAT\nprotocol UDP");
+  expect(between(group + tcp, group + udp + tcp)).toEqual(["add [G]:udp", "change [G]:tcp"]);
+  const names = [...balancedOf(group + udp + tcp).values()].map(({ name }) => name);
+  expect(names).toEqual(["[G]:0", "[G]:1"]);
 });
 
 test("two of one name are two; marks of two families, too", () => {

@@ -239,6 +239,12 @@ test.skipIf(!IN_GUEST)("a role that dies forgets what a reload has removed meanw
   await tableIs(saved("10.9.0.1"));
 });
 
+/** Two services of one group. */
+const GROUP = "virtual_server_group G {\n10.9.0.7 80\n10.9.0.8 80\n}\n" +
+  ["TCP", "UDP"].map((protocol) =>
+    service("").replace("10.9.0.1 80", "group G").replace("TCP", protocol)
+  ).join("");
+
 /** What a FIFO and scripts are told from start to end. */
 async function told(program: string | undefined): Promise<{ fifo: string; scripts: string[] }> {
   rmSync(FIFO, { force: true });
@@ -252,7 +258,7 @@ async function told(program: string | undefined): Promise<{ fifo: string; script
   const text = new Response(reader.stdout).text();
   const config = `global_defs {\nlvs_notify_fifo ${FIFO}\nscript_user root\n}\n${
     service(`omega\nquorum_up "${script} up"\nquorum_down "${script} down"`)
-  }${service("", "10.9.0.2")}`;
+  }${service("", "10.9.0.2")}${GROUP}`;
   await using daemon = start(config, [], program);
   await daemon.waitForLog("Startup complete", 20_000);
   await poll(() => existsSync(log), 5000, "no script");
@@ -272,6 +278,7 @@ test.skipIf(!IN_GUEST)(
     // Its string's end is written since keepalived 2.3, which Debian has not.
     expect({ ...ours, fifo: ours.fifo.replaceAll("\0", "") }).toEqual(theirs);
     expect(ours.fifo).toContain("VS [10.9.0.1]:tcp:80 UP\n\0");
+    expect(ours.fifo).toContain("VS [G]:1 UP\n\0");
     expect(ours.scripts).toEqual(["up", "down"]);
   },
 );
