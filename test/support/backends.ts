@@ -8,8 +8,7 @@ import { closeDescriptor } from "../../ffi/socket.ts";
 import type { Network } from "./namespaces.ts";
 import { poll } from "./waiting.ts";
 
-const CONNECT_MS = 5_000;
-const ATTEMPTS = 3;
+const CONNECT_MS = 10_000;
 
 /** Does something as a process of a host. */
 export async function on<T>(network: Network, host: string, act: () => T | Promise<T>): Promise<T> {
@@ -76,9 +75,6 @@ export class Backends implements Disposable {
   }
 }
 
-/** A connection has not come about in time. */
-class NoAnswer extends Error {}
-
 /** A connection of a client's. */
 export class Call implements Disposable {
   /** All that has come. */
@@ -87,19 +83,8 @@ export class Call implements Disposable {
   isOver = false;
   #socket: { write(text: string): number; end(): void; terminate(): void } | undefined;
 
-  /** Connects from a host, as clients do again when nothing answers; rejects when that fails, too. */
+  /** Connects from a host; rejects when that fails or takes too long. */
   static async make(network: Network, host: string, to: string, port: number): Promise<Call> {
-    for (let i = 1; i < ATTEMPTS; i++) {
-      try {
-        return await Call.#once(network, host, to, port);
-      } catch (error) {
-        if (!(error instanceof NoAnswer)) throw error;
-      }
-    }
-    return await Call.#once(network, host, to, port);
-  }
-
-  static async #once(network: Network, host: string, to: string, port: number): Promise<Call> {
     const call = new Call();
     await on(network, host, async () => {
       const connecting = Bun.connect({
@@ -113,7 +98,7 @@ export class Call implements Disposable {
       });
       // Room for a first packet that is lost while neighbours get to know each other.
       const late = Bun.sleep(CONNECT_MS).then(() => {
-        throw new NoAnswer(`no connection from ${host} to ${to}:${port}`);
+        throw new Error(`no connection from ${host} to ${to}:${port}`);
       });
       call.#socket = await Promise.race([connecting, late]);
     });
