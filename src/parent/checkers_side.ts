@@ -49,8 +49,8 @@ export interface CheckersHousehold extends Household {
   news(message: CheckersNews): void;
 }
 
-/** When the table is surely complete, in milliseconds. */
-const REMEMBER_MS = 1_000;
+/** How long what follows a change has the machine to itself, in milliseconds. */
+const REMEMBER_MS = 500;
 /** Changes in a message. */
 const PART = 64;
 /** Changes after which what they have left is collected. */
@@ -71,7 +71,8 @@ export class CheckersSide implements Side {
   #left: readonly string[] = [];
   readonly #file: CheckersFile;
   readonly #desk: OrderDesk;
-  #isRemembering = false;
+  /** The file tells of another configuration. */
+  #isStale = false;
   #programs: Programs | undefined;
   /** The role has been told of changes and is at work on them. */
   #isStarting = false;
@@ -131,7 +132,7 @@ export class CheckersSide implements Side {
     }
     if (this.#keeper.pid === undefined) this.#former ??= before;
     this.#desk.review();
-    if (config !== before) this.#remember();
+    if (config !== before) this.#isStale = true;
   }
 
   // --- what a daemon leaves that dies as a whole ---
@@ -144,13 +145,12 @@ export class CheckersSide implements Side {
     this.#household.say("info", `Going on from what ${path} says of a predecessor's services`);
   }
 
-  /** Writes down what would be left, when what is more urgent has been done. */
+  /** The table is complete: writes down what would be left, when what is more urgent has been done. */
   #remember(): void {
-    if (!this.#isNeeded || this.#isRemembering) return;
-    this.#isRemembering = true;
+    if (!this.#isStale) return;
+    this.#isStale = false;
     setTimeout(() => {
-      this.#isRemembering = false;
-      if (this.#household.isStopping() || this.#keeper.pid === undefined) return;
+      if (this.#household.isStopping() || !this.#isNeeded) return;
       this.#file.keepRemains(this.#remains(this.#timeouts));
     }, REMEMBER_MS).unref();
   }
@@ -179,6 +179,7 @@ export class CheckersSide implements Side {
   #noteConfigured(): void {
     if (this.#isStarting) this.#household.starting();
     this.#isStarting = false;
+    this.#remember();
   }
 
   /** Carries out what an operator wants of a real server; resolves when it is done. */
@@ -202,7 +203,7 @@ export class CheckersSide implements Side {
         return;
       case "timeouts":
         this.#timeouts = message.before;
-        this.#remember();
+        this.#isStale = true;
         return;
       case "health":
         this.#known.hear(message);
