@@ -79,7 +79,7 @@ export class Balancer {
   readonly #news: FromCheckers[] = [];
   readonly #instances = new Map<string, string>();
   readonly #ramps = new Map<string, Alarm>();
-  /** What operators want, by the names of services. */
+  /** What operators want, by the keys of services. */
   #orders: ReadonlyMap<string, ServerOrders> = new Map();
   #globals: BalancerGlobals | undefined;
   #marking: ReturnType<NonNullable<BalancerParts["openMarking"]>> | undefined;
@@ -114,7 +114,7 @@ export class Balancer {
           const { key, balanced, known } = change;
           const { pool, news } = start(balanced, {
             initNotifies: this.#globals?.initNotifies ?? false,
-            orders: this.#orders.get(balanced.name),
+            orders: this.#orders.get(key),
             known,
           });
           this.#put(key, balanced, pool, news);
@@ -149,7 +149,7 @@ export class Balancer {
   #change(key: string, balanced: Balanced): void {
     const before = this.#running.get(key);
     if (before === undefined) return;
-    const orders = this.#orders.get(balanced.name);
+    const orders = this.#orders.get(key);
     const { pool, news } = reconfigure(before.balanced, balanced, before.pool, orders);
     this.#disown(key, before);
     this.#put(key, balanced, pool, news);
@@ -208,8 +208,8 @@ export class Balancer {
     const before = this.#orders;
     this.#orders = byService(orders);
     for (const [key, { balanced }] of this.#running) {
-      const wanted = this.#orders.get(balanced.name);
-      if (wanted === undefined && !before.has(balanced.name)) continue;
+      const wanted = this.#orders.get(key);
+      if (wanted === undefined && !before.has(key)) continue;
       for (const real of balanced.server.real_servers) {
         const running = this.#running.get(key)!;
         const server = serverKey(real);

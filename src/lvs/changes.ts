@@ -125,7 +125,7 @@ export function concernsKernel(changes: readonly LvsChange[]): boolean {
 }
 
 /** Services by name; keepalived takes two of one name, so the second one's key is numbered. */
-function byKey(config: Balancing | undefined): Map<string, Balanced> {
+export function byKey(config: Balancing | undefined): Map<string, Balanced> {
   const found = new Map<string, Balanced>();
   const groups = new Map<string, readonly GroupEntry[]>();
   for (const { name, entries } of config?.virtual_server_groups ?? []) {

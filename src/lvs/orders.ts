@@ -1,11 +1,12 @@
 /**
  * What an operator wants of real servers, whatever their checks say. An order stands until another one replaces
- * it or it is lifted, over reloads and restarts; it names its server, and the service of that, as log lines
- * do. Checks go on meanwhile, so that it is known how a server is when its order is lifted. Pure.
+ * it or it is lifted, over reloads and restarts; it is given by the names in log lines, and kept by the key of the
+ * service, which does not change with its neighbours. Checks go on meanwhile, so that it is known how a
+ * server is when its order is lifted. Pure.
  */
 
-import type { VirtualServer } from "../config/lvs.ts";
-import { serverName, serviceName } from "../lib/lvs_name.ts";
+import { serverName } from "../lib/lvs_name.ts";
+import type { Balanced } from "./changes.ts";
 
 /** What is wanted of a server. */
 export type Order =
@@ -16,7 +17,7 @@ export type Order =
   /** This weight, whatever the configuration and checks say; 0 to {@link MOST_WEIGHT}. */
   | { readonly type: "weight"; readonly weight: number };
 
-/** A server of a service. */
+/** A server of a service, by their names. */
 export interface ServerName {
   /** `[192.0.2.1]:tcp:80`, `FWM 7`, `[GROUP]:0`. */
   readonly service: string;
@@ -25,13 +26,16 @@ export interface ServerName {
 }
 
 /** An order that has been given. Plain JSON. */
-export interface StandingOrder extends ServerName {
+export interface StandingOrder {
+  /** The key of the virtual server, and the name of the real server. */
+  readonly service: string;
+  readonly server: string;
   readonly order: Order;
 }
 
 /** What an operator asks for. */
 export interface OrderRequest {
-  /** Absent: every service that has the server. */
+  /** A name, or a key; absent: every service that has the server. */
   readonly service?: string;
   readonly server: string;
   /** To enable a server is to lift its order. */
@@ -55,8 +59,11 @@ export type Ruling =
     readonly known: readonly string[];
   };
 
-/** The names of the real servers of each service. */
-export type ServerNames = ReadonlyMap<string, ReadonlySet<string>>;
+/** The names of services and their real servers, by the keys of services. */
+export type ServerNames = ReadonlyMap<
+  string,
+  { readonly name: string; readonly servers: ReadonlySet<string> }
+>;
 
 /** The orders of one service by the names of its servers. */
 export type ServerOrders = ReadonlyMap<string, Order>;
@@ -64,17 +71,13 @@ export type ServerOrders = ReadonlyMap<string, Order>;
 /** The kernel's weights have a sign, and are refused when it is one. */
 export const MOST_WEIGHT = 2_147_483_647;
 
-/** The servers that a configuration names. */
-export function namesOf(servers: readonly VirtualServer[]): ServerNames {
-  const names = new Map<string, Set<string>>();
-  for (const { target, protocol, real_servers } of servers) {
+/** The names of these services and their servers. */
+export function namesOf(services: ReadonlyMap<string, Balanced>): ServerNames {
+  return new Map([...services].map(([key, { name, server: { protocol, real_servers } }]) => {
     const kind = protocol?.toLowerCase() ?? "none";
-    const service = serviceName(target, kind);
-    const known = names.get(service) ?? new Set();
-    for (const { address, port } of real_servers) known.add(serverName(address, kind, port));
-    names.set(service, known);
-  }
-  return names;
+    const servers = real_servers.map(({ address, port }) => serverName(address, kind, port));
+    return [key, { name, servers: new Set(servers) }];
+  }));
 }
 
 /** Decides on a request, as the servers are named and with the orders that stand. */
@@ -87,22 +90,26 @@ export function rule(
     const why = `weight ${wanted.weight} is no whole number from 0 to ${MOST_WEIGHT}`;
     return { isGranted: false, why, known: [] };
   }
-  if (service !== undefined && !names.has(service)) {
-    return { isGranted: false, why: `no virtual server ${service}`, known: [...names.keys()] };
-  }
-  const among = service === undefined ? names : new Map([[service, names.get(service)!]]);
-  const servers = [...among].flatMap(([one, known]) =>
-    known.has(server) ? [{ service: one, server }] : []
+  // Several blocks of one address have one name.
+  const among = [...names].filter(([key, { name }]) =>
+    service === undefined || name === service || key === service
   );
-  if (servers.length === 0) {
+  if (among.length === 0) {
+    const known = new Set([...names.values()].map(({ name }) => name));
+    return { isGranted: false, why: `no virtual server ${service}`, known: [...known] };
+  }
+  const meant = among.filter(([, { servers }]) => servers.has(server));
+  if (meant.length === 0) {
     const where = service === undefined ? "" : ` in virtual server ${service}`;
-    const known = new Set([...among.values()].flatMap((some) => [...some]));
+    const known = new Set(among.flatMap(([, { servers }]) => [...servers]));
     return { isGranted: false, why: `no real server ${server}${where}`, known: [...known] };
   }
-  const isMeant = (one: ServerName): boolean =>
-    one.server === server && (service === undefined || one.service === service);
-  const others = orders.filter((one) => !isMeant(one));
-  const given = wanted.type === "enable" ? [] : servers.map((one) => ({ ...one, order: wanted }));
+  const keys = new Set(meant.map(([key]) => key));
+  const others = orders.filter((one) => one.server !== server || !keys.has(one.service));
+  const given = wanted.type === "enable"
+    ? []
+    : [...keys].map((key) => ({ service: key, server, order: wanted }));
+  const servers = meant.map(([, { name }]) => ({ service: name, server }));
   return { isGranted: true, orders: [...others, ...given], servers };
 }
 
@@ -111,8 +118,8 @@ export function sortOut(
   names: ServerNames,
   orders: readonly StandingOrder[],
 ): { readonly kept: readonly StandingOrder[]; readonly dropped: readonly StandingOrder[] } {
-  const isNamed = ({ service, server }: ServerName): boolean =>
-    names.get(service)?.has(server) === true;
+  const isNamed = ({ service, server }: StandingOrder): boolean =>
+    names.get(service)?.servers.has(server) === true;
   return { kept: orders.filter(isNamed), dropped: orders.filter((one) => !isNamed(one)) };
 }
 

@@ -1,7 +1,7 @@
 /** Orders: who is meant, and what stands afterwards. */
 
 import { expect, test } from "bun:test";
-import { balancingOf, realServer, virtualServer } from "../../test/support/balancing.ts";
+import { balancedOf, realServer, virtualServer } from "../../test/support/balancing.ts";
 import {
   byService,
   namesOf,
@@ -18,11 +18,11 @@ const DRAIN = { type: "drain" } as const;
 const AWAY = { type: "maintenance" } as const;
 
 const NAMES = namesOf(
-  balancingOf(
+  balancedOf(
     virtualServer(realServer("198.51.100.1 80") + realServer("198.51.100.2 80")) +
       virtualServer(realServer("198.51.100.1 80"), "192.0.2.1 25") +
       virtualServer(realServer("198.51.100.3 0"), "fwmark 7", "lb_algo rr\nlb_kind DR"),
-  ).virtual_servers!,
+  ),
 );
 
 const order = (service: string, server: string, order: StandingOrder["order"]): StandingOrder => ({
@@ -32,7 +32,7 @@ const order = (service: string, server: string, order: StandingOrder["order"]): 
 });
 
 test("servers are named as the log names them", () => {
-  expect([...NAMES].map(([service, servers]) => [service, ...servers])).toEqual([
+  expect([...NAMES.values()].map(({ name, servers }) => [name, ...servers])).toEqual([
     [WEB!, A!, B!],
     [MAIL!, A!],
     [MARK!, "[198.51.100.3]:none:0"],
@@ -111,4 +111,30 @@ test("the orders of a service are found by its servers", () => {
   const all = byService([order(WEB!, A!, DRAIN), order(MARK!, A!, AWAY), order(WEB!, B!, AWAY)]);
   expect([...all.keys()]).toEqual([WEB!, MARK!]);
   expect([...all.get(WEB!)!]).toEqual([[A!, DRAIN], [B!, AWAY]]);
+});
+
+test("an order stays with its service when another one comes before that in its group", () => {
+  const group = "virtual_server_group G {\n192.0.2.1 80\n}\n";
+  const tcp = virtualServer(realServer("198.51.100.1 80"), "group G");
+  const udp = tcp.replace("protocol TCP", "protocol UDP");
+  const [one, both] = [group + tcp, group + udp + tcp].map((text) => namesOf(balancedOf(text)));
+  const given = rule(one!, [], { service: "[G]:0", server: A!, wanted: DRAIN });
+  if (!given.isGranted) throw new Error(given.why);
+  expect(given.servers).toEqual([{ service: "[G]:0", server: A! }]);
+  const { kept } = sortOut(both!, given.orders);
+  expect(kept.length).toBe(1);
+  const lifted = rule(both!, kept, { service: "[G]:1", server: A!, wanted: FULL });
+  expect(lifted).toMatchObject({ isGranted: true, orders: [] });
+});
+
+test("blocks of one address share a name, and an order", () => {
+  const block = virtualServer(realServer("198.51.100.1 80"));
+  const names = namesOf(balancedOf(block + block));
+  const given = rule(names, [], { service: WEB!, server: A!, wanted: AWAY });
+  expect(given).toMatchObject({ isGranted: true, servers: [{ service: WEB! }, { service: WEB! }] });
+  const orders = given.isGranted ? given.orders : [];
+  expect(orders.map(({ service }) => service)).toEqual([WEB!, `${WEB} #2`]);
+  // One of them alone has a key.
+  const second = rule(names, orders, { service: `${WEB} #2`, server: A!, wanted: FULL });
+  expect(second).toMatchObject({ orders: [orders[0]!] });
 });

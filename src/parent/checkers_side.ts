@@ -4,7 +4,7 @@ import { collectYoung } from "../../ffi/collector.ts";
 import type { DaemonOptions } from "../cli/options.ts";
 import { checkersConduct } from "../config/conduct.ts";
 import type { Config } from "../config/load.ts";
-import { type Balancing, diffLvs, hasLvsWork, type LvsChange } from "../lvs/changes.ts";
+import { type Balancing, byKey, diffLvs, hasLvsWork, type LvsChange } from "../lvs/changes.ts";
 import { stateFileOf } from "../lib/path.ts";
 import type { Remains } from "../lvs/kept.ts";
 import { KnownPools } from "../lvs/known.ts";
@@ -88,7 +88,7 @@ export class CheckersSide implements Side {
     this.#desk = new OrderDesk({
       file: this.#file,
       say: household.say,
-      names: () => namesOf(this.#config?.virtual_servers ?? []),
+      names: () => namesOf(byKey(this.#config)),
       tell: (id, orders) => {
         this.#keeper.tell({ type: "orders", id, orders });
         return this.#keeper.pid !== undefined;

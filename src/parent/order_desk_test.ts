@@ -43,7 +43,7 @@ class Bench {
   readonly desk = new OrderDesk({
     file: new CheckersFile(path, (_level, text) => this.said.push(text)),
     say: (_level, text) => this.said.push(text),
-    names: () => new Map([[VS!, new Set(this.servers)]]),
+    names: () => new Map([[VS!, { name: VS!, servers: new Set(this.servers) }]]),
     tell: (id, orders) => {
       if (this.hasRole) this.told.push({ id, orders });
       return this.hasRole;
