@@ -26,6 +26,7 @@ import {
   serverKey,
   type ServerState,
   start,
+  stateOf,
   stop,
 } from "./quorum.ts";
 import { type Owner, servicesOf, WantedEntry } from "./services.ts";
@@ -153,8 +154,9 @@ export class Balancer {
     const { pool, news } = reconfigure(before.balanced, balanced, before.pool, orders);
     this.#disown(key, before);
     this.#put(key, balanced, pool, news);
-    for (const server of new Set([...before.pool.servers.keys(), ...pool.servers.keys()])) {
-      this.#remember(key, server, before.pool, pool);
+    const [old, next] = [before.balanced, balanced].map(({ server }) => server.real_servers);
+    for (const server of new Set([...old!, ...next!].map(serverKey))) {
+      this.#remember(key, server, before, { balanced, pool });
     }
   }
 
@@ -200,7 +202,7 @@ export class Balancer {
     const { server } = finding;
     const { pool, news } = hear(running.balanced, running.pool, finding);
     this.#follow(key, running, server, pool, news, isUp, now);
-    this.#remember(key, server, running.pool, pool);
+    this.#remember(key, server, running, { ...running, pool });
   }
 
   /** What operators want of servers from now on: these orders and no others. */
@@ -232,13 +234,16 @@ export class Balancer {
   ): void {
     this.#update(key, running, pool);
     this.#publish(key, running.balanced, news);
-    const isBack = starts(pool.servers.get(server)) && !starts(running.pool.servers.get(server));
-    if (isBack) this.#startSlowly(key, running.balanced, server, now);
+    const { balanced } = running;
+    const isBack = starts(stateOf(balanced, pool, server)) &&
+      !starts(stateOf(balanced, running.pool, server));
+    if (isBack) this.#startSlowly(key, balanced, server, now);
   }
 
   /** Lets the parent know what a successor will have to know. */
-  #remember(key: string, server: string, before: Pool, after: Pool): void {
-    const [was, is] = [before.servers.get(server), after.servers.get(server)];
+  #remember(key: string, server: string, before: Owner, after: Owner): void {
+    const was = stateOf(before.balanced, before.pool, server);
+    const is = stateOf(after.balanced, after.pool, server);
     if (was === is || (was !== undefined && is !== undefined && isSameHealth(was, is))) return;
     const { failing, weight } = is ?? {};
     const health = failing === undefined || weight === undefined
@@ -267,7 +272,8 @@ export class Balancer {
       const running = this.#running.get(key);
       const share = Math.min(1, (at - now) / slowUs);
       if (running !== undefined) {
-        this.#update(key, running, ramp(running.pool, name, share < 1 ? share : undefined));
+        const { balanced, pool } = running;
+        this.#update(key, running, ramp(balanced, pool, name, share < 1 ? share : undefined));
       }
       if (share < 1 && running !== undefined) loop.schedule(alarm, at + slowUs / RAMP_STEPS);
       else this.#ramps.delete(id);

@@ -79,9 +79,8 @@ export function plannedChecks(
   const planned: PlannedCheck[] = [];
   for (const [service, { balanced, pool }] of services) {
     const isSuspended = balanced.server.ha_suspend && !isReachable(balanced, isHere);
-    for (const real of balanced.server.real_servers) {
-      if (real.checks.length === 0) continue;
-      const failing = pool.servers.get(serverKey(real))?.failing ?? [];
+    for (const [i, real] of balanced.server.real_servers.entries()) {
+      const { failing } = pool.servers[i]!;
       for (let index = 0; index < real.checks.length; index++) {
         const state = { isUp: !failing.includes(index), isSuspended };
         planned.push(new ServerCheck(service, balanced, real, index, globals, state));

@@ -49,14 +49,16 @@ function real(address: string, checks: readonly Check[], weight = 1): RealServer
 }
 
 function services(all: Readonly<Record<string, Balanced>>): Services {
-  return new Map(Object.entries(all).map(([key, one]) => [key, { balanced: one, pool: POOL }]));
+  return new Map(
+    Object.entries(all).map(([key, one]) => [key, { balanced: one, pool: poolOf(one) }]),
+  );
 }
 
-/** The second check of one server fails. */
-const POOL: Pool = {
-  hasQuorum: true,
-  servers: new Map([["10.0.0.2 80", { failing: [1], weight: 1 }]]),
-};
+/** The second check of the first server fails. */
+function poolOf({ server: { real_servers } }: Balanced): Pool {
+  const servers = real_servers.map((_, i) => ({ failing: i === 0 ? [1] : [], weight: 1 }));
+  return { hasQuorum: true, servers };
+}
 const anywhere = (): boolean => true;
 
 test("every check of every server is planned, with the names of log lines", () => {

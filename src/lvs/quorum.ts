@@ -35,10 +35,11 @@ export interface ServerState extends ServerHealth {
   readonly wasUp?: true;
 }
 
-/** The real servers of a virtual server by {@link serverKey}. */
+/** The real servers of a virtual server. */
 export interface Pool {
   readonly hasQuorum: boolean;
-  readonly servers: ReadonlyMap<string, ServerState>;
+  /** In the order of its `real_servers`: a map would take half a kilobyte for a few of them. */
+  readonly servers: readonly ServerState[];
 }
 
 /** What a pool starts with. */
@@ -70,6 +71,16 @@ export interface Finding {
 /** What tells a real server from the others of its virtual server. */
 export function serverKey({ address, port }: Pick<RealServer, "address" | "port">): string {
   return `${address} ${port}`;
+}
+
+/** Which of a virtual server's real servers has a key; -1 for none. */
+function indexOf({ server }: Balanced, key: string): number {
+  return server.real_servers.findIndex((one) => serverKey(one) === key);
+}
+
+/** A real server's state by its key. */
+export function stateOf(balanced: Balanced, pool: Pool, key: string): ServerState | undefined {
+  return pool.servers[indexOf(balanced, key)];
 }
 
 /** The weight of a server that is in the pool, as the kernel is to have it. */
@@ -110,12 +121,12 @@ export function start(balanced: Balanced, beginning: Beginning = {}): Step {
   const { server } = balanced;
   const { known, orders } = beginning;
   const news: News[] = [];
-  const servers = new Map<string, ServerState>();
-  for (const real of server.real_servers) {
-    const key = serverKey(real);
-    const state = obeying(balanced, real, known?.servers[key] ?? initial(real), orders);
-    servers.set(key, state);
-    if (known !== undefined) continue;
+  const servers = server.real_servers.map((real) => {
+    const state = known?.servers[serverKey(real)] ?? initial(real);
+    return obeying(balanced, real, state, orders);
+  });
+  for (const [i, real] of known === undefined ? server.real_servers.entries() : []) {
+    const state = servers[i]!;
     if (state.order !== undefined) news.push(orderNews(balanced, real, state.order));
     if (beginning.initNotifies && isServing(state)) news.push(told(balanced, real, true));
   }
@@ -159,13 +170,14 @@ function under(order: Order | undefined, state: ServerState): ServerState {
 
 /** A check has reported. */
 export function hear(balanced: Balanced, pool: Pool, finding: Finding): Step {
-  const real = balanced.server.real_servers.find((one) => serverKey(one) === finding.server);
-  const before = pool.servers.get(finding.server);
+  const index = indexOf(balanced, finding.server);
+  const real = balanced.server.real_servers[index];
+  const before = pool.servers[index];
   if (real === undefined || before === undefined) return { pool, news: [] };
   const others = before.failing.filter((check) => check !== finding.check);
-  const failing = finding.isUp ? others : [...others, finding.check];
+  const failing = !finding.isUp ? [...others, finding.check] : others.length > 0 ? others : NONE;
   const { share, isUnheard, ...rest } = before;
-  const step = replace(balanced, pool, real, {
+  const step = replace(balanced, pool, index, {
     ...rest,
     failing,
     weight: finding.weight ?? before.weight,
@@ -185,8 +197,9 @@ export function give(
   server: string,
   order: Order | undefined,
 ): Step {
-  const real = balanced.server.real_servers.find((one) => serverKey(one) === server);
-  const before = pool.servers.get(server);
+  const index = indexOf(balanced, server);
+  const real = balanced.server.real_servers[index];
+  const before = pool.servers[index];
   if (real === undefined || before === undefined || isAlike(before.order, order)) {
     return { pool, news: [] };
   }
@@ -197,7 +210,7 @@ export function give(
   const wasAway = before.order?.type === "maintenance";
   // What checks have found out meanwhile is told now, as if it had just happened.
   const isMissed = wasAway && isFailing === (before.wasUp === true);
-  const step = replace(balanced, pool, real, under(order, before));
+  const step = replace(balanced, pool, index, under(order, before));
   const news = step.news.map((one) =>
     one.type === "real-server" && !isMissed ? { ...one, isOrdered: true as const } : one
   );
@@ -206,24 +219,30 @@ export function give(
 }
 
 /** A server that is slowly starting has reached a share of its weight; undefined: all of it. */
-export function ramp(pool: Pool, server: string, share: number | undefined): Pool {
-  const before = pool.servers.get(server);
+export function ramp(
+  balanced: Balanced,
+  pool: Pool,
+  server: string,
+  share: number | undefined,
+): Pool {
+  const index = indexOf(balanced, server);
+  const before = pool.servers[index];
   if (before === undefined) return pool;
   const { share: _, ...rest } = before;
   const after = share === undefined ? rest : { ...rest, share };
-  return { ...pool, servers: new Map(pool.servers).set(server, after) };
+  return { ...pool, servers: pool.servers.with(index, after) };
 }
 
-function replace(balanced: Balanced, pool: Pool, real: RealServer, after: ServerState): Step {
-  const key = serverKey(real);
-  const before = pool.servers.get(key)!;
+function replace(balanced: Balanced, pool: Pool, index: number, after: ServerState): Step {
+  const real = balanced.server.real_servers[index]!;
+  const before = pool.servers[index]!;
   const news: News[] = [];
   pushWeight(balanced, real, before, after, news);
   if (isServing(before) !== isServing(after)) {
     const verb = after.order?.type === "maintenance" ? "Removing" : undefined;
     news.push(...aliveNews(balanced, real, isServing(after), verb));
   }
-  const next = { ...pool, servers: new Map(pool.servers).set(key, after) };
+  const next = { ...pool, servers: pool.servers.with(index, after) };
   return { pool: weigh(balanced, next, news), news };
 }
 
@@ -246,24 +265,24 @@ export function reconfigure(
   orders?: ServerOrders,
 ): Step {
   const news: News[] = [];
-  const old = new Map(before.server.real_servers.map((one) => [serverKey(one), one]));
-  const servers = new Map<string, ServerState>();
-  for (const real of after.server.real_servers) {
+  const old = new Map(
+    before.server.real_servers.map((
+      real,
+      i,
+    ) => [serverKey(real), { real, state: pool.servers[i]! }]),
+  );
+  const servers = after.server.real_servers.map((real) => {
     const key = serverKey(real);
     const known = old.get(key);
-    const state = pool.servers.get(key);
-    if (known === undefined || state === undefined) {
-      servers.set(key, obeying(after, real, initial(real), orders));
-    } else {
-      const next = carryOver(known, real, state);
-      pushWeight(after, real, state, next, news);
-      servers.set(key, next);
-    }
+    if (known === undefined) return obeying(after, real, initial(real), orders);
     old.delete(key);
-  }
-  for (const [key, real] of old) {
+    const next = carryOver(known.real, real, known.state);
+    pushWeight(after, real, known.state, next, news);
+    return next;
+  });
+  for (const { real, state } of old.values()) {
     news.push(log("info", `service ${nameOf(before, real)} no longer exist`));
-    if (isServing(pool.servers.get(key))) news.push(...aliveNews(before, real, false, "Removing"));
+    if (isServing(state)) news.push(...aliveNews(before, real, false, "Removing"));
   }
   if (!pool.hasQuorum) news.push(...sorryChange(before, after));
   return { pool: weigh(after, { ...pool, servers }, news), news };
@@ -299,8 +318,8 @@ export function stop(balanced: Balanced, pool: Pool, isReload: boolean): News[] 
     const kind = server.target.type === "group" ? `Group [${server.target.group}]` : name;
     news.push(log("info", `Removing Virtual Server ${kind}`));
   }
-  for (const real of server.real_servers) {
-    const state = pool.servers.get(serverKey(real));
+  for (const [i, real] of server.real_servers.entries()) {
+    const state = pool.servers[i];
     const isInhibited = !isUp(state) && real.inhibit_on_failure;
     const verb = isReload ? "Removing" : "Shutting down";
     const what = `${isInhibited ? "(inhibited) " : ""}service ${nameOf(balanced, real)}`;
@@ -336,6 +355,6 @@ function weigh(balanced: Balanced, pool: Pool, news: News[], isStart = false): P
 /** The weight of all servers that belong to the pool. */
 export function sumOf({ servers }: Pool): number {
   let sum = 0;
-  for (const state of servers.values()) if (isServing(state)) sum += ownWeight(state);
+  for (const state of servers) if (isServing(state)) sum += ownWeight(state);
   return sum;
 }

@@ -148,8 +148,8 @@ function addDestinations(
     destinations.set(`${host}:${one.port}`, one);
   };
   const keepsOut = isSorry(server, pool);
-  for (const real of server.real_servers) {
-    const state = pool.servers.get(serverKey(real));
+  for (const [i, real] of server.real_servers.entries()) {
+    const state = pool.servers[i];
     assert(state !== undefined, `a pool without ${real.address}`);
     const isIn = isServing(state) && !keepsOut;
     if (!isIn && !staysIdle(real, state)) continue;

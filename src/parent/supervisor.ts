@@ -47,7 +47,7 @@ const CHECKERS_RUNTIME = {
   BUN_JSC_smallHeapGrowthFactor: "1.25",
   BUN_JSC_mediumHeapGrowthFactor: "1.25",
   // Bytes between two collections: what comes and goes with a configuration takes the same place again.
-  BUN_JSC_gcMaxHeapSize: "4000000",
+  BUN_JSC_gcMaxHeapSize: "2000000",
 };
 
 /**
