@@ -8,8 +8,8 @@
  * - They say when /proc is not mounted, without which the runtime aborts.
  * - They set what the runtime reads in its environment before any code of ours could say it: no thread that
  *   prepares memory for a large heap; for a daemon and for a configuration test no optimising compiler, as hardly
- *   anything runs often enough, and no collector beside the program; for a test none at all before there are
- *   64 MiB.
+ *   anything runs often enough; for a daemon a collection every 4 MB, for a test no collector beside the program,
+ *   and none at all before there are 64 MiB.
  * - They start the vrrp role of a daemon, as soon as it is one that stays where it was called: two runtimes
  *   start side by side instead of one after the other. {@link ../src/parent/early_role.ts} takes the role over.
  *
@@ -49,9 +49,14 @@ function signalSet(signals: readonly number[]): bigint {
   return signals.reduce((set, signal) => set | 1n << BigInt(signal - 1), 0n);
 }
 
-/** A role's settings as an environment has them, each ended by a NUL, the last by two. */
+/**
+ * A role's settings as an environment has them, each ended by a NUL, the last by two. Those that other processes
+ * have as well come first, where entry/x64.s and entry/arm64.s look for them.
+ */
 function roleSettings(): string {
-  const settings = Object.entries({ [ROLE_VARIABLE]: "vrrp", ...RUNTIME });
+  const { BUN_JSC_useConcurrentGC, BUN_JSC_useWarmUpMarkedBlocks, ...others } = RUNTIME;
+  const shared = { BUN_JSC_useConcurrentGC, BUN_JSC_useWarmUpMarkedBlocks };
+  const settings = Object.entries({ ...shared, ...others, [ROLE_VARIABLE]: "vrrp" });
   return `${settings.map(([name, value]) => `${name}=${value}\0`).join("")}\0`;
 }
 

@@ -23,6 +23,10 @@
 	.set SYS_memfd_create, 279
 	.set SYS_close_range, 436
 
+	// Settings of a role that others have, too: so many bytes from the first one.
+	.set NO_COLLECTOR, 0
+	.set NO_WARM_UP, 26
+
 	.set STAYS, 1
 	.set TESTS, 2
 	.set IN_TOOLS, 4
@@ -132,16 +136,17 @@ stays:	orr	w21, w21, STAYS
 
 decide:
 	adr	x30, go
-	adr	x23, no_warm_up			// two settings for the environment
+	adr	x23, role_settings + NO_WARM_UP	// two settings for the environment
 	mov	x24, x23
 	tbnz	w21, 1, 0f			// TESTS
 	cmp	w21, STAYS
 	b.ne	insert
 	b	start_role
 0:	adr	x24, large_heap
+	adr	x22, role_settings + NO_COLLECTOR
 	bl	insert
 more:	adr	x23, no_optimiser
-	adr	x24, no_collector
+	mov	x24, x22
 	bl	insert
 	b	go
 
@@ -254,6 +259,7 @@ put_digit:
 	// argc and argv move down by two words, and x23 and x24 come before the environment.
 no_role:
 	adr	x30, more
+	adr	x22, short_cycles
 insert:
 	sub	x9, x19, 16
 	mov	sp, x9
@@ -381,10 +387,9 @@ sources:	.byte	THEIRS, LEDGER, ANNOUNCE, STOP
 digits:		.ascii	"0123456789abcdef"
 early_name:	.ascii	"UPKEEP_EARLY="
 early_name_end:
-no_warm_up:	.asciz	"BUN_JSC_useWarmUpMarkedBlocks=0"
 no_optimiser:	.asciz	"BUN_JSC_useDFGJIT=0"
-no_collector:	.asciz	"BUN_JSC_useConcurrentGC=0"
 large_heap:	.asciz	"BUN_JSC_largeHeapSize=67108864"
+short_cycles:	.asciz	"BUN_JSC_gcMaxHeapSize=4000000"
 ledger_name:	.asciz	"upkeep-ledger"
 root:		.asciz	"/"
 null:		.asciz	"/dev/null"

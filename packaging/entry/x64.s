@@ -25,6 +25,10 @@
 	.set SYS_memfd_create, 319
 	.set SYS_close_range, 436
 
+	# Settings of a role that others have, too: so many bytes from the first one.
+	.set NO_COLLECTOR, 0
+	.set NO_WARM_UP, 26
+
 	.set STAYS, 1
 	.set TESTS, 2
 	.set IN_TOOLS, 4
@@ -135,7 +139,7 @@ stays:	or	ebp, STAYS
 
 decide:
 	lea	r11, [rip + go]
-	lea	r13, [rip + no_warm_up]		# two settings for the environment
+	lea	r13, [rip + role_settings + NO_WARM_UP]	# two settings for the environment
 	mov	r14, r13
 	test	ebp, TESTS
 	jnz	0f
@@ -144,10 +148,11 @@ decide:
 	jmp	start_role
 0:	lea	r11, [rip + more]
 	lea	r14, [rip + large_heap]
+	lea	r10, [rip + role_settings + NO_COLLECTOR]
 	jmp	insert
 more:	lea	r11, [rip + go]
 	lea	r13, [rip + no_optimiser]
-	lea	r14, [rip + no_collector]
+	mov	r14, r10
 	jmp	insert
 
 	# A daemon: from now on it hears INT and TERM too when it can, and its vrrp role starts beside the runtime.
@@ -249,6 +254,7 @@ put_digit:
 no_role:
 	# argc and argv move down by two words, and r13 and r14 come before the environment; on to r11.
 	lea	r11, [rip + more]
+	lea	r10, [rip + short_cycles]
 insert:
 	lea	rdi, [rbx - 16]
 	mov	rsi, rbx
@@ -372,10 +378,9 @@ sources:	.byte	THEIRS, LEDGER, ANNOUNCE, STOP
 digits:		.ascii	"0123456789abcdef"
 early_name:	.ascii	"UPKEEP_EARLY="
 early_name_end:
-no_warm_up:	.asciz	"BUN_JSC_useWarmUpMarkedBlocks=0"
 no_optimiser:	.asciz	"BUN_JSC_useDFGJIT=0"
-no_collector:	.asciz	"BUN_JSC_useConcurrentGC=0"
 large_heap:	.asciz	"BUN_JSC_largeHeapSize=67108864"
+short_cycles:	.asciz	"BUN_JSC_gcMaxHeapSize=4000000"
 ledger_name:	.asciz	"upkeep-ledger"
 root:		.asciz	"/"
 null:		.asciz	"/dev/null"

@@ -15,6 +15,7 @@ export const EARLY_SETTINGS = [
   "BUN_JSC_useDFGJIT",
   "BUN_JSC_useConcurrentGC",
   "BUN_JSC_largeHeapSize",
+  "BUN_JSC_gcMaxHeapSize",
 ];
 
 /** A role started in advance. */
