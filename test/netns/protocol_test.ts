@@ -262,3 +262,34 @@ test("garp_extra_if: announcements over the other links of its addresses, again 
   expect(times[5]! - times[0]!).toBeWithin(0.95, 1.3);
   expect(times[6]! - times[5]!).toBeWithin(0.95, 1.3);
 });
+
+test.each([
+  ["", "fd00::100", "eth0"],
+  ["", "fe80::7", "eth0"],
+  ["use_vmac", "fd00::100", "vrrp.7"],
+  ["use_vmac", "fe80::7", "vrrp.7"],
+])(
+  "over IPv6, %s, %s that somebody else has, too: named, and announced over",
+  async (more, address, link) => {
+    using network = new Network(["a", "b"], { ipv6: true });
+    await using capture = await Capture.start(network);
+    network.run("b", "ip", "address", "add", `${address}/64`, "dev", "eth0", "nodad");
+    const mac = /link\/ether (\S+)/.exec(network.run("b", "ip", "link", "show", "eth0"))![1]!;
+    const config = instance({
+      priority: 255,
+      state: "MASTER",
+      addresses: ["fe80::7", "fd00::100/64"],
+      more,
+    });
+    await using a = new Daemon(network, "a", config);
+    await a.waitForLog(MASTER);
+    const { atUs } = await a.waitForLog(`(V) ${address} on ${link} is also claimed by ${mac}`);
+    const [again] = await capture.waitForAnnouncements(
+      1,
+      (one) => one.address === address && one.mac !== mac,
+      5000,
+      atUs - 200_000,
+    );
+    expect(again!.address).toBe(address);
+  },
+);
