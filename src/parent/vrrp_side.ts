@@ -150,7 +150,7 @@ export class VrrpSide implements Side {
       this.#saved = remains.saved;
       this.#abandoned = abandoned(remains.traces, config);
       const rest = this.#abandoned.length > 0 ? ", what nobody wants any more is taken away" : "";
-      say("notice", `A predecessor has not ended properly: going on from ${path}${rest}`);
+      say("notice", `Going on from ${path}, which a predecessor has left${rest}`);
     } catch (error) {
       say("warning", `Ignoring ${path}, which a predecessor has left: ${String(error)}`);
     }
