@@ -20,7 +20,13 @@ export interface AuthState {
   readonly stamps: StampMemory;
 }
 
-const SECOND_US = 1_000_000;
+/** The clock that numbers begin at, so that a router that was started again is no echo of itself: since 2020, */
+const AH_EPOCH_US = 1_577_836_800_000_000;
+/**
+ * four a second, till 2054. An advert leaves once a second at most, and what leaves between, as an answer, does
+ * not put the numbers ahead of the clock for good.
+ */
+const AH_TICK_US = 250_000;
 
 /** Whether an instance's packets are AH packets. */
 export function isAh(instance: VrrpInstance): boolean {
@@ -54,7 +60,8 @@ function ahKey(pass: string): Uint8Array {
 /** The next AH sequence number to send, at `wallUs` since 1970. */
 export function nextAhSequence({ ah }: AuthState, wallUs: number): number {
   const least = Math.max(ah.heard, ah.sent) + 1;
-  ah.sent = Math.min(Math.max(least, Math.floor(wallUs / SECOND_US)), 0xffff_ffff);
+  const clock = Math.floor((wallUs - AH_EPOCH_US) / AH_TICK_US);
+  ah.sent = Math.min(Math.max(least, clock), 0xffff_ffff);
   return ah.sent;
 }
 

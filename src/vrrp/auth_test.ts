@@ -52,10 +52,25 @@ describe("who remembers what", () => {
 describe("AH", () => {
   test("numbers begin at the clock, and grow whatever it does", () => {
     const state = authState(AH)!;
-    expect(nextAhSequence(state, NOW_US)).toBe(1_795_000_000);
-    expect(nextAhSequence(state, NOW_US)).toBe(1_795_000_001);
-    expect(nextAhSequence(state, NOW_US - 1e12)).toBe(1_795_000_002);
-    expect(nextAhSequence(state, NOW_US + 9 * SECOND_US)).toBe(1_795_000_009);
+    const first = 4 * (1_795_000_000 - 1_577_836_800);
+    expect(nextAhSequence(state, NOW_US)).toBe(first);
+    expect(nextAhSequence(state, NOW_US)).toBe(first + 1);
+    expect(nextAhSequence(state, NOW_US - 1e12)).toBe(first + 2);
+    expect(nextAhSequence(state, NOW_US + 9 * SECOND_US)).toBe(first + 36);
+  });
+
+  test("a router that was started again is no echo of itself, however much it has answered before", () => {
+    const peer = authState(AH)!;
+    const before = authState(AH)!;
+    for (let second = 0; second < 60; second++) {
+      // One advert a second, and an answer to somebody now and then.
+      for (const part of second % 2 === 0 ? [0] : [0, 0.1, 0.2]) {
+        const sequence = nextAhSequence(before, NOW_US + (second + part) * SECOND_US);
+        expect(acceptAhSequence(peer, sequence)).toBe(true);
+      }
+    }
+    const again = nextAhSequence(authState(AH)!, NOW_US + 60 * SECOND_US);
+    expect(acceptAhSequence(peer, again)).toBe(true);
   });
 
   test("whoever sends goes on from the greatest number heard", () => {
