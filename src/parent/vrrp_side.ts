@@ -85,7 +85,8 @@ export class VrrpSide implements Side {
       hear: (message) => {
         if (message.type === "settings") {
           this.#saved = message.saved;
-          this.#remember();
+          // At once: only who has changed some comes here, and nobody else knows what they were.
+          this.#write();
           return;
         }
         if (message.type === "bfd") this.#noteBfd(message.instance, message.isUp);
@@ -160,14 +161,16 @@ export class VrrpSide implements Side {
   #remember(): void {
     if (!this.#isNeeded || this.#isRemembering) return;
     this.#isRemembering = true;
-    setTimeout(() => void this.#write(), REMEMBER_MS).unref();
+    setTimeout(() => {
+      this.#isRemembering = false;
+      this.#write();
+    }, REMEMBER_MS).unref();
   }
 
-  async #write(): Promise<void> {
-    const { writeRemains } = await import("./state_file.ts");
-    const { tracesOf } = await import("../vrrp/traces.ts");
-    this.#isRemembering = false;
+  #write(): void {
     if (this.#household.isStopping() || !this.#isNeeded) return;
+    const { writeRemains } = require("./state_file.ts") as typeof import("./state_file.ts");
+    const { tracesOf } = require("../vrrp/traces.ts") as typeof import("../vrrp/traces.ts");
     const path = stateFileOf(this.#household.pidFile);
     try {
       this.#hasState = true;
