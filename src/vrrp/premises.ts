@@ -188,6 +188,10 @@ export class Premises implements Guard {
       const dueAt = isWatched ? Infinity : this.#loop.now + VERIFY_US;
       this.#loop.schedule(this.#verification, dueAt);
     }
+    this.#tellSaved(saved);
+  }
+
+  #tellSaved(saved: SavedSettings): void {
     const told = JSON.stringify(saved);
     if (told === this.#told) return;
     this.#told = told;
@@ -229,7 +233,8 @@ export class Premises implements Guard {
       instance.promote_secondaries === true ? secondariesOf(held) : []
     );
     const igmp = this.#globals.disable_local_igmp === true ? [NO_LOCAL_IGMP] : [];
-    this.#sysctls.settle([...igmp, ...this.#vmacs.settings(), ...secondaries]);
+    const wanted = [...igmp, ...this.#vmacs.settings(), ...secondaries];
+    this.#sysctls.settle(wanted, (saved) => this.#tellSaved(saved));
   }
 
   /** What the tables are to be, one for each family. */

@@ -98,6 +98,8 @@ class VrrpRole {
     this.#audience = this.#parent.outbox;
     this.#router = new Router(this.#loop, ledger, announcer, (message) => {
       this.#audience.push(message);
+      // What they were is known before they are changed, should we die of it.
+      if (message.type === "settings") this.#audience.flush();
     });
     this.#bfd = new BfdSpeaker({
       loop: this.#loop,

@@ -35,18 +35,24 @@ export class Sysctls {
     return this.#saved[path]?.was ?? readSysctl(path);
   }
 
-  /** These, and no others, are to be other than they were. */
-  settle(wanted: readonly Setting[]): void {
+  /**
+   * These, and no others, are to be other than they were. `ahead` is told what will have been saved before
+   * anything is set, so that it is known whenever this process dies.
+   */
+  settle(wanted: readonly Setting[], ahead: (saved: SavedSettings) => void = () => {}): void {
     const next = new Map(wanted);
-    const saved: Record<string, { was: string; is: string }> = {};
-    for (const [path, { was, is }] of Object.entries(this.#saved)) {
-      if (next.has(path)) saved[path] = { was, is };
-      else if (readSysctl(path) === is) this.#reset(path, was);
-    }
-    for (const [path, value] of wanted) {
+    const before = Object.entries(this.#saved);
+    const saved = Object.fromEntries(before.filter(([path]) => next.has(path)));
+    const changes = wanted.flatMap(([path, value]) => {
       const was = readSysctl(path);
-      if (was === undefined || was === value) continue;
-      saved[path] ??= { was, is: value };
+      return was === undefined || was === value ? [] : [{ path, was, value }];
+    });
+    for (const { path, was, value } of changes) saved[path] ??= { was, is: value };
+    if (changes.length > 0) ahead({ ...this.#saved, ...saved });
+    for (const [path, { was, is }] of before) {
+      if (!next.has(path) && readSysctl(path) === is) this.#reset(path, was);
+    }
+    for (const { path, was, value } of changes) {
       if (isShared(path)) {
         this.#log("info", `NOTICE: setting sysctl ${dotted(path)} from ${was} to ${value}`);
       }
