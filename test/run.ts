@@ -39,6 +39,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   keepalived: "keepalived",
   lintian: "lintian",
   "linux.uml": "user-mode-linux",
+  killall: "psmisc",
   mandoc: "mandoc",
   modprobe: "kmod",
   nft: "nftables",
@@ -122,7 +123,7 @@ const LAYERS: readonly Layer[] = [
     tests: ["test/netns"],
     testSeconds: 60,
     seconds: 360,
-    commands: [...NAMESPACE_COMMANDS, "nft"],
+    commands: [...NAMESPACE_COMMANDS, "killall", "nft"],
     executable: true,
   },
   {
