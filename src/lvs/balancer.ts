@@ -203,6 +203,8 @@ export class Balancer {
     const { pool, news } = hear(running.balanced, running.pool, finding);
     this.#follow(key, running, server, pool, news, isUp, now);
     this.#remember(key, server, running, { ...running, pool });
+    const state = stateOf(running.balanced, pool, server);
+    this.#publishCheck(running.balanced, finding, state, news);
   }
 
   /** What operators want of servers from now on: these orders and no others. */
@@ -250,6 +252,25 @@ export class Balancer {
       ? {}
       : { health: { failing, weight } };
     this.#news.push({ type: "health", key, server, ...health });
+  }
+
+  /** A check has changed its mind; its server may be what it was, by another one, or in maintenance. */
+  #publishCheck(
+    balanced: Balanced,
+    { server, mail }: Finding,
+    state: ServerState | undefined,
+    news: readonly News[],
+  ): void {
+    const real = balanced.server.real_servers.find((one) => serverKey(one) === server);
+    if (mail === undefined || real === undefined || state?.order?.type === "maintenance") return;
+    this.#news.push({
+      type: "check",
+      service: balanced.name,
+      server: nameOf(balanced, real),
+      isUp: isUp(state),
+      isChange: news.some(({ type }) => type === "real-server"),
+      mail,
+    });
   }
 
   #update(key: string, running: Running, pool: Pool): void {

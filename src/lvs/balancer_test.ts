@@ -176,7 +176,13 @@ test("what is told comes after what was done, in order", () => {
   bench.balancer.flush();
   expect(bench.said).toEqual([
     { type: "log", level: "notice", text: `Gained quorum 1+0=1 <= 2 for VS ${VS}` },
-    { type: "quorum", isUp: true, service: VS, key: VS },
+    {
+      type: "quorum",
+      isUp: true,
+      service: VS,
+      key: VS,
+      mail: "Starting with quorum up 1+0=1 <= 2",
+    },
   ]);
   bench.said.length = 0;
   bench.hear(A, false);
@@ -186,6 +192,24 @@ test("what is told comes after what was done, in order", () => {
     isUp: false,
     service: VS,
   });
+});
+
+test("a check is told of when it changes its mind, also when its server does not", () => {
+  const bench = new Bench().load(PAIR);
+  const hear = (check: number, isUp: boolean, mail?: string): readonly FromCheckers[] => {
+    bench.said.length = 0;
+    const finding = { server: A, check, isUp, ...(mail === undefined ? {} : { mail }) };
+    bench.balancer.hear(VS, finding, 0);
+    bench.balancer.flush();
+    return bench.said.filter(({ type }) => type === "real-server" || type === "check");
+  };
+  const of = { service: VS, server: "[198.51.100.1]:tcp:80" } as const;
+  const gone = { type: "real-server", ...of, isUp: false } as const;
+  const check = { type: "check", ...of, isUp: false } as const;
+  expect(hear(0, false, "one")).toEqual([gone, { ...check, isChange: true, mail: "one" }]);
+  expect(hear(1, false, "two")).toEqual([{ ...check, isChange: false, mail: "two" }]);
+  expect(hear(0, true, "three")).toEqual([{ ...check, isChange: false, mail: "three" }]);
+  expect(hear(1, true)).toEqual([{ ...gone, isUp: true }]);
 });
 
 test("a table that is already right is not touched, and what is wrong in it alone is", () => {

@@ -112,14 +112,14 @@ export class WeightSums {
   findingOf(services: Services, result: CheckResult): Finding | undefined {
     const real = serverOf(services, result);
     if (real === undefined) return undefined;
-    const { service, server, index, isUp, weight } = result;
+    const { service, server, index, isUp, weight, mail } = result;
     const id = `${service} ${server}`;
     const added = this.#added.get(id) ?? new Map<number, number>();
     if (weight !== undefined) {
       added.set(index, weight);
       this.#added.set(id, added);
     }
-    const finding = { server, check: index, isUp };
+    const finding = { server, check: index, isUp, ...(mail === undefined ? {} : { mail }) };
     if (added.size === 0) return finding;
     let sum = real.weight;
     for (const one of added.values()) sum += one;

@@ -18,7 +18,12 @@ export type News =
     readonly isOrdered?: true;
     readonly script?: Script;
   }
-  | { readonly type: "quorum"; readonly isUp: boolean; readonly script?: Script };
+  | {
+    readonly type: "quorum";
+    readonly isUp: boolean;
+    readonly script?: Script;
+    readonly mail: string;
+  };
 
 /** A line. */
 export function log(level: LogLevel, text: string): News {
@@ -96,9 +101,23 @@ export function told(balanced: Balanced, real: RealServer, isAlive: boolean): Ne
 }
 
 /** A pool has gained or lost its quorum. */
-export function quorumNews({ quorum_up, quorum_down }: VirtualServer, isGained: boolean): News {
+export function quorumNews(
+  { quorum_up, quorum_down }: VirtualServer,
+  isGained: boolean,
+  mail: string,
+): News {
   const script = isGained ? quorum_up : quorum_down;
-  return { type: "quorum", isUp: isGained, ...(script === undefined ? {} : { script }) };
+  return { type: "quorum", isUp: isGained, mail, ...(script === undefined ? {} : { script }) };
+}
+
+/** What a mail says of a quorum; keepalived's have the same signs for gain and loss. */
+export function quorumMail(
+  what: string,
+  { quorum, hysteresis }: VirtualServer,
+  limit: number,
+  sum: number,
+): string {
+  return `${what} ${quorum}+${hysteresis}=${limit} <= ${sum}`;
 }
 
 /** The sorry server stands in, or goes. */

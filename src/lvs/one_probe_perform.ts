@@ -29,7 +29,7 @@ import {
   transportOf,
 } from "./check/talks.ts";
 import { allowPings } from "./ping_perform.ts";
-import { linesAbout } from "./probe_log.ts";
+import { linesAbout, mailAbout } from "./probe_log.ts";
 import {
   type CheckResult,
   type CheckSubject,
@@ -292,7 +292,11 @@ export class Probe implements Alarm, AttemptOwner {
     if (isReweighed) this.#weight = weight;
     const isQuiet = news === "fine" && (!verdict.isGood || verdict.note === undefined);
     if (!isQuiet) this.#say(before, news, verdict);
-    if (isReweighed || news === "up" || news === "down") this.#report();
+    if (isReweighed || news === "up" || news === "down") {
+      // Under alpha the first word counts, even when it only says that the guess was right.
+      const isChange = before.isUp !== health.isUp || (news === "down" && !before.isKnown);
+      this.#report(isChange ? mailAbout(check, verdict) : undefined);
+    }
     return pauseUs;
   }
 
@@ -309,9 +313,11 @@ export class Probe implements Alarm, AttemptOwner {
     for (const line of lines) this.#around.owner.log("info", line);
   }
 
-  #report(): void {
+  #report(mail: string | undefined): void {
+    const more = mail === undefined ? {} : { mail };
     for (const subscriber of this.plan) {
-      if (!subscriber.isSuspended) this.#around.owner.report(this.#resultFor(subscriber));
+      if (subscriber.isSuspended) continue;
+      this.#around.owner.report({ ...this.#resultFor(subscriber), ...more });
     }
   }
 

@@ -1,6 +1,6 @@
 /**
- * The lines of the log about attempts and what follows from them, in keepalived's words, which people and
- * programs look for. What is ours is the line that says why.
+ * The lines of the log about attempts and what follows from them, and the mail about it, in keepalived's words,
+ * which people and programs look for. What is ours is the line that says why.
  */
 
 import type { Check, CheckConnection } from "../config/lvs.ts";
@@ -128,7 +128,7 @@ function detail(check: Connecting, rs: string, failure: Failure): string {
     case "SSL_GET":
       return `${webFault(fault)} ${rs}.`;
     case "SMTP_CHECK":
-      return `SMTP_CHECK ${mailFault(fault)} server ${socketName(check)}`;
+      return `SMTP_CHECK ${mailFaultOf(check, fault)}`;
     case "DNS_CHECK":
       return `DNS_CHECK (${rs}) ${dnsFault(failure)}`;
     case "UDP_CHECK":
@@ -179,6 +179,10 @@ function webFault(fault: Fault): string {
   }
 }
 
+function mailFaultOf(check: CheckConnection, fault: Fault): string {
+  return `${mailFault(fault)} server ${socketName(check)}`;
+}
+
 function mailFault(fault: Fault): string {
   switch (fault) {
     case "connect":
@@ -200,6 +204,34 @@ function dnsFault({ fault, why, errno }: Failure): string {
   if (fault === "silence") return "read timeout from socket";
   const rcode = /^rcode (\d+)/.exec(why)?.[1];
   return `read error occurred. (${rcode === undefined ? why : `rcode = ${rcode}`})`;
+}
+
+/** What a mail says of a check that has changed its mind; undefined for one that nobody is mailed about. */
+export function mailAbout(check: Check, verdict: Verdict): string | undefined {
+  const { isGood } = verdict;
+  const change = `${isGood ? "succeed" : "failed"} on service`;
+  switch (check.type) {
+    case "TCP_CHECK":
+      return `TCP CHECK ${change}`;
+    case "UDP_CHECK":
+      return `UDP CHECK ${change}`;
+    case "PING_CHECK":
+      return `ICMP CHECK ${change}`;
+    case "GRPC_CHECK":
+      return `GRPC CHECK ${change}`;
+    case "DNS_CHECK":
+      return `DNS_CHECK: ${change}`;
+    case "MISC_CHECK":
+      return `MISC CHECK ${isGood ? "succeeded" : "failed"} on service`;
+    case "HTTP_GET":
+    case "SSL_GET":
+      return `CHECK ${change}${isGood ? "" : " : HTTP request failed"}`;
+    case "SMTP_CHECK":
+      return `CHECK ${change}${isGood ? "" : ` : ${mailFaultOf(check, verdict.fault)}`}`;
+    case "FILE_CHECK":
+    case "BFD_CHECK":
+      return undefined;
+  }
 }
 
 /** Of a program every failure while up is told when asked for, with what will be done about it. */

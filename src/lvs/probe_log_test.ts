@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import type { Check, CheckConnection, CheckTiming } from "../config/lvs.ts";
 import { type Health, type HealthNews } from "./check/health.ts";
 import { bad, type Fault, GOOD, type Verdict } from "./check/talk.ts";
-import { linesAbout } from "./probe_log.ts";
+import { linesAbout, mailAbout } from "./probe_log.ts";
 
 const RS = "[127.0.0.1]:tcp:7001";
 const COMMON: CheckTiming & CheckConnection = {
@@ -190,4 +190,29 @@ test("a file's number fails a check", () => {
   expect(lines("file", UP, "down", bad("refused", "x"))).toEqual([
     `(${RS}): tracked file tf now FAULT state`,
   ]);
+});
+
+test("mails say which kind of check it was", () => {
+  const table = {
+    tcp: ["TCP CHECK succeed on service", "TCP CHECK failed on service"],
+    http: ["CHECK succeed on service", "CHECK failed on service : HTTP request failed"],
+    ssl: ["CHECK succeed on service", "CHECK failed on service : HTTP request failed"],
+    smtp: [
+      "CHECK succeed on service",
+      "CHECK failed on service : Could not connect to server [127.0.0.1]:8001",
+    ],
+    dns: ["DNS_CHECK: succeed on service", "DNS_CHECK: failed on service"],
+    udp: ["UDP CHECK succeed on service", "UDP CHECK failed on service"],
+    ping: ["ICMP CHECK succeed on service", "ICMP CHECK failed on service"],
+    grpc: ["GRPC CHECK succeed on service", "GRPC CHECK failed on service"],
+    misc: ["MISC CHECK succeeded on service", "MISC CHECK failed on service"],
+    file: [undefined, undefined],
+  };
+  for (const [name, mails] of Object.entries(table)) {
+    const verdicts = [GOOD, bad("connect", "the connection is refused")];
+    expect([name, verdicts.map((one) => mailAbout(CHECKS[name]!, one))]).toEqual([name, mails]);
+  }
+  expect(mailAbout(CHECKS["smtp"]!, bad("mismatch", "550 no"))).toBe(
+    "CHECK failed on service : Bad HELO response from server [127.0.0.1]:8001",
+  );
 });

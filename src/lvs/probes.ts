@@ -49,6 +49,8 @@ export interface CheckResult extends CheckSubject {
   readonly changedAt: number;
   /** What it adds to the weight its server is configured with; absent when it has no say. */
   readonly weight?: number;
+  /** It has changed its mind, and a mail says this of it. */
+  readonly mail?: string;
 }
 
 /** The probes of checks, by real server: one for all that ask for the same. */

@@ -15,6 +15,7 @@ import {
   nameOf,
   type News,
   orderNews,
+  quorumMail,
   quorumNews,
   sorryLine,
   sorryNews,
@@ -66,6 +67,8 @@ export interface Finding {
   readonly isUp: boolean;
   /** When the check sets it. */
   readonly weight?: number;
+  /** What a mail says of it, where somebody may want one. */
+  readonly mail?: string;
 }
 
 /** What tells a real server from the others of its virtual server. */
@@ -139,7 +142,8 @@ export function start(balanced: Balanced, beginning: Beginning = {}): Step {
   const { quorum, hysteresis } = server;
   const line = `${quorum}+${hysteresis}=${quorum + hysteresis} > ${sumOf(pool)}`;
   news.push(log("notice", `Starting with quorum down ${line} for VS ${balanced.name}`));
-  news.push(...sorryNews(balanced, server.sorry_server, true), quorumNews(server, false));
+  const mail = quorumMail("Starting with quorum down", server, quorum + hysteresis, 0);
+  news.push(...sorryNews(balanced, server.sorry_server, true), quorumNews(server, false, mail));
   return { pool, news };
 }
 
@@ -326,7 +330,7 @@ export function stop(balanced: Balanced, pool: Pool, isReload: boolean): News[] 
     news.push(log("info", `${verb} ${what} from VS ${name}`));
     if (isTold && isServing(state)) news.push(told(balanced, real, false));
   }
-  if (isTold) news.push(quorumNews(server, false));
+  if (isTold) news.push(quorumNews(server, false, "The service is removed"));
   return news;
 }
 
@@ -339,14 +343,16 @@ function weigh(balanced: Balanced, pool: Pool, news: News[], isStart = false): P
     const line = `${quorum}+${hysteresis}=${quorum + hysteresis} <= ${sum}`;
     news.push(log("notice", `Gained quorum ${line} for VS ${name}`));
     if (sorry !== undefined && !isStart) news.push(...sorryNews(balanced, sorry, false));
-    news.push(quorumNews(server, true));
+    const what = isStart ? "Starting with quorum up" : "Gained quorum";
+    news.push(quorumNews(server, true, quorumMail(what, server, quorum + hysteresis, sum)));
     return { ...pool, hasQuorum: true };
   }
   if (pool.hasQuorum && (sum === 0 || sum < quorum - hysteresis)) {
     const line = `${quorum}-${hysteresis}=${quorum - hysteresis} > ${sum}`;
     news.push(log("notice", `Lost quorum ${line} for VS ${name}`));
     if (sorry !== undefined) news.push(...sorryNews(balanced, sorry, true));
-    news.push(quorumNews(server, false));
+    const mail = quorumMail("Lost quorum", server, quorum - hysteresis, sum);
+    news.push(quorumNews(server, false, mail));
     return { ...pool, hasQuorum: false };
   }
   return pool;

@@ -124,6 +124,18 @@ test("a server that fails and comes back", () => {
   ]);
 });
 
+test("mails about the quorum have keepalived's numbers and signs", () => {
+  const balanced = two("quorum 3\nhysteresis 1\nsorry_server 198.51.100.9 80");
+  const mails = (...news: readonly News[]): string[] =>
+    news.flatMap((one) => one.type === "quorum" ? [one.mail] : []);
+  expect(mails(...start(balanced).news)).toEqual(["Starting with quorum up 3+1=4 <= 5"]);
+  expect(mails(...after(balanced, [downA, downB]).news)).toEqual(["Lost quorum 3+1=2 <= 0"]);
+  const gained = after(balanced, [downA, downB, upA, upB]).news;
+  expect(mails(...gained)).toEqual(["Gained quorum 3+1=4 <= 5"]);
+  const waiting = two("alpha\nquorum 3\nsorry_server 198.51.100.9 80");
+  expect(mails(...start(waiting).news)).toEqual(["Starting with quorum down 3+0=3 <= 0"]);
+});
+
 test("hysteresis: lost below quorum - hysteresis, gained at quorum + hysteresis", () => {
   const rows: [lines: string, reports: Partial<Finding>[], hasQuorum: boolean][] = [
     ["quorum 3", [], true],

@@ -28,10 +28,12 @@ type VrrpEvent = Extract<
   FromRole,
   { type: "priority" | "rival" | "conflict" | "lower-priority" }
 >;
-type ServerEvent = Extract<FromCheckers, { type: "real-server" | "quorum" }>;
+type CheckEvent = Extract<FromCheckers, { type: "check" }>;
+type QuorumEvent = Extract<FromCheckers, { type: "quorum" }>;
+type ServerEvent = Extract<FromCheckers, { type: "real-server" }>;
 
 /** Everything that may be worth an alert. */
-export type Happening = Change | VrrpEvent | ServerEvent;
+export type Happening = Change | VrrpEvent | ServerEvent | CheckEvent | QuorumEvent;
 
 /** How mails are sent; undefined when there is nobody to send them, or to send them to. */
 export function mailSettings({ globals }: Config, hostName: string): MailSettings | undefined {
@@ -82,16 +84,20 @@ export class Alerts {
     const config = this.#config;
     if (config === undefined) return [];
     const { globals } = config;
-    const about = detailsOf(happening);
-    const event = { time: new Date(at).toISOString(), router: globals.router_id, ...about };
-    const urls = new Set([...globals.notify_webhook ?? [], ...this.#ownUrls(happening, config)]);
-    const posts = [...urls].map((url): Alert => ({ type: "post", url, event }));
+    const posts = happening.type === "check" ? [] : this.#posts(happening, config, at);
     const mail = mailSettings(config, this.#hostName) === undefined
       ? undefined
       : this.#mailOf(happening, config);
     if (mail === undefined) return posts;
     const subject = `[${globals.router_id}] ${mail.subject}`;
     return [{ type: "mail", subject, body: `=> ${mail.body} <=`, at }, ...posts];
+  }
+
+  #posts(happening: Exclude<Happening, CheckEvent>, config: Config, at: number): Alert[] {
+    const { notify_webhook = [], router_id: router } = config.globals;
+    const event = { time: new Date(at).toISOString(), router, ...detailsOf(happening) };
+    const urls = new Set([...notify_webhook, ...this.#ownUrls(happening, config)]);
+    return [...urls].map((url) => ({ type: "post", url, event }));
   }
 
   #ownUrls(happening: Happening, config: Config): readonly string[] {
@@ -111,14 +117,18 @@ export class Alerts {
         this.#mailed.set(key, state);
         return wordsOf(happening);
       }
-      case "real-server":
-      case "quorum": {
-        // The operator who has done it knows.
-        if (happening.type === "real-server" && happening.isOrdered === true) return undefined;
-        const key = keyOf(happening);
-        if (!this.#mailing.has(key) || config.globals.no_checker_emails === true) return undefined;
-        return wordsOfServer(happening);
+      case "check": {
+        const { service, server, isChange } = happening;
+        const isHidden = !isChange && config.globals.no_checker_emails === true;
+        if (isHidden || !this.#mailing.has(`${service} ${server}`)) return undefined;
+        return wordsOfServer(happening, `Realserver ${server} of virtual server ${service}`);
       }
+      case "quorum": {
+        const { service } = happening;
+        if (!this.#mailing.has(service)) return undefined;
+        return wordsOfServer(happening, `Virtualserver ${service}`);
+      }
+      case "real-server":
       case "priority":
       case "lower-priority":
       case "rival":
@@ -152,24 +162,8 @@ function wordsOf({ kind, owner: { name }, state }: Change): Words {
   }
 }
 
-function wordsOfServer(event: ServerEvent): Words {
-  const state = event.isUp ? "UP" : "DOWN";
-  if (event.type === "real-server") {
-    const { server, service } = event;
-    return {
-      subject: `Realserver ${server} of virtual server ${service} - ${state}`,
-      body: `CHECK ${event.isUp ? "succeed" : "failed"} on service`,
-    };
-  }
-  const change = event.isUp ? "gained" : "lost";
-  return {
-    subject: `Virtualserver ${event.service} - ${state}`,
-    body: `Quorum ${change} for service`,
-  };
-}
-
-function keyOf(event: ServerEvent): string {
-  return event.type === "quorum" ? event.service : `${event.service} ${event.server}`;
+function wordsOfServer({ isUp, mail }: CheckEvent | QuorumEvent, whose: string): Words {
+  return { subject: `${whose} - ${isUp ? "UP" : "DOWN"}`, body: mail };
 }
 
 function mailingServers({ virtual_servers = [] }: Config): ReadonlySet<string> {
@@ -183,7 +177,7 @@ function mailingServers({ virtual_servers = [] }: Config): ReadonlySet<string> {
 }
 
 /** What is posted of an event, besides when and where. */
-function detailsOf(happening: Happening): Readonly<Record<string, unknown>> {
+function detailsOf(happening: Exclude<Happening, CheckEvent>): Readonly<Record<string, unknown>> {
   switch (happening.type) {
     case "change": {
       const { kind, owner: { name }, state, previous, priority, reason, peer } = happening;

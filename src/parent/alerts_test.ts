@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { memoryFiles } from "../config/files.ts";
 import { type Config, load } from "../config/load.ts";
-import { Alerts, type Change, mailSettings, wantsAlerts } from "./alerts.ts";
+import { Alerts, type Change, type Happening, mailSettings, wantsAlerts } from "./alerts.ts";
 
 const MAIL = `router_id LB1
 notification_email {
@@ -71,22 +71,37 @@ test("a state is told once in a row, and only to those who asked", () => {
   expect(mails(alerts, change(config, "MASTER", "GROUP"))).toEqual([]);
 });
 
-test("servers: those with smtp_alert, by their names", () => {
+test("servers: those with smtp_alert, by their names and what their checks say", () => {
   const service = "[192.0.2.80]:tcp:80";
   const server = (n: number): string => `[198.51.100.${n}]:tcp:80`;
-  const all = [
-    { type: "real-server", service, server: server(1), isUp: false },
+  const check = (n: number, isChange: boolean, mail: string): Happening => ({
+    type: "check",
+    service,
+    server: server(n),
+    isUp: false,
+    isChange,
+    mail,
+  });
+  const all: Happening[] = [
     { type: "real-server", service, server: server(2), isUp: false },
-    { type: "real-server", service, server: server(2), isUp: true, isOrdered: true },
-    { type: "quorum", service, key: service, isUp: true },
-  ] as const;
-  expect(mails(alertsOf(configWith(MAIL)), ...all)).toEqual([
-    `[LB1] Realserver ${
-      server(2)
-    } of virtual server ${service} - DOWN => CHECK failed on service <=`,
-    `[LB1] Virtualserver ${service} - UP => Quorum gained for service <=`,
-  ]);
-  expect(mails(alertsOf(configWith(MAIL + "no_checker_emails")), ...all)).toEqual([]);
+    check(1, true, "TCP CHECK failed on service"),
+    check(2, true, "TCP CHECK failed on service"),
+    check(2, false, "MISC CHECK succeeded on service"),
+    { type: "quorum", service, key: service, isUp: true, mail: "Gained quorum 1+0=1 <= 1" },
+  ];
+  const about = `Realserver ${server(2)} of virtual server ${service}`;
+  const [failed, succeeded, gained] = [
+    `[LB1] ${about} - DOWN => TCP CHECK failed on service <=`,
+    `[LB1] ${about} - DOWN => MISC CHECK succeeded on service <=`,
+    `[LB1] Virtualserver ${service} - UP => Gained quorum 1+0=1 <= 1 <=`,
+  ];
+  expect(mails(alertsOf(configWith(MAIL)), ...all)).toEqual([failed!, succeeded!, gained!]);
+  // Then only servers that change are worth a mail.
+  const quiet = alertsOf(configWith(MAIL + "no_checker_emails"));
+  expect(mails(quiet, ...all)).toEqual([failed!, gained!]);
+  // Checks are for mails alone.
+  const posting = alertsOf(configWith("notify_webhook http://all/"));
+  expect(all.map((one) => posting.of(one, AT).length)).toEqual([1, 0, 0, 0, 1]);
 });
 
 test("without a server or recipients there is no mail", () => {
@@ -137,7 +152,7 @@ test("posts go to all who asked, to each URL once", () => {
   expect(urls({ type: "rival", instance: "V", peer: "192.0.2.3", cause: "x" })).toContain(
     "http://own/",
   );
-  expect(urls({ type: "quorum", service: "S", key: "S", isUp: true })).toEqual([
+  expect(urls({ type: "quorum", service: "S", key: "S", isUp: true, mail: "" })).toEqual([
     "http://all/",
     "http://both/",
   ]);

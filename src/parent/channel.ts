@@ -242,6 +242,7 @@ function subjectOf(message: Said): string | undefined {
   if (message.type === "group") return `group ${message.group}`;
   if (message.type === "bfd") return `bfd ${message.instance}`;
   if (message.type === "health") return `health ${message.server} ${message.key}`;
+  if (message.type === "check") return `check ${message.server} ${message.service}`;
   if (message.type === "real-server") return `RS ${message.server} ${message.service}`;
   return message.type === "quorum" ? `VS ${message.key}` : undefined;
 }

@@ -81,6 +81,18 @@ export type FromCheckers =
     /** notify_up or notify_down, when there is one. */
     readonly script?: Script;
   }
+  /** A check has changed its mind: for mails. */
+  | {
+    readonly type: "check";
+    readonly service: string;
+    readonly server: string;
+    /** The server as it is now, by all its checks; */
+    readonly isUp: boolean;
+    /** whether it was not before. */
+    readonly isChange: boolean;
+    /** What the mail says. */
+    readonly mail: string;
+  }
   /** A virtual server has gained or lost its quorum: likewise. */
   | {
     readonly type: "quorum";
@@ -88,6 +100,8 @@ export type FromCheckers =
     /** The key of the virtual server. */
     readonly key: string;
     readonly isUp: boolean;
+    /** What a mail says of it. */
+    readonly mail: string;
     /** quorum_up or quorum_down, when there is one. */
     readonly script?: Script;
   };

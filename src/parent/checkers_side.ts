@@ -26,7 +26,7 @@ import { hereAndNow } from "./state_file.ts";
 import { spawnRole } from "./supervisor.ts";
 
 /** What the checkers role says that is news to others. */
-export type CheckersNews = Extract<FromCheckers, { type: "real-server" | "quorum" }>;
+export type CheckersNews = Extract<FromCheckers, { type: "real-server" | "check" | "quorum" }>;
 
 type ProgramRequest = Extract<FromCheckers, { type: "program" | "stop-program" }>;
 
@@ -213,6 +213,7 @@ export class CheckersSide implements Side {
         this.#household.news(message);
         return;
       case "real-server":
+      case "check":
         this.#household.news(message);
         return;
     }

@@ -313,7 +313,7 @@ export class Daemon {
       tracked: () => [...this.#watch?.results ?? [], ...this.#sessions.values()],
       world: this.#reader.world,
       news: (message) => {
-        this.#notifier.tellOfServer(message);
+        if (message.type !== "check") this.#notifier.tellOfServer(message);
         this.#alert(message);
       },
     });

@@ -5,11 +5,11 @@ import type { Network } from "./namespaces.ts";
 import { poll } from "./waiting.ts";
 
 /** Everything that is not in a namespace of its own. */
-const HERE = { enter: () => [] } as unknown as Network;
+export const GUEST = { enter: () => [] } as unknown as Network;
 
 /** Starts upkeep, or another program, in the guest itself. */
 export function startHere(config: string, settings: DaemonSettings = {}): Daemon {
-  return new Daemon(HERE, "", config, settings);
+  return new Daemon(GUEST, "", config, settings);
 }
 
 /** What a command wrote; throws with its standard error when it fails. */

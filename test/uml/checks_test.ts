@@ -7,9 +7,11 @@ import { expect, test } from "bun:test";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { certificate } from "../support/certificate.ts";
 import { childrenOf, Daemon } from "../support/daemon.ts";
-import { reset, run, savedTable, startHere, tableIs } from "../support/ipvs_guest.ts";
+import { GUEST, reset, run, savedTable, startHere, tableIs } from "../support/ipvs_guest.ts";
 import { Network } from "../support/namespaces.ts";
+import { Outside } from "../support/outside.ts";
 import { IN_GUEST } from "../support/uml.ts";
+import { poll } from "../support/waiting.ts";
 
 const HERE = "127.0.0.1";
 /** What a ping finds, or does not. */
@@ -141,6 +143,15 @@ const NAMES = Object.keys(CHECKS);
 const TIMES = "delay_loop 0.3\ndelay_before_retry 0.1\nretry 1\nconnect_timeout 3\nwarmup 0.2";
 
 const GLOBALS = "global_defs {\nscript_user root\n}\n";
+const MAILING = `global_defs {
+router_id LB
+notification_email {
+ops@example.net
+}
+notification_email_from lb@example.net
+smtp_server 127.0.0.1 2525
+}
+`;
 const TRACK_FILE = `track_file f {\nfile ${FILE}\n}\n`;
 
 function service(vip: string, lines: string, rest = ""): string {
@@ -148,9 +159,9 @@ function service(vip: string, lines: string, rest = ""): string {
     ${lines}\n}\n`;
 }
 
-function configOf({ ports }: Ward): string {
+function configOf({ ports }: Ward, rest = ""): string {
   const services = NAMES.map((name, i) =>
-    service(`10.9.0.${i + 1}`, `real_server ${HERE} ${ports[name]} {\n${CHECKS[name]}\n}`)
+    service(`10.9.0.${i + 1}`, `real_server ${HERE} ${ports[name]} {\n${CHECKS[name]}\n}`, rest)
   );
   return `${GLOBALS}${TRACK_FILE}${services.join("")}`;
 }
@@ -183,13 +194,28 @@ function saysSo(log: string): void {
   expect(log).toContain("failed after 1 retries (exited with status 1).");
 }
 
-for (const program of [undefined, "keepalived"]) {
+/** Of all mails the subject and what they say, with the kinds of checks in place of ports; sorted. */
+function mailsOf({ mails }: Outside, { ports }: Ward): string[] {
+  const kinds = new Map(NAMES.map((name) => [`${ports[name]}`, name]));
+  return mails.map(({ text }) => {
+    const subject = /^Subject: (.*)$/m.exec(text)?.[1];
+    const said = /^=> .* <=$/m.exec(text)?.[0];
+    return `${subject} ${said}`.replace(/:(\d+)\b/g, (all, port) => kinds.get(port) ?? all);
+  }).sort();
+}
+
+/** What keepalived has mailed. */
+let mailsThere: readonly string[] = [];
+
+for (const program of ["keepalived", undefined]) {
   test.skipIf(!IN_GUEST)(
     `${program ?? "upkeep"}: backends of every kind die and return`,
     async () => {
       using ward = new Ward();
       await ward.open();
-      await using daemon = await started(configOf(ward), program);
+      await using outside = await Outside.start(GUEST, "");
+      const config = MAILING + configOf(ward, "smtp_alert");
+      await using daemon = await started(config, program);
       await tableIs(wholeTable(ward));
       for (let round = 0; round < 2; round++) {
         ward.set(false);
@@ -198,6 +224,12 @@ for (const program of [undefined, "keepalived"]) {
         await tableIs(wholeTable(ward), 20_000);
       }
       if (program === undefined) saysSo(daemon.log);
+      // Two rounds, down and up, a server and its service; of files nobody is mailed. And the quorum of the start.
+      const count = 4 * (2 * NAMES.length - 1) + NAMES.length;
+      const isThere = (): boolean => mailsOf(outside, ward).length >= count;
+      await poll(isThere, 10_000, `${mailsOf(outside, ward).length} mails, not ${count}`);
+      if (program !== undefined) mailsThere = mailsOf(outside, ward);
+      else expect(mailsOf(outside, ward)).toEqual([...mailsThere]);
       expect(await daemon.stop(10_000)).toBe(0);
       expect(savedTable()).toEqual([]);
     },
