@@ -94,6 +94,8 @@ export class Alerts {
   }
 
   #posts(happening: Exclude<Happening, CheckEvent>, config: Config, at: number): Alert[] {
+    // Before its first state an instance is of no interest.
+    if (happening.type === "priority" && happening.state === "INIT") return [];
     const { notify_webhook = [], router_id: router } = config.globals;
     const event = { time: new Date(at).toISOString(), router, ...detailsOf(happening) };
     const urls = new Set([...notify_webhook, ...this.#ownUrls(happening, config)]);

@@ -194,6 +194,15 @@ test("what is posted", () => {
     contributions: [{ of: "script s", points: -20 }],
     no_failover: stuck,
   });
+  expect(alerts.of({
+    type: "priority",
+    instance: "V",
+    state: "INIT",
+    priority: 80,
+    isWanted: true,
+    base: 100,
+    contributions: [],
+  }, AT)).toEqual([]);
   expect(event({ type: "conflict", instance: "V", address: "192.0.2.9" })).toMatchObject({
     event: "address_conflict",
   });

@@ -145,12 +145,19 @@ export class Notifier {
         this.#tellOfLowerPriority(news);
         return;
       case "priority":
-        this.#last.set(`INSTANCE ${news.instance}`, news);
-        // No script is run for these.
-        if (!news.isWanted) return;
-        this.#write(`INSTANCE "${news.instance}" ${news.state}_PRIORITY ${news.priority}\n`);
+        this.#tellOfPriority(news);
         return;
     }
+  }
+
+  /** No script is run for these; to FIFOs whoever is no MASTER is BACKUP. */
+  #tellOfPriority(
+    { instance, state, priority, isWanted }: Extract<News, { type: "priority" }>,
+  ): void {
+    if (state !== "INIT") this.#last.set(`INSTANCE ${instance}`, { state, priority });
+    if (!isWanted) return;
+    const word = state === "MASTER" ? "MASTER_PRIORITY" : "BACKUP_PRIORITY";
+    this.#write(`INSTANCE "${instance}" ${word} ${priority}\n`);
   }
 
   /** Tells everybody of a real server or a quorum. */

@@ -46,11 +46,13 @@ export class Watch {
   #processes: ProcessWatch | undefined;
   #config: Config | undefined;
   #isStopped = false;
+  /** What is found out while a configuration is taken over, to be told at once: it is one change of priority. */
+  #found: TrackResult[] | undefined;
 
   constructor(owner: WatchOwner) {
     this.#owner = owner;
     const say = owner.say.bind(owner);
-    const tell = (result: TrackResult): void => owner.tell([result]);
+    const tell = (result: TrackResult): void => this.#tell(result);
     this.#scripts = new ScriptChecks({
       clock: CLOCK,
       run: (script) => this.#run(script),
@@ -60,8 +62,24 @@ export class Watch {
     this.#files = new FileWatch(say, tell);
   }
 
-  /** What is to be watched from now on; resolves when it is. */
+  #tell(result: TrackResult): void {
+    if (this.#found === undefined) this.#owner.tell([result]);
+    else this.#found.push(result);
+  }
+
+  /** What is to be watched from now on; resolves when it is, and what was there to be seen has been told. */
   async configure(config: Config): Promise<void> {
+    this.#found ??= [];
+    try {
+      await this.#watch(config);
+    } finally {
+      const found = this.#found;
+      this.#found = undefined;
+      if (found !== undefined && found.length > 0) this.#owner.tell(found);
+    }
+  }
+
+  async #watch(config: Config): Promise<void> {
     this.#config = config;
     this.#vetted.clear();
     const tracking = trackingOf(config);
@@ -79,7 +97,7 @@ export class Watch {
     const { ProcessWatch } = await import("./process_watch.ts");
     if (this.#isStopped || this.#config !== config) return;
     const { say } = this.#owner;
-    const tell = (result: TrackResult): void => this.#owner.tell([result]);
+    const tell = (result: TrackResult): void => this.#tell(result);
     this.#processes ??= new ProcessWatch({ clock: CLOCK, say, tell });
     const wanted = (config.track_processes ?? []).filter(({ name }) => processes.has(name));
     const { process_monitor_rcv_bufs: bytes, process_monitor_rcv_bufs_force: force } =

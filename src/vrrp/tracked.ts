@@ -41,7 +41,7 @@ export interface Stuck {
 export interface PriorityNews {
   readonly type: "priority";
   readonly instance: string;
-  readonly state: "MASTER" | "BACKUP";
+  readonly state: State["name"];
   /** Effective priority, 1 to 254. */
   readonly priority: number;
   /** Whether notify_priority_changes asks for it. */
@@ -138,14 +138,16 @@ export class Tracked {
       this.#log("warning", `(${name}) No failover will happen: ${rival} - ${advice}`);
     }
     const { name: state } = running.state;
-    if (state !== "MASTER" && state !== "BACKUP") return;
+    const isWanted = running.instance.notify_priority_changes === true;
+    // Before its first state only who asks for every change wants to know.
+    if (state === "INIT" && !isWanted) return;
     const { base, contributions } = next;
     this.#tell({
       type: "priority",
       instance: name,
       state,
       priority,
-      isWanted: running.instance.notify_priority_changes === true,
+      isWanted,
       base,
       contributions: contributions.map(({ tracker, points }) => ({
         of: nameTracker(tracker),

@@ -141,7 +141,7 @@ test("who takes part already does not wait for a script", () => {
   expect(tracked.faultOf(running)).toBeUndefined();
 });
 
-test("a changed priority is told with what it is made of, while they take part", () => {
+test("a changed priority is told with what it is made of", () => {
   const told = (state: State, asks = false): TrackedNews[] => {
     const { tracked, running, news } = scene(
       [tracker("file", "f", 1)],
@@ -162,7 +162,10 @@ test("a changed priority is told with what it is made of, while they take part",
     contributions: [{ of: "file f", points: 7 }],
   }]);
   expect(told(BACKUP, true)).toMatchObject([{ state: "BACKUP", isWanted: true }]);
-  expect(told({ name: "FAULT" })).toEqual([]);
+  expect(told({ name: "FAULT" })).toMatchObject([{ state: "FAULT" }]);
+  // Before the first state only to who wants every change.
+  expect(told({ name: "INIT" }, true)).toMatchObject([{ state: "INIT", isWanted: true }]);
+  expect(told({ name: "INIT" })).toEqual([]);
 });
 
 test("what is tracked no longer counts no longer", () => {

@@ -58,7 +58,7 @@ export interface Standing {
   readonly priority: number;
   /** What keeps it in FAULT. */
   readonly faults: readonly Tracker[];
-  /** A script that could keep it in FAULT has not returned yet, or nobody has looked for a process. */
+  /** A script that could keep it in FAULT has not returned yet, or nobody has looked at a process or file. */
   readonly isPending: boolean;
 }
 
@@ -75,7 +75,7 @@ export function standing(
     const reading = read(tracker) ?? (tracker.startsBad === true ? false : undefined);
     if (reading === "disabled") continue;
     if (reading === undefined) {
-      if (tracker.kind === "process" || (tracker.kind === "script" && tracker.weight === 0)) {
+      if (isLookedAt(tracker) || (tracker.kind === "script" && tracker.weight === 0)) {
         isPending = true;
       }
       continue;
@@ -87,6 +87,11 @@ export function standing(
   const sum = contributions.reduce((total, { points }) => total + points, base);
   const priority = base === OWNER ? OWNER : Math.min(HIGHEST, Math.max(LOWEST, sum));
   return { base, contributions, priority, faults, isPending };
+}
+
+/** Whether all there is to be known of an object is known at once. */
+function isLookedAt({ kind }: Tracker): boolean {
+  return kind === "process" || kind === "file";
 }
 
 /** What a tracker does to the priority; "fault" when it takes its instance out of the election. */

@@ -41,6 +41,8 @@ base | trackers                              | priority | faults       | why
 100  | script s*0 off                        | 100      |              | 100 as configured
 100  | interface e*0 bad, script s*0 bad     | 100      | interface e, script s | 100 as configured
 100  | interface e*0 bad, script s*0 ?       | 100      | interface e, pending | 100 as configured
+100  | file f*2 ?                            | 100      | pending      | 100 as configured
+100  | process p*2 ?                         | 100      | pending      | 100 as configured
 100  | bfd b*0 bad                           | 100      | bfd b        | 100 as configured
 
      What starts as bad is bad until it was heard of

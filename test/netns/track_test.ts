@@ -193,6 +193,34 @@ weight 2
   expect(lines()).toContain('INSTANCE "V" MASTER_PRIORITY 70\n');
 });
 
+test("what a file holds at the start decides from the start", async () => {
+  using network = new Network(["left"]);
+  using check = new Switch();
+  const [bad, load] = [join(check.folder, "maintenance"), join(check.folder, "load")];
+  writeFileSync(bad, "1\n");
+  const file = (name: string, path: string, weight: number, rest = ""): string =>
+    `track_file ${name} {\nfile ${path}\nweight ${weight}\n${rest}\n}\n`;
+  const config = file("bad", bad, 0) + file("load", load, 2, "init_file 7") +
+    instance({ priority: 255, state: "MASTER", more: "track_file {\nbad\n}" }) +
+    instance({
+      name: "W",
+      vrid: 8,
+      addresses: ["10.0.0.101/32"],
+      more: "track_file {\nload\n}",
+    });
+  await using left = new Daemon(network, "left", config);
+  await left.waitForLog("(V) Entering FAULT STATE (init)");
+  await left.waitForLog("(W) Entering MASTER STATE");
+  expect(left.log).not.toMatch(/\(V\) Entering (BACKUP|MASTER)/);
+  // Before it took part.
+  expect(left.log).toMatch(/from 100 to 114\n(.*\n)*.*\(W\) Entering BACKUP STATE/);
+  expect(readFileSync(load, "utf8")).toBe("7\n");
+  expect(network.addresses("left")).not.toContain(HELD);
+  writeFileSync(bad, "0\n");
+  await left.waitForLog("(V) Entering BACKUP STATE");
+  await holds(network, "left");
+});
+
 test("a role that is started again knows what is tracked, and a reload changes it", async () => {
   using network = new Network(["left"]);
   using check = new Switch();
