@@ -90,6 +90,7 @@ class VrrpRole {
   /** Whether addresses stay when the daemon is stopped. */
   #keepAddresses = false;
   #hearsStop = false;
+  #isLeaving = false;
   /** They have stayed. */
   #keptAddresses = false;
 
@@ -202,7 +203,10 @@ class VrrpRole {
     }
   }
 
+  /** The line and the channel may tell of it in one turn. */
   #shutdown(keepAddresses: boolean, now: number): void {
+    if (this.#isLeaving) return;
+    this.#isLeaving = true;
     if (this.#hearsStop) this.#loop.unwatch(STOP_FD);
     this.#keptAddresses = keepAddresses;
     this.#router.shutdown(keepAddresses, now);
