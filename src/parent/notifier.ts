@@ -203,13 +203,19 @@ export class Notifier {
     const last = known.notify_deleted === undefined ? "FAULT" : "DELETED";
     const state = isGone ? last : to === "INIT" ? "STOP" : to;
     const told = { state, previous: from, priority, ...about(reason, peer) } as const;
-    this.#tellOf("INSTANCE", known, told);
+    this.#tellOf("INSTANCE", known, told, isGone);
   }
 
-  #tellOf(kind: Kind, owner: Owner, told: Told & { readonly state: NotifyState }): void {
+  /** One that a reload has removed is in FAULT to everybody but the script for that. */
+  #tellOf(
+    kind: Kind,
+    owner: Owner,
+    told: Told & { readonly state: NotifyState },
+    isGone = false,
+  ): void {
     const { name, notify } = owner;
     const { state, priority } = told;
-    const own = ownScript(owner, state);
+    const own = isGone && state === "FAULT" ? undefined : ownScript(owner, state);
     if (own !== undefined) this.#run(kind, owner, own.keyword, own.script, [], told);
     if (notify !== undefined) {
       this.#run(kind, owner, "notify", notify, [kind, name, state, `${priority}`], told);

@@ -78,6 +78,9 @@ export class ScriptChecks {
       if (known !== undefined && JSON.stringify(known.script) === JSON.stringify(script)) continue;
       known?.stop();
       // What is known of a script stands until its new self has returned.
+      if (known?.judgement.isGood === true) {
+        this.#surroundings.say("info", `VRRP_Script(${name}) considered successful on reload`);
+      }
       const check = new ScriptCheck(script, known?.judgement, this.#surroundings);
       this.#checks.set(name, check);
       check.start();
@@ -217,8 +220,8 @@ class ScriptCheck {
     if (this.#run !== run || this.#isStopped) return;
     this.lastEnd = end;
     this.#run = undefined;
-    this.#saidSkipped = false;
     if (run.isLate) return;
+    this.#saidSkipped = false;
     if (status === null) {
       this.#judge(false, `failed (due to signal ${signalNumber(signal ?? "")})`);
       return;

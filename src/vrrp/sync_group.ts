@@ -199,10 +199,16 @@ class Course {
     }
   }
 
-  /** A fault while all wait for a script starts them, in FAULT. */
+  /** A fault while all wait for a script starts them, in FAULT, the group right after the one it is of. */
   fault(index: number): void {
-    if (this.#state === "INIT") this.start(false);
-    else this.pass(index, { type: "fault" });
+    if (this.#state !== "INIT") {
+      this.pass(index, { type: "fault" });
+      return;
+    }
+    this.#moves.push({ type: "follow", to: "FAULT" });
+    this.#move(index, this.#stepBy(index, { type: "fault" }));
+    this.#announce("FAULT");
+    this.#stepAll({ type: "fault" });
   }
 
   /**
@@ -213,8 +219,30 @@ class Course {
     const isLate = this.#states[index]!.name === "INIT" && this.#state !== "INIT";
     if (isLate) return this.regroup();
     if (this.#members.some(({ fault }) => fault !== undefined)) return;
-    if (this.#state === "INIT") this.start(false);
+    if (this.#state === "INIT") this.#startAfter(index);
     else this.pass(index, { type: "recovery" });
+  }
+
+  /** All have waited for a script, this one the longest: the others follow it, the group is told last. */
+  #startAfter(leader: number): void {
+    if (this.#wishesForMaster) {
+      this.start(false);
+      return;
+    }
+    this.#startUp(leader, false);
+    this.#moves.push({ type: "follow", to: "BACKUP" });
+    for (const i of this.#members.keys()) if (i !== leader) this.#startUp(i, false);
+    this.#announce("BACKUP");
+  }
+
+  get #wishesForMaster(): boolean {
+    return this.#members.every(({ router }) => router.startsAsMaster && router.priority === 255);
+  }
+
+  /** An owner is MASTER from the start only where all are. */
+  #startUp(index: number, startsAsMaster: boolean): void {
+    const alike = { ...this.#members[index]!.router, startsAsMaster };
+    this.#move(index, step(alike, this.#states[index]!, { type: "startup" }, this.#now));
   }
 
   /** All leave for a peer and stand as candidates again after Skew_Time. */
@@ -237,14 +265,9 @@ class Course {
       this.#announce("MASTER");
       return;
     }
-    const wishesForMaster = this.#members.every(({ router }) =>
-      router.startsAsMaster && router.priority === 255
-    );
+    const wishesForMaster = this.#wishesForMaster;
     if (!wishesForMaster) this.#announce("BACKUP");
-    for (const [i, { router, state }] of this.#members.entries()) {
-      const alike = { ...router, startsAsMaster: wishesForMaster };
-      this.#move(i, step(alike, state, { type: "startup" }, this.#now));
-    }
+    for (const i of this.#members.keys()) this.#startUp(i, wishesForMaster);
     if (wishesForMaster) this.#announce("MASTER");
   }
 

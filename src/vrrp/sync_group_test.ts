@@ -50,9 +50,9 @@ script   | I S     | start        |                | I S   | never never     |
 script   | I S     | adopt        |                | I S   | never never     |
 script   | S Y     | start        |                | F X   | never never     | group FAULT; 0 FAULT; 1 FAULT
 script   | I S     | 0 recovery   |                | I S   | never never     |
-script   | I I     | 1 recovery   |                | B B   | own own         | group BACKUP; 0 BACKUP; 1 BACKUP
+script   | I I     | 1 recovery   |                | B B   | own own         | 1 BACKUP; follow BACKUP; 0 BACKUP; group BACKUP
 script   | I I     | 1 recovery   | owner          | M M   | adv adv         | 0 advert:255 add announce:5 MASTER; 1 advert:255 add announce:5 MASTER; group MASTER
-script   | S Y     | 1 fault      |                | F X   | never never     | group FAULT; 0 FAULT; 1 FAULT
+script   | S Y     | 1 fault      |                | F X   | never never     | follow FAULT; 1 FAULT; group FAULT; 0 FAULT
 script   | F S     | 0 recovery   |                | F S   | never never     |
 
 MASTER: only when every member wants it, then all at once

@@ -17,6 +17,8 @@ export interface Tracking {
   readonly says: readonly string[];
 }
 
+const OWNER = 255;
+
 /** Whatever is watched; the order of keepalived. */
 const KINDS: readonly (readonly [TrackKeyword, TrackerKind])[] = [
   ["track_interface", "interface"],
@@ -53,6 +55,7 @@ export function trackingOf(config: Config | undefined): Tracking | undefined {
   for (const instance of config.vrrp_instances) {
     const group = groupOf.get(instance.name);
     let tracks = tracksOf(instance);
+    if (instance.priority === OWNER) tracks = ownersTracks(instance.name, tracks, weightOf, says);
     if (group !== undefined) {
       const member = memberTracks(instance.name, tracks, group, weightOf);
       tracks = member.tracks;
@@ -70,6 +73,29 @@ export function trackingOf(config: Config | undefined): Tracking | undefined {
     if (trackers.length > 0) of[instance.name] = trackers;
   }
   return says.length === 0 && Object.keys(of).length === 0 ? undefined : { of, says };
+}
+
+/** An owner's priority never changes: what has a weight by itself is of no use to it. */
+function ownersTracks(
+  owner: string,
+  tracks: Tracks,
+  weightOf: (keyword: TrackKeyword, name: string) => number,
+  says: string[],
+): Tracks {
+  const keep = (kind: "script" | "file" | "bfd"): readonly Track[] =>
+    tracks[`track_${kind}`].filter(({ name, weight }) => {
+      const counts = weight ?? weightOf(`track_${kind}`, name);
+      if (counts === 0) return true;
+      const how = kind === "script" ? "weights" : `weight ${counts}`;
+      says.push(`(${owner}) ignoring tracked ${kind} ${name} with ${how} due to address_owner`);
+      return false;
+    });
+  return {
+    ...tracks,
+    track_script: keep("script"),
+    track_file: keep("file"),
+    track_bfd: keep("bfd"),
+  };
 }
 
 /**
