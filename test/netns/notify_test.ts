@@ -334,18 +334,19 @@ test("the last scripts do not wait for one that hangs, and no check outlives the
   await using left = new Daemon(
     network,
     "left",
-    check + instance({ priority: 255, state: "MASTER", more }),
+    check + instance({ priority: 200, more }),
   );
-  await notes.has(1);
+  await notes.has(2);
   await poll(() => existsSync(join(notes.folder, "pid")), 5000, "the check does not run");
   const pid = Number(readFileSync(join(notes.folder, "pid"), "utf8"));
   const startedAt = performance.now();
   expect(await left.stop()).toBe(0);
   expect(performance.now() - startedAt).toBeLessThan(3000);
-  await notes.has(4);
+  await notes.has(5);
   expect(notes.lines.map((line) => line.split(" [")[0]).sort()).toEqual([
-    "INSTANCE V MASTER 255",
-    "INSTANCE V STOP 255",
+    "INSTANCE V BACKUP 200",
+    "INSTANCE V MASTER 200",
+    "INSTANCE V STOP 200",
     "hang",
     "own stop",
   ]);
