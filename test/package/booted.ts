@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { childrenOf, killTree } from "../support/daemon.ts";
 import type { Network } from "../support/namespaces.ts";
 import { poll } from "../support/waiting.ts";
-import { attempt, type Outcome } from "./lab.ts";
+import { attempt, type Outcome, WITH_US } from "./lab.ts";
 
 /** What systemd-nspawn gives a container by default and a router has no need for. */
 const UNNEEDED =
@@ -26,6 +26,7 @@ export class Container {
   constructor(network: Network, host: string, root: string, { words = [] }: ContainerOptions = {}) {
     const dropped = UNNEEDED.split(" ").map((name) => `CAP_${name}`).join(",");
     this.#child = Bun.spawn([
+      ...WITH_US,
       ...["systemd-nspawn", "-q", "-D", root, "--register=no", "--keep-unit", "--console=pipe"],
       `--network-namespace-path=/run/netns/${network.netns(host)}`,
       "--capability=CAP_NET_ADMIN,CAP_NET_RAW",

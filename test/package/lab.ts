@@ -126,7 +126,7 @@ export function madeAgain(): Promise<string> {
 }
 
 /** What comes before a command that nobody may be waiting for any more when this process ends: it ends, too. */
-const WITH_US = ["setpriv", "--pdeathsig", "KILL"];
+export const WITH_US: readonly string[] = ["setpriv", "--pdeathsig", "KILL"];
 
 /** How long the .deb's content is, packed as packaging/package.ts does it; the .rpm holds the same. */
 export function tightSize(): Promise<number> {

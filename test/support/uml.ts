@@ -31,6 +31,8 @@ export interface GuestSettings {
   readonly seconds: number;
   /** More variables for the command. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Ends it before its time. */
+  readonly signal?: AbortSignal;
   /** Gets the command's output as it comes. */
   readonly onOutput?: (text: string) => void;
 }
@@ -69,6 +71,7 @@ export async function runInGuest(settings: GuestSettings): Promise<GuestResult> 
       // A group of its own: the kernel is several processes, and each process of the guest one more.
       detached: true,
       timeout: settings.seconds * 1000,
+      ...(settings.signal === undefined ? {} : { signal: settings.signal }),
       killSignal: "SIGKILL",
     });
     await follow(folder, child, settings.onOutput);
@@ -158,9 +161,13 @@ export function guestObstacle(): string | undefined {
 
 if (import.meta.main) {
   const [, , ...command] = process.argv;
+  // Who started us has lost patience: nothing of the guest may stay.
+  const end = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => end.abort());
   const { status, output } = await runInGuest({
     command,
-    seconds: 600,
+    seconds: 720,
+    signal: end.signal,
     onOutput: (text) => void writeSync(1, text),
   });
   if (status !== 0 && output.includes("The guest did not finish")) {
