@@ -44,6 +44,8 @@ const LOG_MS = 30;
 /** When the start is surely over; and again, when whatever it has brought with it is. */
 const SETTLE_MS = 1_000;
 const SETTLE_AGAIN_MS = 40_000;
+/** When what that has run is compiled, and the compilers' own code is in memory for nothing. */
+const COMPILED_MS = 3_000;
 /** How long scripts may take to tell of a stop. */
 const LAST_SCRIPTS_MS = 1_000;
 const DEFAULT_UMASK = 0o177;
@@ -256,6 +258,7 @@ export class Daemon {
     releaseStartPages();
     for (const side of this.#sides) side.settle();
     if (afterMs < SETTLE_AGAIN_MS) this.#settleIn(SETTLE_AGAIN_MS);
+    else setTimeout(releaseStartPages, COMPILED_MS);
   }
 
   /** What the daemon is to every role. */
