@@ -14,16 +14,17 @@ export interface Cause {
   readonly peer?: string;
 }
 
-const REASONS: Readonly<Record<InstanceEvent["type"], string>> = {
-  startup: "started",
-  adoption: "the VRRP process was restarted",
-  shutdown: "stopped",
-  timer: "no adverts were received",
-  advert: "an advert was received",
-  fault: "something it needs is missing",
-  recovery: "nothing is wrong any more",
-  reconfiguration: "configured anew",
-  retreat: "what it held was removed",
+/** What is the cause when nothing more is known: made once, as there is one for every advert. */
+const CAUSES: Readonly<Record<InstanceEvent["type"], Cause>> = {
+  startup: { reason: "started" },
+  adoption: { reason: "the VRRP process was restarted" },
+  shutdown: { reason: "stopped" },
+  timer: { reason: "no adverts were received" },
+  advert: { reason: "an advert was received" },
+  fault: { reason: "something it needs is missing" },
+  recovery: { reason: "nothing is wrong any more" },
+  reconfiguration: { reason: "configured anew" },
+  retreat: { reason: "what it held was removed" },
 };
 
 /** The cause of what is being done. */
@@ -32,10 +33,9 @@ export class Causes {
 
   /** An event is about to be dispatched; `why` says what is wrong, for a fault. */
   begin(event: InstanceEvent, why: string): void {
-    const reason = event.type === "fault" && why !== "" ? why : REASONS[event.type];
-    this.#cause = event.type === "advert"
-      ? { reason, peer: formatAddress(event.source) }
-      : { reason };
+    const cause = CAUSES[event.type];
+    if (event.type === "advert") this.#cause = { ...cause, peer: formatAddress(event.source) };
+    else this.#cause = event.type === "fault" && why !== "" ? { reason: why } : cause;
   }
 
   /** The machine has noted something, which the log says in these words about this instance. */

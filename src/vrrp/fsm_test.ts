@@ -445,11 +445,14 @@ describe("figures", () => {
     const random = prng(1);
     for (const us of [10_000, 20_000, 250_000, 1_000_000, 3_000_000, 40_950_000]) {
       const stepUs = Math.min(us / 100, 10_000);
-      const router = { ...routerWith(""), advertisementIntervalUs: us };
       for (let i = 0; i < 50; i++) {
+        const lane = i % 8;
+        const router = { ...routerWith(""), advertisementIntervalUs: us, lane };
         const now = random.integer(0, 1e12);
         const point = gridPoint(router, now);
-        expect(point % stepUs).toBe(0);
+        // Short intervals leave no room for lanes.
+        expect(point % stepUs).toBe(us < 1_000_000 ? 0 : lane * 1250);
+        expect(gridPoint(router, point)).toBe(point);
         expect(point).toBeLessThanOrEqual(now);
         expect(now - point).toBeLessThan(stepUs);
       }
@@ -464,6 +467,7 @@ function randomRouter(random: Prng): VirtualRouter {
     version: random.pick([2, 3]),
     priority: random.pick([1, 99, 100, 101, 254, 255]),
     advertisementIntervalUs: intervalUs,
+    lane: random.integer(0, 7),
     downTimerAdverts: random.pick([1, 3, 3, 3, 100]),
     preempt: random.chance(0.7),
     preemptDelayUs: orZero(random.integer(1, 10) * intervalUs),

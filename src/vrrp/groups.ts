@@ -95,7 +95,7 @@ export class Groups<R extends Running> {
 
   /** What an event of an instance makes of its group; undefined when it is in none. */
   step(running: R, event: InstanceEvent, now: number): GroupMove<R>[] | undefined {
-    const place = this.#byMember.get(running);
+    const place = this.#byMember.size === 0 ? undefined : this.#byMember.get(running);
     if (place === undefined) return undefined;
     const { group, index } = place;
     return this.#advance(group, stepGroup(group.machine, group.members, index, event, now));

@@ -5,7 +5,7 @@
 
 import type { VirtualAddress, VrrpInstance } from "../config/vrrp.ts";
 import type { Address } from "../lib/address.ts";
-import type { VirtualRouter } from "./state.ts";
+import type { GarpPolicy, VirtualRouter } from "./state.ts";
 
 /** Statistics by keepalived's names (its JSON dump). */
 export interface Counters {
@@ -125,6 +125,8 @@ export function freshCounters(): Counters {
 /** RFC 9568 §6.1: Active_Down_Interval is three intervals and the skew. */
 const DOWN_TIMER_ADVERTS = 3;
 const OWNER = 255;
+/** 255 VRIDs in eight lanes. */
+const VRIDS_PER_LANE = 32;
 
 /**
  * The router of an instance that speaks with `address` and has this effective priority; strict_mode overrides
@@ -141,6 +143,7 @@ export function virtualRouter(
     version: instance.version,
     priority,
     advertisementIntervalUs: instance.advert_int,
+    lane: Math.floor(instance.virtual_router_id / VRIDS_PER_LANE),
     downTimerAdverts: isStrict ? DOWN_TIMER_ADVERTS : downTimerAdverts,
     preempt: !instance.nopreempt,
     preemptDelayUs: isStrict ? 0 : instance.preempt_delay,
@@ -149,15 +152,30 @@ export function virtualRouter(
     higherPrioritySendAdvert: !isStrict && instance.higher_prio_send_advert === true,
     timerExpiredPriority: instance.timer_expired_backup,
     address,
-    garp: {
+    garp: shared({
       repeat: instance.garp_master_repeat,
       delayUs: instance.garp_master_delay,
       refreshUs: instance.garp_master_refresh,
       refreshRepeat: instance.garp_master_refresh_repeat,
       lowerPriorityRepeat: isStrict ? 0 : instance.garp_lower_prio_repeat,
       lowerPriorityDelayUs: isStrict ? 0 : instance.garp_lower_prio_delay,
-    },
+    }),
   };
+}
+
+let lastPolicy: GarpPolicy | undefined;
+
+/** The same policy as before, if it says the same: most instances of a host have one. */
+function shared(policy: GarpPolicy): GarpPolicy {
+  const { repeat, delayUs, refreshUs, refreshRepeat, lowerPriorityRepeat, lowerPriorityDelayUs } =
+    policy;
+  const isSame = lastPolicy?.repeat === repeat && lastPolicy.delayUs === delayUs &&
+    lastPolicy.refreshUs === refreshUs && lastPolicy.refreshRepeat === refreshRepeat &&
+    lastPolicy.lowerPriorityRepeat === lowerPriorityRepeat &&
+    lastPolicy.lowerPriorityDelayUs === lowerPriorityDelayUs;
+  if (isSame) return lastPolicy!;
+  lastPolicy = policy;
+  return policy;
 }
 
 /** Why an instance is in FAULT. */

@@ -32,6 +32,7 @@ test("the router of an instance is its settings in the machine's words", () => {
     version: 3,
     priority: 200,
     advertisementIntervalUs: 10_000,
+    lane: 0,
     downTimerAdverts: 3,
     preempt: false,
     preemptDelayUs: 7,
@@ -54,6 +55,17 @@ test("the router of an instance is its settings in the machine's words", () => {
     preempt: true,
     startsAsMaster: false,
   });
+});
+
+test("the VRIDs of a link are spread over all lanes", () => {
+  const lanes = Array.from(
+    { length: 255 },
+    (_, i) => virtualRouter(instanceWith({ virtual_router_id: i + 1 }), bytes("192.0.2.1")).lane,
+  );
+  expect([...new Set(lanes)]).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  for (let lane = 0; lane < 8; lane++) {
+    expect(lanes.filter((one) => one === lane).length).toBeWithin(31, 33);
+  }
 });
 
 test("options of the machine, and what strict_mode makes of them", () => {

@@ -15,6 +15,8 @@ export interface VirtualRouter {
   readonly priority: number;
   /** Advertisement_Interval. */
   readonly advertisementIntervalUs: number;
+  /** Where between two points of the grid its adverts leave: 0 to 7, see gridPoint. */
+  readonly lane: number;
   /** Missed adverts before a take-over: 3 in the RFC. */
   readonly downTimerAdverts: number;
   /** Preempt_Mode. */

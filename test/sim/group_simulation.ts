@@ -174,6 +174,7 @@ class GroupSimulation {
       version: this.#version,
       priority: host.priority + this.#offsets[link]!,
       advertisementIntervalUs,
+      lane: random.integer(0, 7),
       downTimerAdverts: 3,
       lowerPriorityNoAdvert: false,
       higherPrioritySendAdvert: false,

@@ -224,6 +224,7 @@ class Simulation {
       preempt: random.chance(this.#preempt),
       preemptDelayUs: sometimes(10 * this.#longestUs),
       startsAsMaster: random.chance(0.5),
+      lane: random.integer(0, 7),
       downTimerAdverts: random.pick([3, 3, 3, 2, 5]),
       // With different intervals a BACKUP may never learn in time that it is not wanted.
       lowerPriorityNoAdvert: this.#intervalsUs.length === 1 && random.chance(0.2),

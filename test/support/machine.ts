@@ -60,6 +60,7 @@ export function routerWith(words: string): VirtualRouter {
     version: 3,
     priority: 100,
     advertisementIntervalUs: SECOND_US,
+    lane: 0,
     downTimerAdverts: 3,
     preempt: true,
     preemptDelayUs: 0,
