@@ -15,7 +15,7 @@ import {
 import type { Destination } from "../netlink/ipvs_destination.ts";
 import type { Balanced } from "./changes.ts";
 import { familiesOf } from "./marks.ts";
-import { isServing, isSorry, type Pool, serverKey, type ServerState, weightOf } from "./quorum.ts";
+import { isServing, isSorry, type Pool, type ServerState, weightOf } from "./quorum.ts";
 import { type Entry, serviceId } from "./table.ts";
 
 const PROTOCOL_NUMBERS = { TCP: 6, UDP: 17, SCTP: 132 } as const;

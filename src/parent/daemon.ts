@@ -9,7 +9,6 @@
 import { INTERFACE_SIGNALS } from "../../ffi/constants.ts";
 import { blockSignals, setProcessName, setSignalMask, systemName } from "../../ffi/process.ts";
 import { hasEnded } from "../../ffi/socket.ts";
-import { releaseStartPages } from "../../ffi/start_pages.ts";
 import { monotonicUs } from "../../ffi/timer.ts";
 import type { DaemonOptions } from "../cli/options.ts";
 import type { Config } from "../config/load.ts";
@@ -32,6 +31,7 @@ import { Notifier } from "./notifier.ts";
 import type { OperateSide } from "./operate_side.ts";
 import { awaitEndingScripts, isScript, isScriptEnding } from "./script.ts";
 import { ConfigReader, type Reading } from "./reading.ts";
+import { Settling } from "./settling.ts";
 import { hearSignals, type Request } from "./signals.ts";
 import { type VrrpNews, VrrpSide } from "./vrrp_side.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
@@ -41,11 +41,6 @@ import { notifyStatus, notifySystemd, openNotifications } from "./systemd.ts";
 
 /** When the first advert has surely left. */
 const LOG_MS = 30;
-/** When the start is surely over; and again, when whatever it has brought with it is. */
-const SETTLE_MS = 1_000;
-const SETTLE_AGAIN_MS = 40_000;
-/** When what that has run is compiled, and the compilers' own code is in memory for nothing. */
-const COMPILED_MS = 3_000;
 /** How long scripts may take to tell of a stop. */
 const LAST_SCRIPTS_MS = 1_000;
 const DEFAULT_UMASK = 0o177;
@@ -86,7 +81,7 @@ export class Daemon {
   #operate: OperateSide | undefined;
   /** What has happened while the operate role's side is loaded. */
   #unheard: Happening[] | undefined;
-  #settleTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #settling = new Settling(() => this.#sides);
   /** A startup or shutdown script that runs, or the last one that did. */
   #lifeScript: RunningLifeScript | undefined;
 
@@ -246,21 +241,6 @@ export class Daemon {
     void this.#reachOut();
   }
 
-  #settleIn(ms: number): void {
-    clearTimeout(this.#settleTimer);
-    this.#settleTimer = setTimeout(() => this.#settle(ms), ms);
-  }
-
-  /** The start is over: gives back what only it has needed, here and in the roles. */
-  #settle(afterMs: number): void {
-    Bun.unsafe.setJITPolicy(1);
-    Bun.gc(true);
-    releaseStartPages();
-    for (const side of this.#sides) side.settle();
-    if (afterMs < SETTLE_AGAIN_MS) this.#settleIn(SETTLE_AGAIN_MS);
-    else setTimeout(releaseStartPages, COMPILED_MS);
-  }
-
   /** What the daemon is to every role. */
   get #household(): Household {
     return {
@@ -271,7 +251,7 @@ export class Daemon {
       heedStop: () => this.#heedStop(),
       stop: (status) => this.#stop(status),
       gone: () => this.#leaveWithoutRoles(),
-      starting: () => this.#settleIn(SETTLE_MS),
+      starting: () => this.#settling.begin(),
     };
   }
 
@@ -452,7 +432,7 @@ export class Daemon {
     this.#watch?.stop();
     this.#lifeScript?.kill();
     for (const side of this.#sides) side.stop();
-    clearTimeout(this.#settleTimer);
+    this.#settling.stop();
     notifySystemd("stopping");
     if (this.#config !== undefined) this.#say("info", "Stopping");
     this.#leaveWithoutRoles();
