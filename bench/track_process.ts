@@ -101,15 +101,17 @@ class Farewells {
   );
 
   constructor() {
-    this.ready = this.#waitForStart();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.ready = promise;
+    void this.#listen(resolve).then(() => reject(new Error("no tcpdump")));
     void this.#read();
   }
 
-  async #waitForStart(): Promise<void> {
+  /** Reads what tcpdump says to its end: a closed pipe would end it. */
+  async #listen(ready: () => void): Promise<void> {
     for await (const bytes of this.#child.stderr) {
-      if (new TextDecoder().decode(bytes).includes("listening on")) return;
+      if (new TextDecoder().decode(bytes).includes("listening on")) ready();
     }
-    throw new Error("no tcpdump");
   }
 
   async #read(): Promise<void> {
