@@ -176,20 +176,32 @@ export function writeAddress(view: DataView, offset: number, pointer: Pointer): 
 
 const FIRST_CAPACITY = 8;
 
+/** A packet and where it goes. */
+export interface Outgoing {
+  readonly bytes: Block;
+  readonly to: Block;
+}
+
 /**
  * Packets waiting to leave through one socket in one sendmmsg. They are sent from where they lie, and what
- * is sent again in the same order costs next to nothing: its place in the vector is written already.
+ * is sent again in the same order costs next to nothing: its place in the vector is written already. That
+ * holds for what leaves in several flushes, too: each goes on where the one before has ended, and the round
+ * begins anew with the packet it began with.
  */
 export class SendBatch {
   readonly #fd: number;
   readonly #most: number;
-  /** Grows with what is sent at once, which at the start is one packet. */
+  /** Grows with what is sent in a round, which at the start is one packet. */
   #capacity = FIRST_CAPACITY;
   #vector = new MessageVector(FIRST_CAPACITY);
   /** What the vector points to, which knows only addresses: it must not be collected. */
   readonly #packets: Block[] = [];
   readonly #destinations: Block[] = [];
-  #count = 0;
+  /** Which list of a single packet is in which place: then nobody need look into the list. */
+  readonly #lists: (readonly Outgoing[] | undefined)[] = [];
+  /** The places from here to before there wait. */
+  #start = 0;
+  #end = 0;
 
   /** `most` packets at most between two flushes; a full batch flushes itself. */
   constructor(fd: number, most: number) {
@@ -197,13 +209,38 @@ export class SendBatch {
     this.#most = most;
   }
 
+  /** Adds a list of packets, which itself must never change; the first refusal is returned. */
+  addAll(list: readonly Outgoing[]): SysError | undefined {
+    if (this.isEmpty && this.#lists[this.#end] !== list && this.#lists[0] === list) {
+      this.#start = this.#end = 0;
+    }
+    if (this.#end < this.#most && this.#lists[this.#end] === list) {
+      this.#end++;
+      return undefined;
+    }
+    let refused: SysError | undefined;
+    for (const { bytes, to } of list) {
+      const error = this.add(bytes, to);
+      refused ??= error;
+    }
+    if (list.length === 1) this.#lists[this.#end - 1] = list;
+    return refused;
+  }
+
   /** Adds `packet`, to be sent to `to`; neither may change until the flush. */
   add(packet: Block, to: Block): SysError | undefined {
-    const error = this.#count === this.#most ? this.flush() : undefined;
-    const index = this.#count++;
+    let error: SysError | undefined;
+    if (this.#end === this.#most) {
+      error = this.flush();
+      this.#start = this.#end = 0;
+    } else if (this.isEmpty && this.#packets[this.#end] !== packet && this.#packets[0] === packet) {
+      this.#start = this.#end = 0;
+    }
+    const index = this.#end++;
     if (this.#packets[index] === packet && this.#destinations[index] === to) return error;
     this.#packets[index] = packet;
     this.#destinations[index] = to;
+    this.#lists[index] = undefined;
     if (index === this.#capacity) this.#grow();
     else this.#write(index);
     return error;
@@ -222,12 +259,12 @@ export class SendBatch {
   #grow(): void {
     this.#capacity = Math.min(this.#most, 2 * this.#capacity);
     this.#vector = new MessageVector(this.#capacity);
-    for (let index = 0; index < this.#count; index++) this.#write(index);
+    for (let index = 0; index < this.#packets.length; index++) this.#write(index);
   }
 
   /** Whether nothing waits. */
   get isEmpty(): boolean {
-    return this.#count === 0;
+    return this.#start === this.#end;
   }
 
   /**
@@ -236,20 +273,20 @@ export class SendBatch {
    */
   flush(): SysError | undefined {
     let refused: SysError | undefined;
-    let done = 0;
-    while (done < this.#count) {
-      const headers = this.#vector.headers.at(done * MMSGHDR.size);
-      const sent = libc.sendmmsg(this.#fd, headers, this.#count - done, MSG_DONTWAIT);
+    const first = this.#start;
+    while (this.#start < this.#end) {
+      const headers = this.#vector.headers.at(this.#start * MMSGHDR.size);
+      const sent = libc.sendmmsg(this.#fd, headers, this.#end - this.#start, MSG_DONTWAIT);
       if (sent > 0) {
-        done += sent;
+        this.#start += sent;
         continue;
       }
       const code = errno();
       if (code === EINTR) continue;
-      refused ??= new SysError("sendmmsg", code, `sending packet ${done + 1} of ${this.#count}`);
-      done++;
+      const [which, count] = [this.#start - first + 1, this.#end - first];
+      refused ??= new SysError("sendmmsg", code, `sending packet ${which} of ${count}`);
+      this.#start++;
     }
-    this.#count = 0;
     return refused;
   }
 }

@@ -20,6 +20,7 @@ import {
   connectSocket,
   hasEnded,
   openSocket,
+  type Outgoing,
   ReceiveBatch,
   receiveNow,
   SendBatch,
@@ -28,6 +29,7 @@ import {
   socketPair,
 } from "./socket.ts";
 import { monotonicUs } from "./timer.ts";
+import { prng } from "../test/support/prng.ts";
 
 const LOOPBACK = Uint8Array.of(127, 0, 0, 1);
 
@@ -193,6 +195,60 @@ test("what is sent again may differ in order, destination and length, and says w
   sender.flush();
   expect(receiver.receive(right.fd)).toBe(1);
   expect(receiver.packet(0)).toHaveLength(2);
+});
+
+test("rounds of several flushes, with packets in between, always send what was added", () => {
+  using open = new Open();
+  const [from, to] = [open.udp(), open.udp()];
+  const sender = new SendBatch(from.fd, 20);
+  const receiver = new ReceiveBatch(32, 64);
+  const packets = upTo(40).map((i) => packet(i));
+  const send = (order: readonly number[]): void => {
+    for (const i of order) sender.add(packets[i]!, to.address);
+    expect(sender.flush()).toBeUndefined();
+    expect(sender.isEmpty).toBeTrue();
+    expect(receiveAll(receiver, to.fd).numbers).toEqual([...order]);
+  };
+  const round = [[0, 1, 2], [3], [4, 5, 6, 7, 8, 9, 10, 11], [12, 13]];
+  for (const extra of [[], [], [30], [0], [], [13, 0], [31, 32, 33, 34, 35, 36, 37], [], []]) {
+    for (const lane of round) send(lane);
+    if (extra.length > 0) send(extra);
+  }
+  // More than there is room for.
+  send(upTo(40));
+  for (const lane of round) send(lane);
+  // The same packet to somebody else.
+  const other = open.udp();
+  sender.add(packets[0]!, other.address);
+  sender.flush();
+  expect(receiveAll(receiver, to.fd).numbers).toEqual([]);
+  expect(receiveAll(receiver, other.fd).numbers).toEqual([0]);
+});
+
+test("lists are what they say, whatever lay in their places before", () => {
+  using open = new Open();
+  const [from, to] = [open.udp(), open.udp()];
+  const sender = new SendBatch(from.fd, 6);
+  const receiver = new ReceiveBatch(32, 64);
+  const one = (i: number): Outgoing => ({ bytes: packet(i), to: to.address });
+  const lists = upTo(9).map((i) => i % 4 === 3 ? [one(i), one(i + 50), one(i + 60)] : [one(i)]);
+  const numbersOf = (i: number): number[] => i % 4 === 3 ? [i, i + 50, i + 60] : [i];
+  const next = prng(3);
+  for (let round = 0; round < 200; round++) {
+    const order = round % 3 === 0
+      ? upTo(3)
+      : upTo(next.integer(1, 7)).map(() => next.integer(0, 8));
+    const expected: number[] = [];
+    for (const i of order) {
+      // A packet of a list, or the list itself.
+      const isAlone = next.chance(0.2);
+      expected.push(...isAlone ? [i] : numbersOf(i));
+      if (isAlone) sender.add(lists[i]![0]!.bytes, to.address);
+      else expect(sender.addAll(lists[i]!)).toBeUndefined();
+    }
+    sender.flush();
+    expect(receiveAll(receiver, to.fd).numbers).toEqual(expected);
+  }
 });
 
 test("each packet goes to its own address, and a piece is only as long as it is", () => {

@@ -34,12 +34,12 @@ import {
 } from "../../ffi/constants.ts";
 import { ipMreqn, ipv6Mreq, sockaddrIn6 } from "../../ffi/layout.ts";
 import { SysError } from "../../ffi/libc.ts";
-import type { Block } from "../../ffi/memory.ts";
 import {
   bindSocket,
   bindToDevice,
   closeDescriptor,
   openSocket,
+  type Outgoing,
   SendBatch,
   setOption,
   setOptionBytes,
@@ -84,10 +84,7 @@ export interface Port extends PortKind {
 }
 
 /** An advert ready to leave: a whole packet over IPv4, a message over IPv6, and where it goes. */
-export interface Packet {
-  readonly bytes: Block;
-  readonly to: Block;
-}
+export type Packet = Outgoing;
 
 /** The open ports. */
 export class Ports {
@@ -144,9 +141,8 @@ export class Ports {
   /** Queues an advert; its packets must stay as they are until the flush. */
   queue(port: Port, packets: readonly Packet[]): void {
     if (port.batch.isEmpty) this.#dirty.push(port);
-    for (const { bytes, to } of packets) {
-      this.#complain(port.batch.add(bytes, to), port);
-    }
+    const error = port.batch.addAll(packets);
+    if (error !== undefined) this.#complain(error, port);
   }
 
   /** Lets the queued adverts leave. */
