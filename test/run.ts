@@ -71,6 +71,8 @@ interface Layer {
   /** The longest one test may take, and the longest the layer may take. */
   readonly testSeconds?: number;
   readonly seconds: number;
+  /** Its files are shared out among so many processes; they mostly wait. */
+  readonly processes?: number;
   /** Needs root, network namespaces and these commands ("a or b": one of them). */
   readonly commands?: readonly string[];
   /** Needs dist/upkeep. */
@@ -123,6 +125,7 @@ const LAYERS: readonly Layer[] = [
     tests: ["test/netns"],
     testSeconds: 60,
     seconds: 360,
+    processes: 2,
     commands: [...NAMESPACE_COMMANDS, "killall", "nft"],
     executable: true,
   },
@@ -317,6 +320,29 @@ async function runLayer(layer: Layer, built: boolean): Promise<Result> {
     const failed = status === 0 ? 0 : 1;
     return { count: { passed: 1 - failed, failed, skipped: 0 }, output, seconds: seconds() };
   }
+  const parts = await Promise.all(
+    shares(filesOf(layer), layer.processes ?? 1).map((files) => {
+      return runTests(layer, files);
+    }),
+  );
+  const sum = (key: keyof Count): number => parts.reduce((all, { count }) => all + count[key], 0);
+  return {
+    count: { passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped") },
+    output: parts.filter(({ count }) => count.failed > 0).map((one) => one.output).join("\n"),
+    seconds: seconds(),
+  };
+}
+
+/** Files dealt out like cards. */
+function shares(files: readonly string[], count: number): string[][] {
+  return Array.from({ length: count }, (_, hand) => files.filter((_, i) => i % count === hand))
+    .filter((hand) => hand.length > 0);
+}
+
+async function runTests(
+  layer: Layer,
+  files: readonly string[],
+): Promise<{ count: Count; output: string }> {
   const { status, output } = await run([
     ...(layer.inGuest === true ? ["bun", "test/support/uml.ts"] : []),
     "bun",
@@ -325,9 +351,9 @@ async function runLayer(layer: Layer, built: boolean): Promise<Result> {
     ...(layer.executable === true ? [] : ["--no-orphans"]),
     "--only-failures",
     `--timeout=${(layer.testSeconds ?? 5) * 1000}`,
-    ...filesOf(layer),
+    ...files,
   ], layer.seconds);
-  return { count: countOf(status, output), output, seconds: seconds() };
+  return { count: countOf(status, output), output };
 }
 
 function help(): string {

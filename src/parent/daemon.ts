@@ -37,7 +37,7 @@ import { type VrrpNews, VrrpSide } from "./vrrp_side.ts";
 import type { TrackResult } from "../vrrp/tracking.ts";
 import type { Watch } from "./watch.ts";
 import { type Call, Presence } from "./presence.ts";
-import { notifyStatus, notifySystemd, openNotifications } from "./systemd.ts";
+import { notifyStatus, notifySystemd, openNotifications, type Standing } from "./systemd.ts";
 
 /** When the first advert has surely left. */
 const LOG_MS = 30;
@@ -62,7 +62,7 @@ export class Daemon {
   readonly #log: Log;
   readonly #ledger: Ledger;
   /** What `systemctl status` shows. */
-  readonly #states = new Map<string, string>();
+  readonly #states = new Map<string, Standing>();
   readonly #instances = new Map<string, State["name"]>();
   /** BFD sessions that have been up or down since the vrrp role began. */
   readonly #sessions = new Map<string, TrackResult>();
@@ -331,7 +331,7 @@ export class Daemon {
     switch (message.type) {
       case "state":
         this.#notifier.tell(message);
-        this.#states.set(message.instance, message.to);
+        this.#states.set(message.instance, standingOf(message));
         this.#instances.set(message.instance, message.to);
         this.#checkers?.hearInstance(message.instance, message.to);
         notifyStatus(this.#states);
@@ -340,7 +340,7 @@ export class Daemon {
         const session = { kind: "bfd", name: message.instance, reading: message.isUp } as const;
         this.#sessions.set(message.instance, session);
         this.#checkers?.tellTracked([session]);
-        this.#states.set(`BFD ${message.instance}`, message.isUp ? "Up" : "Down");
+        this.#states.set(`BFD ${message.instance}`, { state: message.isUp ? "Up" : "Down" });
         notifyStatus(this.#states);
         return;
       }
@@ -479,4 +479,8 @@ export class Daemon {
   #say(level: LogLevel, text: string): void {
     this.#log.write({ role: "", pid: process.pid }, level, text);
   }
+}
+
+function standingOf({ to, reason }: Extract<VrrpNews, { type: "state" }>): Standing {
+  return to === "FAULT" ? { state: to, reason } : { state: to };
 }

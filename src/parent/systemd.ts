@@ -31,14 +31,26 @@ export function notifySystemd(what: "ready" | "reloading" | "stopping"): void {
 const NAMED = 8;
 
 /** Shows the states of the instances in `systemctl status`. */
-export function notifyStatus(states: ReadonlyMap<string, string>): void {
-  if (target === undefined) return;
-  if (states.size <= NAMED) {
-    const each = [...states].map(([name, state]) => `${name} ${state}`);
-    target.send(`STATUS=${each.join(", ")}`);
-    return;
-  }
-  const counts = Map.groupBy(states.values(), (state) => state);
+export function notifyStatus(states: ReadonlyMap<string, Standing>): void {
+  target?.send(`STATUS=${statusLine(states)}`);
+}
+
+/** What has become of an instance. */
+export interface Standing {
+  readonly state: string;
+  /** Why, where that is worth a place. */
+  readonly reason?: string | undefined;
+}
+
+/** The states of all instances in a line; of many only how many there are, and who is not well. */
+export function statusLine(states: ReadonlyMap<string, Standing>): string {
+  const isMany = states.size > NAMED;
+  const isNamed = ({ reason }: Standing): boolean => !isMany || reason !== undefined;
+  const named = [...states].filter(([, one]) => isNamed(one)).map(([name, { state, reason }]) =>
+    reason === undefined ? `${name} ${state}` : `${name} ${state} (${reason})`
+  );
+  if (!isMany) return named.join(", ");
+  const counts = Map.groupBy(states.values(), ({ state }) => state);
   const each = [...counts].map(([state, all]) => `${all.length} ${state}`);
-  target.send(`STATUS=${each.join(", ")}`);
+  return [...each, ...named.slice(0, NAMED)].join(", ");
 }
