@@ -78,8 +78,15 @@ function refuseDuplicates(
       : bothUse(other, instance, link);
     problems.addAt(instance.place, "general", message, { severity: "fatal", hint: OWN_VRID });
   }
+  // Asking the kernel costs more than reading an instance: once for each link.
+  const wires = new Map<string, string>();
+  const wireOf = (link: string): string => {
+    const wire = wires.get(link) ?? files.linkBelow(link);
+    wires.set(link, wire);
+    return wire;
+  };
   for (const list of alike.values()) {
-    if (list.length > 1) refuseOneWire(list, globals.allow_if_changes, files, problems);
+    if (list.length > 1) refuseOneWire(list, globals.allow_if_changes, wireOf, problems);
   }
 }
 
@@ -87,13 +94,13 @@ function refuseDuplicates(
 function refuseOneWire(
   instances: readonly VrrpInstance[],
   mayChange: boolean,
-  files: Files,
+  wireOf: (link: string) => string,
   problems: Problems,
 ): void {
   const taken = new Map<string, VrrpInstance>();
   for (const instance of instances) {
     const { name, virtual_router_id: vrid, family, place } = instance;
-    const wire = files.linkBelow(instance.interface ?? "");
+    const wire = wireOf(instance.interface ?? "");
     const other = taken.get(wire);
     if (other === undefined) taken.set(wire, instance);
     else if (mayChange) {
