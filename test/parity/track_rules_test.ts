@@ -244,10 +244,16 @@ vrrp_notify_fifo ${fifo.path}
     // What was waited for may have been said by then; what follows from an act has not.
     const isPast = what === "" || /^\d/.test(what);
     if (!isPast) daemon.skipLog();
+    const from = isPast ? 0 : fifo.lines.length;
     await act(what);
     for (const phrase of says) {
       if (isPast) daemon.rewindLog();
       await daemon.waitForLog(phrase, STEP_MS);
+      // Between the log and the FIFO the next act would change what the FIFO is told.
+      const [, name, state] = /^\((\w)\) Entering (\w+)/.exec(phrase) ?? [];
+      const start = `INSTANCE "${name}" ${state} `;
+      const isTold = (): boolean => fifo.lines.slice(from).some((line) => line.startsWith(start));
+      if (state !== undefined) await poll(isTold, STEP_MS, `the FIFO is not told ${start}`);
     }
   }
   expect(await daemon.stop(STEP_MS)).toBe(0);
